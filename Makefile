@@ -1,0 +1,38 @@
+# Everything runs in .venv, made on first use; nothing needs root.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+
+help:           ## Say what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+$(READY): pyproject.toml $(shell find protos -type f)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/pip install --quiet --editable . --group dev
+	@touch $@
+
+setup: $(READY) ## Make .venv with everything in it
+
+demo: $(READY)  ## Bring the city up and run the main job
+	@$(BIN)/python -m lab.demo
+
+test: $(READY)  ## Style, types, contracts and tests
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest
+
+bench: $(READY) ## Measure; writes build/bench.json
+	@$(BIN)/python -m tests.bench
+
+stubs: $(READY) ## Regenerate protocol stubs after a change under protos/
+	@$(BIN)/python protos/build_stubs.py
+
+clean:          ## Remove what was built
+	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.PHONY: help setup demo test bench stubs clean

@@ -1,0 +1,1 @@
+"""onecity: the coordinating controller of a city's networks."""

@@ -1,0 +1,150 @@
+"""The city's map: every domain and both layers as one graph, with the inventory's facts merged in.
+
+Frozen: a change of state makes a new map with a higher `version`. Links are directed and in a fixed order,
+so that planning can index arrays by position. Delays are seconds, rates bit/s, lengths metres.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from controller.network.discovered import DomainKind
+
+
+class PortRef(NamedTuple):
+    """A port, named as its domain names it."""
+
+    node: str
+    port: str
+
+    def __str__(self) -> str:
+        return f"{self.node}/{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    id: str
+    title: str
+    region: str
+    latitude: float
+    longitude: float
+    access: PortRef | None  # the IP port that the site hangs on
+    client_ports: tuple[PortRef, ...] = ()  # optical client ports handed to the site
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    id: str
+    kind: DomainKind
+    network_id: str
+    asn: int | None
+    modules: frozenset[str]
+    qos_profiles: frozenset[str]
+    routing_profiles: frozenset[str]
+    stale: bool = False  # the map shows what was known before the domain was lost
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    id: str
+    domain: str
+    kind: DomainKind
+    site: str | None
+    regions: frozenset[str]
+    trust: int
+    availability: float
+    router_id: str | None
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    ref: PortRef
+    domain: str
+    rates_bps: tuple[int, ...]
+    role: str  # "access" | "core" | "border" | "otn" (IP port cabled to a spare client port) | "client" (optical)
+    peer: PortRef | None  # border: port in the other domain; otn: its client port; client: the IP port, if any
+    site: str | None
+    up: bool
+    used_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One direction of an IP link, inside a domain or across a border."""
+
+    id: str
+    domain: str | None  # None: a border link, in no domain's configuration
+    src: PortRef
+    dst: PortRef
+    capacity_bps: int
+    delay_s: float
+    srlgs: frozenset[int]  # its own and those of the circuit and fibres under it
+    plane: str | None
+    trust: int
+    availability: float
+    circuit: str | None  # optical circuit under it
+    reverse: str  # id of the other direction
+    up: bool
+
+    @property
+    def border(self) -> bool:
+        return self.domain is None
+
+
+@dataclass(frozen=True, slots=True)
+class Fibre:
+    id: str
+    domain: str
+    a: str
+    z: str
+    length_m: int
+    delay_s: float
+    loss_db: float
+    srlgs: frozenset[int]
+    channels: int
+    occupied: frozenset[int]  # by circuits that are not ours (infrastructure, foreign)
+    availability: float
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OduLink:
+    id: str
+    domain: str
+    a: str
+    z: str
+    fibres: tuple[str, ...]
+    delay_s: float
+    srlgs: frozenset[int]
+    slots: int
+    occupied: frozenset[int]  # by circuits that are not ours
+    availability: float
+    up: bool
+
+
+@dataclass(frozen=True)
+class CityMap:
+    """One picture of everything. `problems` are conflicts and unmatched plugs, reported, never guessed."""
+
+    version: int
+    sites: Mapping[str, Site]
+    domains: Mapping[str, Domain]
+    nodes: Mapping[str, Node]
+    ports: Mapping[PortRef, Port]
+    links: tuple[Link, ...]  # sorted by id
+    fibres: Mapping[str, Fibre]
+    odu_links: Mapping[str, OduLink]
+    srlg_names: Mapping[int, str]
+    problems: tuple[str, ...] = ()
+
+    @cached_property
+    def link_by_id(self) -> Mapping[str, Link]:
+        return {link.id: link for link in self.links}
+
+    @cached_property
+    def link_index(self) -> Mapping[str, int]:
+        return {link.id: i for i, link in enumerate(self.links)}

@@ -1,0 +1,215 @@
+"""Where a service goes: everything that rendering needs, decided, and nothing that it would have to choose.
+
+A placement is a value: it is stored beside its intent, and the ledger is rebuilt from the reservations in it.
+Rates bit/s, delays seconds, ids those of the city's map. All tuples are in a fixed order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from controller.intent.model import ServiceId
+from controller.network.model import PortRef
+
+
+@dataclass(frozen=True, slots=True)
+class RateReservation:
+    """Capacity held on a directed link over [start, end). None: from always, until withdrawn."""
+
+    link: str
+    rate_bps: int
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelReservation:
+    """One label of a resource that only one service may hold: see `network/ledger.py` for the key forms.
+
+    "vlan:<node>/<port>" 1..4094 · "channel:<fibre>" 1..80 · "slot:<odu link>" 1..80 · "port:<node>/<port>" 0
+    (a whole client port) · "number" (RT, RD, NRP and colour number) · "border-net" (index of a /31 in the
+    border pool) · "access-net" (index of a /30 in the access pool).
+    """
+
+    resource: str
+    label: int
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One access of the service at a provider edge."""
+
+    access: str  # AccessSite.name
+    site: str
+    domain: str
+    node: str
+    port: str
+    vlan: int
+    pe_address: str  # "172.16.0.1"
+    ce_address: str  # "172.16.0.2"
+    prefix_len: int  # 30
+    lans: tuple[str, ...]  # canonical prefixes behind the CE
+    rate_bps: int
+    hub: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StitchEnd:
+    domain: str
+    node: str
+    port: str
+    address: str  # this end of the /31
+    asn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stitch:
+    """A place where the service crosses between two provider edges outside any IP domain's own forwarding.
+
+    A border (option A, BGP, rank 1 primary, 2 secondary), or a dedicated circuit (static routes; rank 1).
+    """
+
+    name: str  # "border.1", "circuit.buji-zhihui"
+    rank: int
+    vlan: int
+    rate_bps: int
+    a: StitchEnd
+    z: StitchEnd
+    link: str | None  # border: directed link id a→z (its reverse is z→a)
+    circuit: str | None  # dedicated circuit under it: routes are static, VRFs import nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One route of a circuit through the optical domain, a to z."""
+
+    route: tuple[str, ...]  # fibre ids (wavelength) or ODU link ids (odu)
+    channel: int | None  # wavelength: one channel end to end
+    slots: tuple[tuple[int, ...], ...]  # odu: the tributary slots on each hop
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitPlacement:
+    id: str  # "<tenant>.<name>/<a>-<z>", unique in the domain
+    domain: str
+    a: PortRef  # client port
+    z: PortRef
+    a_vlan: int  # 0: the whole port; else only this VLAN of a shared client port
+    z_vlan: int
+    layer: str  # "wavelength" | "odu"
+    rate_bps: int
+    odu: str  # "ODU4", "ODU2e", "ODU0", "ODUflex" …; for a wavelength the container it carries
+    mode: str  # line mode, "100G QPSK SC-FEC"; empty for odu
+    working: Leg
+    protect: Leg | None  # 1+1, SRLG-disjoint
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A pinned path inside one IP domain."""
+
+    hops: tuple[PortRef, ...]  # the outgoing port of each node in turn
+    links: tuple[str, ...]  # the same as directed link ids
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelPlacement:
+    """One direction of a pinned tunnel inside one IP domain."""
+
+    name: str  # "slice/<tenant>.<name>/<from>-<to>", "vip/…"
+    reverse: str  # name of the tunnel for the other direction
+    domain: str
+    src: str
+    dst: str
+    rate_bps: int
+    working: Route
+    standby: Route | None
+    latency_budget_s: float | None  # this domain's share
+    loss_ratio: float | None
+    setup_priority: int
+    hold_priority: int
+    partition: int | None = None  # nrp-id it draws from
+
+
+@dataclass(frozen=True, slots=True)
+class NrpPlacement:
+    """A network resource partition in one IP domain."""
+
+    name: str  # "slice/<tenant>.<name>"
+    nrp_id: int
+    domain: str
+    rate_bps: int
+    links: tuple[str, ...]  # directed, working and standby, sorted
+
+
+@dataclass(frozen=True, slots=True)
+class Steering:
+    """Traffic of a VPN at `node` towards `remote` rides these tunnels, the first that is up."""
+
+    domain: str
+    vpn_service: ServiceId  # whose VPN: the slice itself, or the plane under a VIP
+    node: str
+    remote: str
+    target_class: str  # "*": the rest
+    tunnels: tuple[str, ...]
+    fallback: str  # "best-effort" | "drop"
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What the placement gives between two endpoints, against what was asked. One way, the worse direction."""
+
+    a: str
+    z: str
+    rate_bps: int
+    delay_s: float
+    budget_s: float | None
+    standby_delay_s: float | None
+    availability: float
+    via: tuple[str, ...]  # readable: node and fibre ids in order
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The whole decision for one service."""
+
+    service: ServiceId
+    kind: str
+    number: int  # RT, RD, NRP id and colour; unique among all services
+    attachments: tuple[Attachment, ...] = ()
+    stitches: tuple[Stitch, ...] = ()
+    circuits: tuple[CircuitPlacement, ...] = ()
+    tunnels: tuple[TunnelPlacement, ...] = ()
+    partitions: tuple[NrpPlacement, ...] = ()
+    steering: tuple[Steering, ...] = ()
+    trees: tuple[tuple[str, ...], ...] = ()  # planes: directed link ids of the hose tree, per direction
+    promises: tuple[Promise, ...] = ()
+    rates: tuple[RateReservation, ...] = ()
+    labels: tuple[LabelReservation, ...] = ()
+    start: datetime | None = None  # VIP: when its configuration enters the network
+    end: datetime | None = None
+    isolation: str = ""  # what AUTO became: "wavelength", "timeslot", "nrp"
+    notes: tuple[str, ...] = ()  # what the plan should say: squeezes, missing modules
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a service cannot be placed, in the three lines that an engineer needs."""
+
+    service: ServiceId
+    kind: str
+    source: str
+    needs: str
+    binds: str
+    would_fit: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [f"{self.source}: {self.kind} {self.service} cannot be placed", f"  needs      {self.needs}", f"  binds      {self.binds}"]
+        if self.would_fit:
+            lines.append(f"  would fit  {' · '.join(self.would_fit)}")
+        return "\n".join(lines)

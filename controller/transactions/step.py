@@ -1,0 +1,65 @@
+"""What a change hands to the transaction room, and what it gets back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from controller.rendering.tree import Edit
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One transaction: edits for n domains that take effect on all or on none.
+
+    `waves` are groups of domain names in the order in which they commit (optical before the IP that rides on it,
+    the reverse for removals); domains of one wave commit in parallel. Every edited domain is in exactly one wave.
+    """
+
+    change_id: str
+    index: int  # 0, 1, … within the change
+    name: str  # "build" | "switch" | "remove"
+    edits: tuple[Edit, ...]
+    waves: tuple[tuple[str, ...], ...]
+
+    @property
+    def txn(self) -> str:
+        """Id of the transaction on every domain; persist-id of the confirmed commit."""
+        return f"onecity-{self.change_id}-{self.index}"
+
+
+class StepOutcome(StrEnum):
+    COMMITTED = "committed"
+    ROLLED_BACK = "rolled-back"
+    COMPENSATED = "compensated"
+    IN_DOUBT = "in-doubt"  # decided, and a domain is still unreachable; recovery goes on by itself
+
+
+@dataclass(frozen=True, slots=True)
+class DomainFailure:
+    domain: str
+    stage: str  # "connect" | "prepare" | "commit" | "verify" | "confirm"
+    message: str  # in the domain's own words
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    outcome: StepOutcome
+    failures: tuple[DomainFailure, ...] = ()
+    warnings: tuple[str, ...] = ()  # "city-ip: …": shown, not fatal
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One line of what `apply` shows live."""
+
+    change_id: str
+    step: int
+    domain: str
+    stage: str  # "connected" "prepared" "committed" "verified" "confirmed" "cancelled" "failed" "compensated"
+    elapsed_s: float
+    detail: str = ""
+
+
+ProgressSink = Callable[[Progress], None]
