@@ -3,6 +3,7 @@
 Run by hand after a change of a module: `python protos/yang/generate.py <folder with rfc/ and draft/>`. The output is
 committed, so that neither the product nor its build needs the published modules or pyang. Choices and cases are left
 out, groupings and augmentations resolved, typedefs followed to their base types with every restriction on the way.
+`mandatory` means: there whenever its parent is; where it depends on a case, `case` says which and `mandatory` is not set.
 """
 
 from __future__ import annotations
@@ -123,6 +124,8 @@ def describe_type(stmt: Any, leaf: Any) -> dict[str, Any]:
         typedef = getattr(stmt, "i_typedef", None)
         if typedef is None:
             break
+        if typedef.i_module is not None:
+            out["typedef"] = identity_name(typedef)  # the last one, closest to the base, decides the canonical form
         stmt = typedef.search_one("type")
     out["base"] = stmt.arg
     if patterns:
@@ -136,8 +139,6 @@ def describe_type(stmt: Any, leaf: Any) -> dict[str, Any]:
             out["target"] = describe_type(target[0].search_one("type"), target[0])
         else:
             out["path"] = stmt.search_one("path").arg
-    if "enum" in out and stmt.arg == "bits":
-        del out["enum"]
     return out
 
 
@@ -163,6 +164,17 @@ def selects_its_case(leaf: Any) -> bool:
         return False
     chosen = case.parent.search_one("default")
     return chosen is None or chosen.arg != case.arg
+
+
+def case_of(stmt: Any) -> list[str]:
+    """Return "choice:case" from the outside in: nodes of different cases of one choice exclude each other."""
+    found: list[str] = []
+    case = stmt.parent
+    while case.keyword in {"case", "choice"}:
+        if case.keyword == "case":
+            found.append(f"{case.parent.arg}:{case.arg}")
+        case = case.parent
+    return found[::-1]
 
 
 def qualified_default(leaf: Any, kind: dict[str, Any], value: str) -> str:
@@ -198,8 +210,11 @@ def walk(stmt: Any, config: bool) -> Iterator[tuple[str, dict[str, Any]]]:
     ordered = stmt.search_one("ordered-by")
     if ordered is not None and ordered.arg == "user":
         node["ordered"] = "user"
+    case = case_of(stmt)
+    if case:
+        node["case"] = case
     mandatory = stmt.search_one("mandatory")
-    if mandatory is not None and mandatory.arg == "true":
+    if mandatory is not None and mandatory.arg == "true" and not case:
         node["mandatory"] = True
     least = stmt.search_one("min-elements")
     if least is not None and least.arg != "0":
@@ -237,9 +252,10 @@ def main(folder: Path) -> None:
     for root in ROOTS:
         for child in modules[root].i_children:
             nodes.update(walk(child, True))
+    prefixes = {path.rsplit("/", 1)[1].split(":")[0] for path in nodes}
     used_types = {kind["identity-base"] for kind in all_types(nodes) if "identity-base" in kind}
     known = {name: bases for name, bases in identities(ctx).items() if name in used_types or used_types & set(bases)}
-    named = {name.split(":")[0] for name in known} | set(PREFIXES)
+    named = {name.split(":")[0] for name in known} | {name for name, module in modules.items() if prefix_of(module) in prefixes}
     table = {
         name: {
             "prefix": prefix_of(module),
