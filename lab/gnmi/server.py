@@ -1,0 +1,144 @@
+"""The gNMI service over a TelemetryTree: Capabilities, Get, and Subscribe in the modes STREAM, ONCE and POLL.
+
+Notifications carry the time of measurement, so a reader sees that a sample repeats an old value. TARGET_DEFINED is
+ON_CHANGE. Nothing can be set: configuration goes through the domain's own protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+from pygnmi.spec.v080 import gnmi_pb2, gnmi_pb2_grpc
+
+from lab.gnmi.paths import Elements, from_messages
+from lab.gnmi.telemetry import TelemetryLeaf, TelemetryTree, Watch, notifications
+
+SHORTEST_SAMPLE_S = 0.1
+BATCH_DELAY_S = 0.01  # changes that come together travel together
+_ENCODINGS = (gnmi_pb2.JSON, gnmi_pb2.JSON_IETF)
+
+
+async def serve_gnmi(
+    tree: TelemetryTree, host: str, port: int, cert_file: str | Path, key_file: str | Path, token: str
+) -> tuple[grpc.aio.Server, int]:
+    """Start a TLS server for clients that bear the token; port 0 lets the system pick. Returns (server, port)."""
+    server = grpc.aio.server(options=[("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)])
+    gnmi_pb2_grpc.add_gNMIServicer_to_server(_GnmiService(tree, token), server)
+    bound = server.add_secure_port(f"{host}:{port}", _credentials(cert_file, key_file))
+    await server.start()
+    return server, bound
+
+
+def _credentials(cert_file: str | Path, key_file: str | Path) -> grpc.ServerCredentials:
+    return grpc.ssl_server_credentials([(Path(key_file).read_bytes(), Path(cert_file).read_bytes())])
+
+
+class _GnmiService(gnmi_pb2_grpc.gNMIServicer):  # type: ignore[misc]
+    def __init__(self, tree: TelemetryTree, token: str) -> None:
+        self._tree = tree
+        self._expected = f"Bearer {token.strip()}".encode()
+
+    async def _admit(self, context: Any) -> None:
+        sent = dict(context.invocation_metadata() or ()).get("authorization", "")
+        if not hmac.compare_digest(str(sent).encode(), self._expected):
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no valid bearer token in metadata authorization")
+
+    async def Capabilities(self, request: Any, context: Any) -> Any:  # noqa: N802 – gRPC's name
+        await self._admit(context)
+        return gnmi_pb2.CapabilityResponse(supported_encodings=_ENCODINGS, gNMI_version="0.8.0")
+
+    async def Get(self, request: Any, context: Any) -> Any:  # noqa: N802
+        await self._admit(context)
+        await self._check_encoding(request.encoding, context)
+        found = []
+        for path in request.path or [gnmi_pb2.Path()]:
+            leaves = self._tree.select([from_messages(request.prefix, path)])
+            if not leaves and path.elem:
+                await context.abort(grpc.StatusCode.NOT_FOUND, f"nothing is measured at {_text(path)}")
+            found.extend(notifications(leaves))
+        return gnmi_pb2.GetResponse(notification=found)
+
+    async def Set(self, request: Any, context: Any) -> Any:  # noqa: N802
+        await self._admit(context)
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "telemetry cannot be set")
+
+    async def _check_encoding(self, encoding: int, context: Any) -> None:
+        if encoding not in _ENCODINGS:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "values are encoded as JSON_IETF")
+
+    async def Subscribe(self, request_iterator: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        await self._admit(context)
+        request = await anext(aiter(request_iterator), None)
+        if request is None or request.WhichOneof("request") != "subscribe":
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first message must be a SubscriptionList")
+            return
+        wanted = request.subscribe
+        await self._check_encoding(wanted.encoding, context)
+        every = [from_messages(wanted.prefix, s.path) for s in wanted.subscription]
+        if wanted.mode == gnmi_pb2.SubscriptionList.STREAM:
+            async for response in self._stream(wanted):
+                yield response
+            return
+        for response in self._now(every):
+            yield response
+        if wanted.mode == gnmi_pb2.SubscriptionList.POLL:
+            async for _ in request_iterator:
+                for response in self._now(every):
+                    yield response
+
+    def _now(self, patterns: Sequence[Elements]) -> list[Any]:
+        answers = [gnmi_pb2.SubscribeResponse(update=n) for n in notifications(self._tree.select(patterns))]
+        return [*answers, gnmi_pb2.SubscribeResponse(sync_response=True)]
+
+    async def _stream(self, wanted: Any) -> AsyncIterator[Any]:
+        on_change = [from_messages(wanted.prefix, s.path) for s in wanted.subscription if s.mode != gnmi_pb2.SAMPLE]
+        sampled = [s for s in wanted.subscription if s.mode == gnmi_pb2.SAMPLE]
+        outgoing: asyncio.Queue[list[Any]] = asyncio.Queue(maxsize=4)
+        every = [from_messages(wanted.prefix, s.path) for s in wanted.subscription]
+        watches = [self._tree.watch(on_change)]
+        tasks = [asyncio.create_task(self._changes(watches[0], outgoing))]
+        try:
+            for response in [] if wanted.updates_only else self._now(every)[:-1]:
+                yield response
+            yield gnmi_pb2.SubscribeResponse(sync_response=True)
+            for subscription in sampled:
+                watches.append(self._tree.watch([from_messages(wanted.prefix, subscription.path)], sampled=True))
+                tasks.append(asyncio.create_task(self._samples(subscription, watches[-1], outgoing)))
+            while True:
+                for notification in await outgoing.get():
+                    yield gnmi_pb2.SubscribeResponse(update=notification)
+        finally:
+            for task in tasks:
+                task.cancel()
+            for watch in watches:
+                self._tree.unwatch(watch)
+
+    async def _changes(self, watch: Watch, outgoing: asyncio.Queue[list[Any]]) -> None:
+        while True:
+            await watch.changed.wait()
+            await asyncio.sleep(BATCH_DELAY_S)
+            await outgoing.put(notifications(*watch.take()))
+
+    async def _samples(self, subscription: Any, watch: Watch, outgoing: asyncio.Queue[list[Any]]) -> None:
+        interval = max(subscription.sample_interval / 1e9, SHORTEST_SAMPLE_S) if subscription.sample_interval else 1.0
+        last_sent: dict[TelemetryLeaf, bytes] = {}
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            due = max(due + interval, loop.time())
+            await asyncio.sleep(due - loop.time())
+            leaves = list(watch.members.values())
+            if subscription.suppress_redundant:
+                leaves = [leaf for leaf in leaves if last_sent.get(leaf) != leaf.message.val.json_ietf_val]
+                last_sent.update({leaf: leaf.message.val.json_ietf_val for leaf in leaves})
+            await outgoing.put(notifications(leaves))
+
+
+def _text(path: Any) -> str:
+    return "".join(f"/{e.name}" + "".join(f"[{k}={v}]" for k, v in e.key.items()) for e in path.elem)
