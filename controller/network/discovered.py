@@ -102,6 +102,10 @@ class DiscoveredCircuit:
     latency_s: float
     up: bool = True
     version: int = 0
+    channel: int | None = None  # wavelength: what the working leg holds on each fibre of `route`
+    slots: tuple[tuple[int, ...], ...] = ()  # odu: tributary slots on each hop of `route`
+    protect_channel: int | None = None
+    protect_slots: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

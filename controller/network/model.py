@@ -89,6 +89,7 @@ class Link:
     circuit: str | None  # optical circuit under it
     reverse: str  # id of the other direction
     up: bool
+    rank: int = 0  # border: 1 primary, 2 secondary, … between the same two domains; else 0
 
     @property
     def border(self) -> bool:

@@ -21,6 +21,8 @@ class RateReservation:
     rate_bps: int
     start: datetime | None = None
     end: datetime | None = None
+    squeezable_bps: int = 0  # planes: the part of `rate_bps` above the floor, which a VIP may take in its window
+    squeezes: bool = False  # VIPs: takes from what planes leave squeezable
 
 
 @dataclass(frozen=True, slots=True)
