@@ -1,0 +1,42 @@
+"""Which measured things carry a service, from its placement.
+
+The names are those that rendering gives them on the wire; telemetry learns them from the placement and from what
+the domains report, and so sees what was really configured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from controller.planning.placement import Placement
+
+
+def vpn_id(service: str) -> str:
+    """Return the vpn-id of a service id: `tenant/name` → `tenant.name`."""
+    return service.replace("/", ".", 1)
+
+
+def placement_subjects(placement: Placement) -> tuple[str, ...]:
+    """Return the subjects that carry the service, sorted: its tunnels, circuits and accesses.
+
+    A VIP has no accesses of its own: its flows are found among what is reported (`flow_subjects`).
+    """
+    vpn = vpn_id(placement.service)
+    found = {f"tunnel:{tunnel.name}" for tunnel in placement.tunnels}
+    found |= {f"circuit:{circuit.id}" for circuit in placement.circuits}
+    found |= {f"access:{vpn}/{vpn}.{attachment.access}" for attachment in placement.attachments}
+    return tuple(sorted(found))
+
+
+def flow_subjects(placement: Placement, reported: Iterable[str]) -> tuple[str, ...]:
+    """Return the reported flows of a VIP's classes on the VPNs that it protects, sorted."""
+    wanted = {(step.target_class, vpn_id(step.vpn_service)) for step in placement.steering if step.target_class != "*"}
+    if not wanted:
+        return ()
+    found = []
+    for subject in reported:
+        if subject.startswith("flow:") and "@" in subject:
+            target, _, where = subject[5:].partition("@")
+            if (target, where.partition("/")[0]) in wanted:
+                found.append(subject)
+    return tuple(sorted(found))

@@ -1,0 +1,171 @@
+"""Collects what the domains measure and answers what a service gets.
+
+One task per domain, owned here: a domain that is silent or breaks costs its own values and nobody else's.
+What to do about a bad value is not decided here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+
+from controller.planning.placement import Placement
+from controller.southbound.driver import Driver, Sample
+from controller.telemetry.indicator import Indicator, ServiceIndicators
+from controller.telemetry.subjects import flow_subjects, placement_subjects
+from controller.telemetry.windows import Windows, WindowSettings
+
+log = logging.getLogger(__name__)
+
+RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # between attempts on one domain; the last repeats
+FORGET_EVERY_S = 60.0
+MEANINGS = {  # metric → what it says of a service; circuits report `latency_s`
+    "delay_s": "delay_s",
+    "latency_s": "delay_s",
+    "jitter_s": "jitter_s",
+    "loss_ratio": "loss_ratio",
+    "throughput_bps": "throughput_bps",
+}
+GAP_INTERVALS = 3.0  # so many intervals without a batch are a gap
+
+
+class Telemetry:
+    """Windows over every domain's samples. `clock` is monotonic seconds."""
+
+    def __init__(
+        self,
+        drivers: Sequence[Driver],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        interval_s: float = 1.0,
+        settings: WindowSettings | None = None,
+    ) -> None:
+        self._drivers = tuple(drivers)
+        self._clock = clock
+        self._interval_s = interval_s
+        self._windows = Windows(settings)
+        self._gaps = {driver.domain: 0 for driver in self._drivers}
+        self._heard: dict[str, float] = {}
+        self._flows: tuple[float, tuple[str, ...]] = (-1.0, ())
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin to collect; idempotent."""
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._collect(d), name=f"telemetry {d.domain}") for d in self._drivers]
+            self._tasks.append(asyncio.create_task(self._forget(), name="telemetry forget"))
+
+    async def stop(self) -> None:
+        """End every task and wait for its end."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        self._tasks = []
+
+    def take(self, batch: Iterable[Sample]) -> None:
+        """Take samples that arrived now."""
+        now = self._clock()
+        for sample in batch:
+            if self._heard.get(sample.domain) != now:
+                if self._is_silent(sample.domain, now):
+                    self._gaps[sample.domain] = self._gaps.get(sample.domain, 0) + 1
+                self._heard[sample.domain] = now
+            self._windows.add(sample.subject, sample.metric, sample.value, now)
+
+    def indicator(self, subject: str, metric: str) -> Indicator | None:
+        """Return one metric of one subject; None where nothing fresh was measured."""
+        return self._windows.indicator(subject, metric, self._clock())
+
+    def measured(self, subject: str) -> ServiceIndicators | None:
+        """Return all of one subject; None where nothing was ever heard of it or all of it is stale."""
+        if not self._windows.metrics(subject):
+            return None
+        found = self._worst((subject,))
+        return None if found.silent else found
+
+    def service_view(self, placement: Placement) -> ServiceIndicators:
+        """Return the service's worst values over everything that carries it."""
+        return self._worst(self.carriers(placement))
+
+    def carriers(self, placement: Placement) -> tuple[str, ...]:
+        """Return the subjects that carry a service, sorted."""
+        return tuple(sorted({*placement_subjects(placement), *flow_subjects(placement, self._reported_flows())}))
+
+    def parts(self, placement: Placement) -> tuple[tuple[str, ServiceIndicators], ...]:
+        """Return each carrier's own values, silent ones too."""
+        return tuple((subject, self._worst((subject,))) for subject in self.carriers(placement))
+
+    def gaps(self) -> Mapping[str, int]:
+        """Count per domain how often it fell silent since start, the present silence included."""
+        now = self._clock()
+        return {domain: count + self._is_silent(domain, now) for domain, count in self._gaps.items()}
+
+    def silence_s(self, domain: str) -> float | None:
+        """Return how long nothing came from a domain; None where nothing ever did."""
+        heard = self._heard.get(domain)
+        return None if heard is None else self._clock() - heard
+
+    def _is_silent(self, domain: str, now: float) -> bool:
+        heard = self._heard.get(domain)
+        return heard is not None and now - heard > GAP_INTERVALS * self._interval_s
+
+    def _reported_flows(self) -> tuple[str, ...]:
+        """Flow subjects known, refreshed once a second: a list of services must not scan them for each."""
+        now = self._clock()
+        if now - self._flows[0] >= 1.0 or self._flows[0] < 0:
+            self._flows = (now, tuple(s for s in self._windows.subjects() if s.startswith("flow:")))
+        return self._flows[1]
+
+    def _worst(self, subjects: Sequence[str]) -> ServiceIndicators:
+        """Find the worst by newest value first: percentiles are for the winners, a plane has 1,300 accesses."""
+        now = self._clock()
+        worst: dict[str, tuple[float, str, str]] = {}  # meaning → (value, subject, metric)
+        silent, down = [], []
+        for subject in subjects:
+            fresh = self._windows.fresh(subject, now)
+            if not fresh:
+                silent.append(subject)
+            for metric, value in fresh.items():
+                meaning = MEANINGS.get(metric)
+                if meaning is None:
+                    if metric == "up" and value < 0.5:
+                        down.append(subject)
+                    continue
+                held = worst.get(meaning)
+                if held is None or (value < held[0] if meaning == "throughput_bps" else value > held[0]):
+                    worst[meaning] = (value, subject, metric)
+        found = {k: self._windows.indicator(subject, metric, now) for k, (_, subject, metric) in worst.items()}
+        return ServiceIndicators(
+            delay_s=found.get("delay_s"),
+            jitter_s=found.get("jitter_s"),
+            loss_ratio=found.get("loss_ratio"),
+            throughput_bps=found.get("throughput_bps"),
+            subjects=len(subjects),
+            silent=tuple(silent),
+            down=tuple(down),
+        )
+
+    async def _collect(self, driver: Driver) -> None:
+        """Follow one domain for ever. Drivers reconnect by themselves; a stream that ends or breaks is begun again."""
+        attempt = 0
+        while True:
+            try:
+                async for batch in driver.samples(self._interval_s):
+                    self.take(batch)
+                    attempt = 0
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # a defect in one driver must not end telemetry of the others
+                log.warning("telemetry of domain %s broke: %s", driver.domain, error)
+            await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+            attempt += 1
+
+    async def _forget(self) -> None:
+        while True:
+            await asyncio.sleep(FORGET_EVERY_S)
+            self._windows.forget_silent(self._clock())

@@ -1,0 +1,122 @@
+"""The last value and a sliding window per subject and metric, in bounded memory.
+
+Arrival time, not the domain's clock, decides what is fresh: a domain with a wrong clock must neither look
+silent nor hide that it is. A value that is not finite is a gap. Pure but for its own state: time is an argument.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.telemetry.indicator import Indicator
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSettings:
+    """How much is remembered and for how long it counts."""
+
+    samples: int = 120  # per subject and metric, at most
+    window_s: float = 120.0  # older samples do not enter percentiles
+    fresh_s: float = 5.0  # the newest sample is older: nothing is measured, a gap
+    series: int = 200_000  # subject and metric pairs at most; beyond, new ones are refused and counted
+
+
+class Ring:
+    """Samples of one metric of one subject, the newest `size` of them. Grows by doubling: most rings stay small."""
+
+    __slots__ = ("arrived", "count", "last", "last_arrived", "next", "size", "values")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        first = min(8, size)
+        self.values: NDArray[np.float64] = np.empty(first)
+        self.arrived: NDArray[np.float64] = np.empty(first)
+        self.next = 0  # where the next sample goes
+        self.count = 0
+        self.last = math.nan  # the newest sample, as plain floats: read for every carrier of every service
+        self.last_arrived = -math.inf
+
+    def add(self, value: float, now: float) -> None:
+        """Take one sample; the oldest goes when the ring is full."""
+        if self.count == len(self.values) < self.size:
+            self._grow()
+        self.values[self.next] = value
+        self.arrived[self.next] = now
+        self.next = (self.next + 1) % len(self.values)
+        self.count = min(self.count + 1, len(self.values))
+        self.last, self.last_arrived = value, now
+
+    def _grow(self) -> None:
+        order = (np.arange(self.count) + self.next) % self.count  # oldest first
+        longer = min(self.size, 2 * self.count)
+        for name in ("values", "arrived"):
+            grown = np.empty(longer)
+            grown[: self.count] = getattr(self, name)[order]
+            setattr(self, name, grown)
+        self.next = self.count
+
+    def since(self, earliest: float) -> NDArray[np.float64]:
+        """Return the values that arrived at `earliest` or later, in no order."""
+        held = slice(0, self.count)
+        return self.values[held][self.arrived[held] >= earliest]
+
+
+class Windows:
+    """All rings, keyed by subject, then metric."""
+
+    def __init__(self, settings: WindowSettings | None = None) -> None:
+        self.settings = settings or WindowSettings()
+        self.refused = 0  # samples for which there was no room
+        self._rings: dict[str, dict[str, Ring]] = {}
+        self._series = 0
+
+    def add(self, subject: str, metric: str, value: float, now: float) -> None:
+        """Take one sample that arrived at `now`. Values that are not finite are not samples."""
+        if not math.isfinite(value):
+            return
+        metrics = self._rings.setdefault(subject, {})
+        ring = metrics.get(metric)
+        if ring is None:
+            if self._series >= self.settings.series:
+                self.refused += 1
+                if not metrics:
+                    del self._rings[subject]
+                return
+            ring = metrics[metric] = Ring(self.settings.samples)
+            self._series += 1
+        ring.add(value, now)
+
+    def fresh(self, subject: str, now: float) -> dict[str, float]:
+        """Return the newest value of every metric of a subject that is fresh; empty where there is a gap."""
+        earliest = now - self.settings.fresh_s
+        rings = self._rings.get(subject)
+        return {m: r.last for m, r in rings.items() if r.last_arrived >= earliest} if rings else {}
+
+    def indicator(self, subject: str, metric: str, now: float) -> Indicator | None:
+        """Return what is known, or None where nothing fresh is: a gap is a gap."""
+        ring = self._rings.get(subject, {}).get(metric)
+        if ring is None or now - ring.last_arrived > self.settings.fresh_s:
+            return None
+        held = ring.since(now - self.settings.window_s)
+        p50, p99 = np.percentile(held, (50.0, 99.0))
+        return Indicator(subject, metric, ring.last, float(p50), float(p99), len(held), now - ring.last_arrived)
+
+    def metrics(self, subject: str) -> tuple[str, ...]:
+        """Return the metrics ever seen of this subject, sorted."""
+        return tuple(sorted(self._rings.get(subject, ())))
+
+    def subjects(self) -> tuple[str, ...]:
+        """Return every subject remembered, sorted."""
+        return tuple(sorted(self._rings))
+
+    def forget_silent(self, now: float) -> int:
+        """Drop subjects silent for two windows, such as those of withdrawn services; return how many."""
+        limit = now - 2 * self.settings.window_s
+        gone = [s for s, metrics in self._rings.items() if all(r.last_arrived < limit for r in metrics.values())]
+        for subject in gone:
+            self._series -= len(self._rings.pop(subject))
+        return len(gone)
