@@ -3,7 +3,7 @@
 Run by hand after a change of a module: `python protos/yang/generate.py <folder with rfc/ and draft/>`. The output is
 committed, so that neither the product nor its build needs the published modules or pyang. Choices and cases are left
 out, groupings and augmentations resolved, typedefs followed to their base types with every restriction on the way.
-`mandatory` means: there whenever its parent is; where it depends on a case, `case` says which and `mandatory` is not set.
+`mandatory` means: there whenever its parent is; where it depends on a case, `case` names it instead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pyang import context, repository, statements
+from pyang import context, repository
 
 HERE = Path(__file__).resolve().parent
 
@@ -46,7 +46,9 @@ PRUNED = (
     "/nw:networks/nw:network/nt:link/tet:te/tet:te-link-attributes/tet:underlay",
     "/nw:networks/nw:network/nt:link/tet:te/tet:bundle-stack-level",
 )
-PRUNED_NAMES = frozenset({"te:computed-paths-properties", "te:computed-path-error-infos", "te:primary-reverse-path", "te:lsps"})
+PRUNED_NAMES = frozenset(
+    {"te:computed-paths-properties", "te:computed-path-error-infos", "te:primary-reverse-path", "te:lsps"}
+)
 KINDS = frozenset({"container", "list", "leaf", "leaf-list"})
 
 
@@ -55,7 +57,9 @@ def load(folder: Path) -> context.Context:
     repos = repository.FileRepository(":".join(map(str, (folder / "rfc", folder / "draft", HERE))), use_env=False)
     ctx = context.Context(repos)
     ctx.strict = False
-    newest = {path.name.split("@")[0]: path for part in ("rfc", "draft") for path in sorted((folder / part).glob("*@*.yang"))}
+    newest = {
+        path.name.split("@")[0]: path for part in ("rfc", "draft") for path in sorted((folder / part).glob("*@*.yang"))
+    }
     newest |= {path.name.split("@")[0]: path for path in sorted(HERE.glob("*@*.yang"))}
     for name in PREFIXES:
         if ctx.add_module(str(newest[name]), newest[name].read_text()) is None:
@@ -255,7 +259,9 @@ def main(folder: Path) -> None:
     prefixes = {path.rsplit("/", 1)[1].split(":")[0] for path in nodes}
     used_types = {kind["identity-base"] for kind in all_types(nodes) if "identity-base" in kind}
     known = {name: bases for name, bases in identities(ctx).items() if name in used_types or used_types & set(bases)}
-    named = {name.split(":")[0] for name in known} | {name for name, module in modules.items() if prefix_of(module) in prefixes}
+    named = {name.split(":")[0] for name in known} | {
+        name for name, module in modules.items() if prefix_of(module) in prefixes
+    }
     table = {
         name: {
             "prefix": prefix_of(module),
@@ -284,7 +290,9 @@ def write(path: Path, modules: dict[str, Any], known: dict[str, Any], nodes: dic
     def block(entries: dict[str, Any]) -> str:
         return ",\n".join(f"{json.dumps(k)}: {json.dumps(v, separators=(',', ':'))}" for k, v in entries.items())
 
-    path.write_text(f'{{"modules": {{\n{block(modules)}\n}},\n"identities": {{\n{block(known)}\n}},\n"nodes": {{\n{block(nodes)}\n}}}}\n')
+    path.write_text(
+        f'{{"modules": {{\n{block(modules)}\n}},\n"identities": {{\n{block(known)}\n}},\n"nodes": {{\n{block(nodes)}\n}}}}\n'
+    )
     print(f"{len(nodes)} nodes, {len(known)} identities, {path.stat().st_size} bytes")
 
 
