@@ -220,7 +220,7 @@ class _Merge:
                     f"ODU link {odu.id} of domain {topology.domain} names the circuit {odu.server_circuit}, "
                     "which is not there"
                 )
-            taken = frozenset(range(1, odu.slots + 1)) - odu.free - frozenset(ours.get(odu.id, ()))
+            busy = frozenset(range(1, odu.slots + 1)) - odu.free - frozenset(ours.get(odu.id, ()))
             delay = server.latency_s if server and server.latency_s > 0 else sum(f.delay_s for f in fibres)
             yield OduLink(
                 odu.id,
@@ -231,7 +231,7 @@ class _Merge:
                 delay,
                 frozenset(s for f in fibres for s in f.srlgs),
                 odu.slots,
-                taken,
+                busy,
                 self._optical_availability(fibres),
                 odu.up and server is not None and self._circuit_up(odu.server_circuit),
             )
@@ -348,9 +348,14 @@ class _Merge:
             peer = peers.get(ref) or self.cables.get(ref)
             role = self._role(ref, port, ref in rate)
             result[ref] = Port(
-                ref, self.domain_of_port[ref], rates, facts.role or role, peer, site, port.up, port.used_by
+                ref, self.domain_of_port[ref], rates, facts.role or role, peer, site, port.up, self._foreign_user(port)
             )
         return result
+
+    def _foreign_user(self, port: DiscoveredPort) -> str | None:
+        """Who uses a whole port, unless it is a service of ours: that one is in the ledger."""
+        circuit = self.circuits.get(port.used_by or "")
+        return None if circuit is not None and is_ours(circuit) else port.used_by
 
     def _role(self, ref: PortRef, port: DiscoveredPort, linked: bool) -> str:
         if self.nodes[ref.node].kind is DomainKind.OPTICAL:

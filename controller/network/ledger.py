@@ -1,0 +1,277 @@
+"""What is reserved, over which interval of time: a projection of the placements, never the truth itself.
+
+Rates are held on directed links (by link id), labels on resources (key forms in `planning/placement.py`).
+A link keeps two promises at every moment: what planes and slices hold in full fits its capacity, and what a
+VIP cannot squeeze away (slices, the planes' floors, the VIPs themselves) fits it too.
+Copies share everything until one of them writes, so that a plan may be tried and thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from controller.intent.model import ServiceId
+from controller.network.model import CityMap
+
+Instant = datetime | None  # None: from always, or until withdrawn
+BitsPerSecond = npt.NDArray[np.int64]
+
+
+class _Rate(Protocol):
+    @property
+    def link(self) -> str: ...
+    @property
+    def rate_bps(self) -> int: ...
+    @property
+    def start(self) -> Instant: ...
+    @property
+    def end(self) -> Instant: ...
+    @property
+    def squeezable_bps(self) -> int: ...
+    @property
+    def squeezes(self) -> bool: ...
+
+
+class _Label(Protocol):
+    @property
+    def resource(self) -> str: ...
+    @property
+    def label(self) -> int: ...
+    @property
+    def start(self) -> Instant: ...
+    @property
+    def end(self) -> Instant: ...
+
+
+class Holdings(Protocol):
+    """What the ledger needs of a placement."""
+
+    @property
+    def service(self) -> ServiceId: ...
+    @property
+    def rates(self) -> tuple[_Rate, ...]: ...
+    @property
+    def labels(self) -> tuple[_Label, ...]: ...
+
+
+class RateHold(NamedTuple):
+    service: ServiceId
+    full_bps: int  # counts against planes and slices; 0 for a VIP
+    hard_bps: int  # what no VIP can squeeze away
+    start: Instant
+    end: Instant
+
+
+class LabelHold(NamedTuple):
+    service: ServiceId
+    start: Instant
+    end: Instant
+
+
+def overlap(start: Instant, end: Instant, other_start: Instant, other_end: Instant) -> bool:
+    """Return whether two half-open intervals have a moment in common."""
+    return (end is None or other_start is None or other_start < end) and (
+        start is None or other_end is None or start < other_end
+    )
+
+
+class Ledger:
+    """Reservations of all services on one map's links; `capacity_bps` of links that vanished counts as 0."""
+
+    def __init__(self, city: CityMap) -> None:
+        self._index: Mapping[str, int] = city.link_index
+        self._capacity = np.array([link.capacity_bps for link in city.links], dtype=np.int64)
+        size = len(city.links) + 1  # the last entry collects links that the map no longer has
+        self._full = np.zeros(size, dtype=np.int64)  # of holds without a window
+        self._hard = np.zeros(size, dtype=np.int64)
+        self._held: dict[ServiceId, tuple[tuple[_Rate, ...], tuple[_Label, ...]]] = {}
+        self._windowed: dict[str, tuple[RateHold, ...]] = {}
+        self._always: dict[str, tuple[int, int]] = {}  # link → (full, hard) of holds without a window
+        self._labels: dict[str, dict[int, tuple[LabelHold, ...]]] = {}
+        self._own: set[str] = set()  # label tables that no copy shares
+        self._full_below: dict[tuple[str, int], int] = {}  # (resource, first) → every label below is held for good
+
+    def copy(self) -> Ledger:
+        """Return a ledger that starts as this one; neither sees what the other does later."""
+        other = Ledger.__new__(Ledger)
+        other._index, other._capacity = self._index, self._capacity
+        other._full, other._hard = self._full.copy(), self._hard.copy()
+        other._held, other._windowed = dict(self._held), dict(self._windowed)
+        other._always, other._labels = dict(self._always), dict(self._labels)
+        other._own, self._own = set(), set()
+        other._full_below = dict(self._full_below)
+        return other
+
+    def on(self, city: CityMap) -> Ledger:
+        """Return the same reservations over another map's links."""
+        if city.link_index is self._index:
+            return self.copy()
+        other = self.copy()
+        fresh = Ledger(city)
+        other._index, other._capacity, other._full, other._hard = (
+            fresh._index,
+            fresh._capacity,
+            fresh._full,
+            fresh._hard,
+        )
+        for link, (full, hard) in self._always.items():
+            at = other._index.get(link, -1)
+            other._full[at] += full
+            other._hard[at] += hard
+        return other
+
+    def add(self, placement: Holdings) -> None:
+        """Enter everything a placement holds; a service that is already in is replaced."""
+        if placement.service in self._held:
+            self.remove(placement.service)
+        self._held[placement.service] = (placement.rates, placement.labels)
+        self._book(placement.service, placement.rates, 1)
+        for label in placement.labels:
+            table = self._table(label.resource)
+            table[label.label] = (*table.get(label.label, ()), LabelHold(placement.service, label.start, label.end))
+
+    def remove(self, service: ServiceId) -> None:
+        """Give back everything the service holds; nothing happens if it holds nothing."""
+        rates, labels = self._held.pop(service, ((), ()))
+        self._book(service, rates, -1)
+        for label in labels:
+            table = self._table(label.resource)
+            left = tuple(h for h in table.get(label.label, ()) if h.service != service)
+            if left:
+                table[label.label] = left
+            else:
+                table.pop(label.label, None)
+            if not table:
+                del self._labels[label.resource]
+                self._own.discard(label.resource)
+        for resource, number in {(r.resource, r.label) for r in labels}:
+            for key in [k for k in self._full_below if k[0] == resource and self._full_below[k] > number]:
+                self._full_below[key] = max(number, key[1])
+
+    def take(self, service: ServiceId, label: _Label) -> None:
+        """Hold one more label outside any placement: for plans under way, on a copy that is thrown away."""
+        table = self._table(label.resource)
+        table[label.label] = (*table.get(label.label, ()), LabelHold(service, label.start, label.end))
+
+    def _book(self, service: ServiceId, rates: Iterable[_Rate], sign: int) -> None:
+        for rate in rates:
+            full = 0 if rate.squeezes else rate.rate_bps
+            hold = RateHold(service, full, rate.rate_bps - rate.squeezable_bps, rate.start, rate.end)
+            if rate.start is None and rate.end is None:
+                was_full, was_hard = self._always.get(rate.link, (0, 0))
+                now = (was_full + sign * hold.full_bps, was_hard + sign * hold.hard_bps)
+                self._always[rate.link] = now
+                if now == (0, 0):
+                    del self._always[rate.link]
+                at = self._index.get(rate.link, -1)
+                self._full[at] += sign * hold.full_bps
+                self._hard[at] += sign * hold.hard_bps
+            elif sign > 0:
+                self._windowed[rate.link] = (*self._windowed.get(rate.link, ()), hold)
+            else:
+                left = tuple(h for h in self._windowed.get(rate.link, ()) if h.service != service)
+                self._windowed[rate.link] = left
+                if not left:
+                    del self._windowed[rate.link]
+
+    def _table(self, resource: str) -> dict[int, tuple[LabelHold, ...]]:
+        if resource not in self._own:
+            self._labels[resource] = dict(self._labels.get(resource, {}))
+            self._own.add(resource)
+        return self._labels[resource]
+
+    def __contains__(self, service: object) -> bool:
+        return service in self._held
+
+    def services(self) -> tuple[ServiceId, ...]:
+        return tuple(sorted(self._held))
+
+    def peaks(self, link: str, start: Instant, end: Instant) -> tuple[int, int]:
+        """Return the highest (full, hard) load of a link at any moment of [start, end)."""
+        full, hard = self._always.get(link, (0, 0))
+        holds = [h for h in self._windowed.get(link, ()) if overlap(h.start, h.end, start, end)]
+        if not holds:
+            return full, hard
+        # A load only rises where a hold starts, so the interval's own start and those moments are enough.
+        moments = [start, *(h.start for h in holds if h.start is not None and (start is None or h.start > start))]
+        alive = [[h for h in holds if _holds_at(h, m)] for m in moments]
+        return full + max(sum(h.full_bps for h in a) for a in alive), hard + max(
+            sum(h.hard_bps for h in a) for a in alive
+        )
+
+    def peak_bps(self, link: str, start: Instant, end: Instant) -> int:
+        """Return the most that is reserved in full on a link at any moment of [start, end)."""
+        return self.peaks(link, start, end)[0]
+
+    def free_bps(self, link: str, start: Instant = None, end: Instant = None, *, squeeze: bool = False) -> int:
+        """Return what a further service may hold; with `squeeze`, what a VIP may, down to the planes' floors."""
+        at = self._index.get(link)
+        capacity = int(self._capacity[at]) if at is not None else 0
+        full, hard = self.peaks(link, start, end)
+        return capacity - (hard if squeeze else max(full, hard))
+
+    def free_array(self, start: Instant = None, end: Instant = None, *, squeeze: bool = False) -> BitsPerSecond:
+        """Return `free_bps` of every link of the map, in its order."""
+        loads = self._hard[:-1] if squeeze else np.maximum(self._full[:-1], self._hard[:-1])
+        free: BitsPerSecond = self._capacity - loads
+        for link in self._windowed:
+            at = self._index.get(link)
+            if at is not None:
+                free[at] = self.free_bps(link, start, end, squeeze=squeeze)
+        return free
+
+    def squeezed_by(self, link: str, start: Instant, end: Instant) -> tuple[ServiceId, ...]:
+        """Return the windowed holders of a link within [start, end)."""
+        return tuple(sorted({h.service for h in self._windowed.get(link, ()) if overlap(h.start, h.end, start, end)}))
+
+    def holder(self, resource: str, label: int, start: Instant = None, end: Instant = None) -> ServiceId | None:
+        """Return who holds a label at some moment of [start, end), the first by name where several do."""
+        holds = self._labels.get(resource, {}).get(label, ())
+        return min((h.service for h in holds if overlap(h.start, h.end, start, end)), default=None)
+
+    def held_labels(self, resource: str) -> frozenset[int]:
+        """Return the labels of a resource that any service holds at any time."""
+        return frozenset(self._labels.get(resource, ()))
+
+    def free_label(
+        self, resource: str, candidates: Iterable[int], start: Instant = None, end: Instant = None
+    ) -> int | None:
+        """Return the first candidate that nobody holds in [start, end); None where all are held."""
+        table = self._labels.get(resource)
+        if not table:
+            return next(iter(candidates), None)
+        if not isinstance(candidates, range) or candidates.step != 1:
+            return next((c for c in candidates if self._label_free(table, c, start, end)), None)
+        key = (resource, candidates.start)
+        first = self._full_below.get(key, candidates.start)
+        while first < candidates.stop and any(h.start is None and h.end is None for h in table.get(first, ())):
+            first += 1
+        self._full_below[key] = first
+        return next((c for c in range(first, candidates.stop) if self._label_free(table, c, start, end)), None)
+
+    @staticmethod
+    def _label_free(table: Mapping[int, tuple[LabelHold, ...]], label: int, start: Instant, end: Instant) -> bool:
+        return not any(overlap(h.start, h.end, start, end) for h in table.get(label, ()))
+
+    def dump(self) -> dict[str, Any]:
+        """Return everything that is held, in one canonical form: equal ledgers dump equal."""
+        return {
+            "always": dict(sorted(self._always.items())),
+            "windowed": {k: sorted(v, key=repr) for k, v in sorted(self._windowed.items())},
+            "labels": {
+                f"{r}={n}": sorted(h, key=repr) for r, t in sorted(self._labels.items()) for n, h in sorted(t.items())
+            },
+            "full": self._full[:-1].tolist(),
+            "hard": self._hard[:-1].tolist(),
+        }
+
+
+def _holds_at(hold: RateHold, moment: Instant) -> bool:
+    if moment is None:  # before everything: only holds without a start
+        return hold.start is None
+    return (hold.start is None or hold.start <= moment) and (hold.end is None or moment < hold.end)

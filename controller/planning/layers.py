@@ -1,0 +1,155 @@
+"""The map as graphs: routers with their links, fibres, and lit ODU links, built once per map.
+
+Edge i of `ip` is link i of the map, so that the ledger's arrays fit. Fibres and ODU links give two edges each.
+Every pair of directions is a risk of its own (a negative number), so that "risk-disjoint" also means
+"no common cable" where no duct is known.
+"""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+from controller.intent.model import Boundaries
+from controller.network.discovered import DomainKind
+from controller.network.model import CityMap, Fibre, Link, Node, OduLink, Port
+from controller.planning.paths import Edge, Graph, Mask, mask_without
+
+ROADM_S = 0.5e-6  # [D] optical.md §1: latency that a passed ROADM adds
+OTN_SWITCH_S = 10e-6  # a switched ODU
+TRANSPONDER_PAIR_S = 10e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Graphs of one map and the look-ups that every query needs."""
+
+    nodes: Mapping[str, Node]
+    links: tuple[Link, ...]
+    ip: Graph
+    fibres: Graph
+    odu: Graph
+    fibre_of: tuple[Fibre, ...]  # by edge of `fibres`
+    odu_of: tuple[OduLink, ...]  # by edge of `odu`
+    reverse: npt.NDArray[np.int64]  # link index of the other direction
+    up: Mask  # of IP links: they, their reverse and both nodes are up
+    ports: Mapping[str, Port]  # by "node/port"
+    spare: Mapping[str, tuple[tuple[Port, Port], ...]]  # router → (its otn port, the client port it is cabled to)
+    borders: Mapping[frozenset[str], tuple[Link, ...]]  # two domains → one direction of each border, by rank
+
+
+_KNOWN: dict[int, tuple[weakref.ref[CityMap], Layers]] = {}
+
+
+def layers(city: CityMap) -> Layers:
+    """Return the graphs of a map, built on first use and forgotten with it."""
+    known = _KNOWN.get(id(city))
+    if known is not None and known[0]() is city:
+        return known[1]
+    built = _build(city)
+    key = id(city)
+    # The layers hold the map's parts but not the map itself, or it would never be let go.
+    _KNOWN[key] = (weakref.ref(city, lambda _: _KNOWN.pop(key, None)), built)
+    return built
+
+
+def _build(city: CityMap) -> Layers:
+    pair_risk = {link.id: -1 - min(i, city.link_index[link.reverse]) for i, link in enumerate(city.links)}
+    ip = Graph(
+        (n.id for n in city.nodes.values() if n.kind is DomainKind.IP),
+        [Edge(k.src.node, k.dst.node, k.delay_s, k.srlgs | {pair_risk[k.id]}) for k in city.links],
+    )
+    fibres = [f for _, f in sorted(city.fibres.items())]
+    odu = [o for _, o in sorted(city.odu_links.items())]
+    reverse = np.array([city.link_index[k.reverse] for k in city.links], dtype=np.int64)
+    up = np.array(
+        [k.up and city.nodes[k.src.node].up and city.nodes[k.dst.node].up for k in city.links], dtype=np.bool_
+    )
+    return Layers(
+        nodes=city.nodes,
+        links=city.links,
+        ip=ip,
+        fibres=_both_ways([(f.a, f.z, f.delay_s + ROADM_S, f.srlgs) for f in fibres]),
+        odu=_both_ways([(o.a, o.z, o.delay_s + OTN_SWITCH_S, o.srlgs) for o in odu]),
+        fibre_of=tuple(f for f in fibres for _ in (0, 1)),
+        odu_of=tuple(o for o in odu for _ in (0, 1)),
+        reverse=reverse,
+        up=up & up[reverse] if len(up) else up,
+        ports={str(ref): port for ref, port in city.ports.items()},
+        spare=_spare(city),
+        borders=_borders(city),
+    )
+
+
+def _both_ways(items: Iterable[tuple[str, str, float, frozenset[int]]]) -> Graph:
+    edges: list[Edge] = []
+    for i, (a, z, delay_s, srlgs) in enumerate(items):
+        risks = srlgs | {-1 - i}
+        edges += [Edge(a, z, delay_s, risks), Edge(z, a, delay_s, risks)]
+    return Graph((), edges)
+
+
+def _spare(city: CityMap) -> dict[str, tuple[tuple[Port, Port], ...]]:
+    found: dict[str, list[tuple[Port, Port]]] = {}
+    for ref, port in sorted(city.ports.items()):
+        client = city.ports.get(port.peer) if port.role == "otn" and port.peer else None
+        if client is not None:
+            found.setdefault(ref.node, []).append((port, client))
+    return {node: tuple(sorted(pairs, key=lambda p: natural(p[0].ref.port))) for node, pairs in found.items()}
+
+
+def natural(text: str) -> tuple[tuple[int, str], ...]:
+    """Sort key under which `otn-2` comes before `otn-10`."""
+    parts = re.split(r"(\d+)", text)
+    return tuple((int(p), "") if p.isdigit() else (-1, p) for p in parts)
+
+
+def _borders(city: CityMap) -> dict[frozenset[str], tuple[Link, ...]]:
+    found: dict[frozenset[str], list[Link]] = {}
+    for link in city.links:
+        if link.border and link.id < link.reverse:
+            ends = frozenset((city.nodes[link.src.node].domain, city.nodes[link.dst.node].domain))
+            found.setdefault(ends, []).append(link)
+    return {ends: tuple(sorted(links, key=lambda k: (k.rank, k.id))) for ends, links in found.items()}
+
+
+def node_allowed(node: Node, bounds: Boundaries) -> bool:
+    """Return whether a service with these boundaries may use a node, up or not."""
+    if node.trust < bounds.least_trust or {node.id, node.id.removeprefix("node:")} & bounds.exclude_nodes:
+        return False
+    if node.regions & bounds.exclude_regions:
+        return False
+    return not bounds.include_regions or bool(node.regions & bounds.include_regions)
+
+
+def forbidden_nodes(net: Layers, bounds: Boundaries) -> frozenset[str]:
+    """Return the nodes that are down or that the boundaries rule out."""
+    if bounds == Boundaries():
+        return frozenset(n.id for n in net.nodes.values() if not n.up)
+    return frozenset(n.id for n in net.nodes.values() if not n.up or not node_allowed(n, bounds))
+
+
+def ip_mask(net: Layers, bounds: Boundaries, plane: str | None = None) -> Mask:
+    """Return the IP links that are up, within the boundaries and, where asked, of the plane (borders have none)."""
+    usable = mask_without(net.ip, net.up, forbidden_nodes(net, bounds))
+    if bounds.least_trust > 1:
+        usable = usable & np.array([k.trust >= bounds.least_trust for k in net.links], dtype=np.bool_)
+    if plane is not None:
+        usable = usable & np.array([k.plane in (None, plane) for k in net.links], dtype=np.bool_)
+    return usable
+
+
+def series(net: Layers, nodes: Iterable[str], availabilities: Iterable[float]) -> float:
+    """Return the availability of parts that must all work."""
+    return prod(net.nodes[n].availability for n in nodes if n in net.nodes) * prod(availabilities)
+
+
+def either(first: float, second: float) -> float:
+    """Return the availability of two parts of which one must work."""
+    return 1 - (1 - first) * (1 - second)
