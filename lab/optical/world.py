@@ -1,0 +1,167 @@
+"""What the optical domain knows of its equipment's state, and what it tells of it.
+
+The plant is the truth: up or down, latency and margin come from there, never from the configuration. Before the
+plant has answered, and while it is away, a circuit is down rather than pretended up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from onecity.optical.v1 import optical_pb2 as pb
+
+from lab.gnmi import TelemetryTree
+from lab.optical.engine import Engine, Lit
+from lab.optical.equipment import INFRASTRUCTURE
+from lab.plant.link import PlantLink
+
+_LEGS = {"working": pb.ACTIVE_LEG_WORKING, "protect": pb.ACTIVE_LEG_PROTECT, "none": pb.ACTIVE_LEG_NONE}
+_KINDS = ("ports", "nodes", "fibres", "odu_links")
+
+
+class World:
+    """Joins engine, plant and telemetry. `on_event` hears the ids that changed, for WatchTopology."""
+
+    def __init__(self, engine: Engine, socket: Path, tree: TelemetryTree) -> None:
+        self.engine, self.tree = engine, tree
+        self.up: dict[str, dict[str, bool]] = {kind: {} for kind in _KINDS}
+        self.circuits: dict[str, dict[str, Any]] = {}
+        self.link = PlantLink(socket, engine.equipment.domain.name, self._units, self._heard)
+        self.on_event: Callable[[Sequence[str]], None] = lambda changed: None
+        engine.on_change = self._lit
+
+    def _units(self) -> dict[str, Any]:
+        service = (c.spec for c in self.engine.circuits.values() if c.spec.owner != INFRASTRUCTURE)
+        return {f"circuit/{spec.id}": _document(spec) for spec in service}
+
+    def _lit(self, lit: Lit) -> None:
+        put = {f"circuit/{circuit}": _document(spec) for circuit, spec in lit.items() if spec is not None}
+        gone = [circuit for circuit, spec in lit.items() if spec is None]
+        self.link.send(put, [f"circuit/{circuit}" for circuit in gone])
+        for circuit in gone:
+            self.circuits.pop(circuit, None)
+            self.tree.remove(f"/onecity-flow:circuits/circuit[id={circuit}]")
+        self.on_event(sorted(lit))
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        if message["type"] == "state":
+            self._state(message)
+        elif message["type"] == "samples":
+            self._samples(message)
+
+    def _state(self, message: Mapping[str, Any]) -> None:
+        changed = []
+        for kind in _KINDS:
+            for name, up in message.get(kind, {}).items():
+                if self.up[kind].get(name) is not up:
+                    self.up[kind][name] = up
+                    changed.append(name)
+        for circuit, state in message.get("circuits", {}).items():
+            if circuit in self.engine.circuits and self.circuits.get(circuit) != state:
+                self.circuits[circuit] = state
+                self._stream_state(circuit, state)
+                changed.append(circuit)
+        if changed:
+            self.on_event(changed)
+
+    def _stream_state(self, circuit: str, state: Mapping[str, Any]) -> None:
+        base = f"/onecity-flow:circuits/circuit[id={circuit}]/state"
+        self.tree.update(f"{base}/oper-status", "UP" if state["up"] else "DOWN")
+        self.tree.update(f"{base}/active-leg", state["active"])
+        media = f"/wavelength-router/media-channels/channel[index={circuit}]/state/oper-status"
+        self.tree.update(media, "UP" if state["up"] else "DOWN")
+        aps = f"/aps/aps-modules/aps-module[name={circuit}]/state/active-path"
+        if self.engine.circuits[circuit].spec.HasField("protect"):
+            self.tree.update(aps, "SECONDARY" if state["active"] == "protect" else "PRIMARY")
+
+    def _samples(self, message: Mapping[str, Any]) -> None:
+        at_ns = int(message["at"] * 1e9)
+        for circuit, sample in message.get("circuits", {}).items():
+            if circuit not in self.engine.circuits or not sample["up"]:
+                continue  # a dark circuit has no latency, no margin and no error rate: a gap, not a zero
+            base = f"/onecity-flow:circuits/circuit[id={circuit}]/state"
+            self.tree.update(f"{base}/latency-ns", str(round(sample["latency_s"] * 1e9)), at_ns)
+            if sample.get("margin_db") is not None:
+                self.tree.update(f"{base}/margin-db", f"{sample['margin_db']:.2f}", at_ns)
+                otn = f"/terminal-device/logical-channels/channel[index={circuit}]/otn/state"
+                self.tree.update(f"{otn}/pre-fec-ber/instant", f"{sample['pre_fec_ber']:.3e}", at_ns)
+
+    # ── messages ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def circuit(self, standing: pb.Circuit) -> pb.Circuit:
+        """Return a circuit with the state that the plant last gave it."""
+        message = pb.Circuit()
+        message.CopyFrom(standing)
+        state = self.circuits.get(standing.spec.id, {"up": False, "active": "none", "latency_s": 0.0})
+        message.state = pb.OPER_STATE_UP if state["up"] else pb.OPER_STATE_DOWN
+        message.active_leg = _LEGS[state["active"]]
+        message.latency_ns = round((state.get("latency_s") or 0.0) * 1e9)
+        if state.get("margin_db") is not None:
+            message.margin_db = state["margin_db"]
+        return message
+
+    def topology(self) -> pb.GetTopologyResponse:
+        engine, equipment = self.engine, self.engine.equipment
+        claims, names = engine.claims, {}
+        for fibre in equipment.fibres.values():
+            names.update(zip(fibre.srlgs, fibre.ducts, strict=True))
+        return pb.GetTopologyResponse(
+            revision=engine.revision,
+            nodes=[pb.Node(id=n, site=s, state=self._oper("nodes", n)) for n, s in equipment.sites.items()],
+            client_ports=[
+                pb.ClientPort(
+                    id=p.id,
+                    node=p.node,
+                    rates_bps=p.rates_bps,
+                    lock_id=p.lock_id or 0,
+                    site=p.site or "",
+                    used_by=claims.whole_port_holder(p.id),
+                    state=self._oper("ports", p.id),
+                )
+                for p in equipment.ports.values()
+            ],
+            photonic_links=[
+                pb.PhotonicLink(
+                    id=f.id,
+                    a_node=f.a,
+                    z_node=f.z,
+                    length_m=f.length_m,
+                    loss_db=f.loss_db,
+                    srlgs=f.srlgs,
+                    channels=equipment.domain.channels,
+                    occupied=sorted(claims.labels("channel", f.id)),
+                    state=self._oper("fibres", f.id),
+                )
+                for f in equipment.fibres.values()
+            ],
+            odu_links=[
+                pb.OduLink(
+                    id=link.id,
+                    a_node=link.a,
+                    z_node=link.z,
+                    server_circuit=link.circuit,
+                    odu="ODU4",
+                    slots=link.slots,
+                    free_slots=sorted(set(range(1, link.slots + 1)) - claims.labels("slot", link.id)),
+                    state=self._oper("odu_links", link.id),
+                )
+                for link in equipment.odu_links.values()
+            ],
+            circuits=[self.circuit(c) for c in engine.circuits.values()],
+            srlg_names=[pb.SrlgName(value=v, name=n) for v, n in sorted(names.items())],
+        )
+
+    def _oper(self, kind: str, name: str) -> pb.OperState:
+        return pb.OPER_STATE_UP if self.up[kind].get(name, False) else pb.OPER_STATE_DOWN
+
+    def dark(self, spec: pb.CircuitSpec) -> list[str]:
+        """Return the hops of the working leg that are down now."""
+        kind = "fibres" if spec.layer == pb.LAYER_WAVELENGTH else "odu_links"
+        return [hop for hop in spec.working.route if self.up[kind].get(hop) is False]
+
+
+def _document(spec: pb.CircuitSpec) -> dict[str, Any]:
+    return MessageToDict(spec, preserving_proto_field_name=True)
