@@ -2,7 +2,7 @@
 
 Writing joins strings instead of building elements: a conference of 900 rules goes out in a few dozen milliseconds.
 Every document declares its prefixes on the root element and prefixes every identity, also those of the root's own
-module, because XML libraries that rename the default namespace would otherwise break the value (mapping.md §0).
+module, because XML libraries that rename the default namespace would otherwise break the value.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def edit_xml(operations: Sequence[Operation], *, replay: bool = False) -> bytes:
     """Return the `<config>` payload of an `edit-config` with default operation `merge`.
 
     Normal form uses `create` and `delete`, so that a surprise is an honest refusal; `replay` uses `replace` and
-    `remove`, which can be repeated after a crash (mapping.md §7).
+    `remove`, which can be repeated after a crash.
     """
     schema = Schema.load()
     top = _Spot()

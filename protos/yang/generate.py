@@ -290,9 +290,9 @@ def write(path: Path, modules: dict[str, Any], known: dict[str, Any], nodes: dic
     def block(entries: dict[str, Any]) -> str:
         return ",\n".join(f"{json.dumps(k)}: {json.dumps(v, separators=(',', ':'))}" for k, v in entries.items())
 
-    path.write_text(
-        f'{{"modules": {{\n{block(modules)}\n}},\n"identities": {{\n{block(known)}\n}},\n"nodes": {{\n{block(nodes)}\n}}}}\n'
-    )
+    parts = {"modules": modules, "identities": known, "nodes": nodes}
+    blocks = ",\n".join(f'"{name}": {{\n{block(part)}\n}}' for name, part in parts.items())
+    path.write_text(f"{{{blocks}}}\n")
     print(f"{len(nodes)} nodes, {len(known)} identities, {path.stat().st_size} bytes")
 
 

@@ -1,0 +1,160 @@
+"""From one whole-domain tree to another: the operations, and the exact images of what they touch.
+
+Both trees are normalised. Subtrees that are the same object are not looked at, so the cost follows the change and not
+the size of the domain. Explicit operations stand only on keyed entries, leaves, presence containers and routes, never
+on the containers that others share.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+
+from controller.errors import ConflictError
+from controller.rendering.graft import Graft
+from controller.rendering.paths import at, extract, outermost, path_text, smallest_entry, step_name
+from controller.rendering.schema import Schema, SchemaNode
+from controller.rendering.tree import Edit, Leaf, Operation, OperationKind, Path, Step, Tree
+
+# Replaced as a whole: half of a route is not a route.
+_WHOLE = frozenset({"te:explicit-route-objects", "opt:working", "opt:protect"})
+
+
+def diff(old: Tree, new: Tree) -> tuple[Operation, ...]:
+    """Return the operations that turn `old` into `new`; empty where they say the same, order of rules included."""
+    operations: list[Operation] = []
+    _compare(Schema.load().roots, (), old, new, operations)
+    return tuple(operations)
+
+
+def edit(domain: str, old: Tree, new: Tree) -> Edit:
+    """Return what one transaction does to a domain, with images of the smallest entries that hold every change."""
+    operations = diff(old, new)
+    touched = outermost(smallest_entry(operation.path) for operation in operations)
+    return Edit(domain, operations, touched, extract(old, touched), extract(new, touched))
+
+
+def apply(tree: Tree, operations: Sequence[Operation]) -> Tree:
+    """Return the tree after the operations, as an honest domain would hold it.
+
+    Raises ConflictError where an entry to create is there already, or one to delete is not.
+    """
+    graft = Graft(tree)
+    for operation in operations:
+        path, value = operation.path, operation.value
+        standing = at(graft.tree, path)
+        if operation.kind is OperationKind.DELETE:
+            if standing is None:
+                raise ConflictError(f"data-missing: {path_text(path)} is to be deleted and is not there")
+            graft.remove(path)
+        elif operation.kind is OperationKind.CREATE and standing is not None:
+            raise ConflictError(f"data-exists: {path_text(path)} is to be created and is there already")
+        elif operation.ordered:
+            moved = standing if operation.kind is OperationKind.MERGE and standing is not None else value
+            graft.put_after(path, moved if moved is not None else {}, operation.after)
+        else:
+            graft.put(path, value if value is not None else {})
+    return graft.tree
+
+
+def _compare(children: Mapping[str, SchemaNode], path: Path, old: Tree, new: Tree, operations: list[Operation]) -> None:
+    """Compare two dicts at one place: what went, what came, what changed."""
+    if old is new:
+        return
+    for step, was in old.items():
+        if step not in new:
+            _gone(children.get(step_name(step)), (*path, step), was, operations)
+    last: dict[str, Step] = {}
+    stay: dict[str, frozenset[Step]] = {}
+    for step, value in new.items():
+        was_here = old.get(step)
+        child = children.get(step_name(step))
+        if child is not None and child.user_ordered and isinstance(step, tuple):
+            if child.step not in stay:
+                stay[child.step] = _unmoved(child.step, old, new)
+            after, last[child.step] = last.get(child.step), step
+            if was_here is None:
+                operations.append(Operation(OperationKind.CREATE, (*path, step), value, after, ordered=True))
+                continue
+            if step not in stay[child.step]:
+                operations.append(Operation(OperationKind.MERGE, (*path, step), {}, after, ordered=True))
+        if was_here is None:
+            _came(child, (*path, step), value, operations)
+        elif was_here is not value:
+            _changed(child, (*path, step), was_here, value, operations)
+
+
+def _gone(child: SchemaNode | None, path: Path, was: Tree | Leaf, operations: list[Operation]) -> None:
+    step = path[-1]
+    if isinstance(was, dict) and isinstance(step, str) and not _is_one(child, step):
+        for below, value in was.items():
+            _gone(child.children.get(step_name(below)) if child else None, (*path, below), value, operations)
+    else:
+        operations.append(Operation(OperationKind.DELETE, path))
+
+
+def _came(child: SchemaNode | None, path: Path, value: Tree | Leaf, operations: list[Operation]) -> None:
+    step = path[-1]
+    if isinstance(step, tuple):
+        operations.append(Operation(OperationKind.CREATE, path, value))
+    elif isinstance(value, dict) and not _is_one(child, step):
+        _compare(child.children if child else {}, path, {}, value, operations)
+    else:
+        operations.append(Operation(OperationKind.MERGE, path, value))
+
+
+def _changed(
+    child: SchemaNode | None, path: Path, was: Tree | Leaf, value: Tree | Leaf, operations: list[Operation]
+) -> None:
+    if not isinstance(was, dict) or not isinstance(value, dict):
+        if was != value:
+            operations.append(Operation(OperationKind.REPLACE, path, value))
+    elif step_name(path[-1]) in _WHOLE or _leaf_list_changed(was, value):
+        if _differ(was, value):
+            operations.append(Operation(OperationKind.REPLACE, path, value))
+    else:
+        _compare(child.children if child else {}, path, was, value, operations)
+
+
+def _is_one(child: SchemaNode | None, step: str) -> bool:
+    """Say whether a container comes and goes as one: because its presence means something, or because it is a route."""
+    return step in _WHOLE or (child is not None and child.presence)
+
+
+def _leaf_list_changed(was: Tree, value: Tree) -> bool:
+    """A leaf-list that lost or moved a value can only be said by replacing what holds it."""
+    return any(isinstance(leaf, tuple) and value.get(step) != leaf for step, leaf in was.items())
+
+
+def _differ(was: Tree, value: Tree) -> bool:
+    return (
+        was != value
+        or list(was) != list(value)
+        or any(
+            isinstance(one, dict) and isinstance(other := value[step], dict) and _differ(one, other)
+            for step, one in was.items()
+        )
+    )
+
+
+def _unmoved(name: str, old: Tree, new: Tree) -> frozenset[Step]:
+    """Return the largest set of entries whose relative order is the same in both (longest increasing subsequence)."""
+    position = {step: i for i, step in enumerate(step for step in old if step_name(step) == name)}
+    common = [step for step in new if step in position]
+    tails: list[int] = []
+    tail_steps: list[Step] = []
+    before: dict[Step, Step | None] = {}
+    for step in common:
+        place = bisect_left(tails, position[step])
+        before[step] = tail_steps[place - 1] if place else None
+        if place == len(tails):
+            tails.append(position[step])
+            tail_steps.append(step)
+        else:
+            tails[place], tail_steps[place] = position[step], step
+    kept: set[Step] = set()
+    step_or_none: Step | None = tail_steps[-1] if tail_steps else None
+    while step_or_none is not None:
+        kept.add(step_or_none)
+        step_or_none = before[step_or_none]
+    return frozenset(kept)
