@@ -39,8 +39,9 @@ class StepOutcome(StrEnum):
 @dataclass(frozen=True, slots=True)
 class DomainFailure:
     domain: str
-    stage: str  # "connect" | "prepare" | "commit" | "verify" | "confirm"
+    stage: str  # "journal" | "connect" | "prepare" | "commit" | "verify" | "confirm" | "cancel" | "internal"
     message: str  # in the domain's own words
+    path: str = ""  # the place that the domain named, where it named one: tells members of a group commit apart
 
 
 @dataclass(frozen=True, slots=True)

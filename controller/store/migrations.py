@@ -1,0 +1,60 @@
+"""The schema, as numbered steps from an empty file to today's.
+
+A step, once released, is never edited: a file that passed it must mean the same for ever. `schema_version`
+keeps when each was applied. A file with a higher number was written by a newer program and is left alone.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+from controller.errors import StoreError
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        # Desired state: what each service is, where it goes and what that means for each domain.
+        """CREATE TABLE services (
+            id TEXT PRIMARY KEY, kind TEXT NOT NULL, generation INTEGER NOT NULL, revision INTEGER NOT NULL,
+            record TEXT NOT NULL) WITHOUT ROWID""",
+        # A change stays here with its plan while it runs; its effect on `services` is written when it ends.
+        """CREATE TABLE changes (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, request_id TEXT UNIQUE,
+            outcome TEXT NOT NULL, record TEXT NOT NULL, pending TEXT)""",
+        "CREATE INDEX changes_pending ON changes (seq) WHERE pending IS NOT NULL",
+        """CREATE TABLE change_services (
+            service TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (service, seq)) WITHOUT ROWID""",
+        "CREATE TABLE topologies (domain TEXT PRIMARY KEY, at REAL NOT NULL, topology TEXT NOT NULL) WITHOUT ROWID",
+        # The journal: one row of `transactions` per transaction, its records in order in `journal`.
+        """CREATE TABLE transactions (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT, txn TEXT NOT NULL UNIQUE, ended INTEGER NOT NULL DEFAULT 0)""",
+        "CREATE INDEX transactions_open ON transactions (seq) WHERE ended = 0",
+        """CREATE TABLE journal (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT, txn TEXT NOT NULL, at REAL NOT NULL, kind TEXT NOT NULL,
+            body TEXT NOT NULL)""",
+        "CREATE INDEX journal_txn ON journal (txn, seq)",
+    ),
+)
+
+
+def migrate(connection: sqlite3.Connection, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS) -> None:
+    """Bring the file to the last schema, each step whole or not at all. Raises StoreError for a newer file."""
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, applied_at REAL NOT NULL)"
+    )
+    (version,) = connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()
+    if version > len(migrations):
+        raise StoreError(
+            f"the store has schema {version}, this onecity knows {len(migrations)}: "
+            "run the newer onecity that wrote it, or restore a backup made before the upgrade"
+        )
+    for number, statements in enumerate(migrations[version:], start=version + 1):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute("INSERT INTO schema_version VALUES (?, ?)", (number, time.time()))
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")

@@ -1,0 +1,259 @@
+"""Durable state: one SQLite file, written by one thread, opened by one daemon.
+
+What returns from an awaited write is on disk (WAL, synchronous=FULL). Reads go through a connection of their own
+and see the last finished write. A file that is corrupt, newer, foreign or in use is refused when it is opened,
+with the remedy, before anything is done to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from controller.errors import StoreError, UnknownNameError
+from controller.intent.model import ServiceId
+from controller.network.discovered import DomainTopology
+from controller.store import tables
+from controller.store.migrations import migrate
+from controller.store.records import ChangeRecord, JournalRecord, OpenChange, StoredService
+from controller.store.writer import Writer, as_store_error
+
+T = TypeVar("T")
+
+_BUSY_S = 5.0  # how long SQLite waits for another reader's checkpoint
+
+
+class Store:
+    """The daemon's state on disk. Open with `Store.open`; give back with `close`."""
+
+    def __init__(self, path: Path, lock: int, writing: sqlite3.Connection, reading: sqlite3.Connection) -> None:
+        self.path = path
+        self._lock = lock
+        self._writing = writing
+        self._reading = reading
+        self._read_guard = threading.Lock()
+        self._writer = Writer(writing)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Store:
+        """Open the file, create it where it is not there, migrate it where it is older. Raises StoreError."""
+        file = Path(path)
+        lock = _lock_file(file)
+        connections: list[sqlite3.Connection] = []
+        try:
+            writing = _connect(file)
+            connections.append(writing)
+            _check(writing, file)
+            migrate(writing)
+            reading = _connect(file)
+            connections.append(reading)
+            reading.execute("PRAGMA query_only = ON")
+        except (sqlite3.Error, StoreError) as err:
+            for connection in connections:
+                connection.close()
+            os.close(lock)
+            raise _named(file, err) from err
+        return cls(file, lock, writing, reading)
+
+    def close(self) -> None:
+        """Write what is waiting and let go of the file. Idempotent."""
+        if self._lock < 0:
+            return
+        self._writer.close()
+        self._reading.close()
+        self._writing.close()
+        os.close(self._lock)
+        self._lock = -1
+
+    @property
+    def fsyncs(self) -> int:
+        """SQLite transactions written so far; each costs one fsync."""
+        return self._writer.commits
+
+    # Desired state
+
+    def load_services(self) -> tuple[StoredService, ...]:
+        """Return the desired state, ordered by id."""
+        return self._read(tables.select_services)
+
+    async def replace_services(self, puts: tuple[StoredService, ...], drops: tuple[ServiceId, ...] = ()) -> None:
+        """Put and drop services outside any change (a window that opens, an intent that expires)."""
+        await self._writer.write(lambda db: tables.write_services(db, puts, drops))
+
+    # Changes
+
+    async def open_change(
+        self,
+        record: ChangeRecord,
+        puts: tuple[StoredService, ...] = (),
+        drops: tuple[ServiceId, ...] = (),
+        plan: str = "",
+    ) -> ChangeRecord:
+        """Keep an accepted change with what it will do, before it starts; a crash leaves it in `load_open_changes`.
+
+        Where another change already has this request id, that one is returned and nothing is kept.
+        """
+        pending = OpenChange(record, puts, drops, plan)
+        return await self._writer.write(lambda db: tables.insert_change(db, record, pending))
+
+    async def close_change(self, record: ChangeRecord, *, applied: bool) -> ChangeRecord:
+        """End an open change, in one durable transaction: with its effect on the desired state, or without."""
+        return await self._writer.write(lambda db: tables.finish_change(db, record, applied=applied))
+
+    async def record_change(
+        self, record: ChangeRecord, puts: tuple[StoredService, ...] = (), drops: tuple[ServiceId, ...] = ()
+    ) -> ChangeRecord:
+        """Keep a finished change and its effect on the desired state in one durable transaction.
+
+        Where another change already has this request id, that one is returned and nothing is written.
+        An open change of the same id is ended by this, with these puts and drops instead of those it was opened with.
+        """
+        return await self._writer.write(lambda db: tables.record_change(db, record, puts, drops))
+
+    def load_open_changes(self) -> tuple[OpenChange, ...]:
+        """Return the changes that had not ended, oldest first."""
+        return self._read(tables.select_open_changes)
+
+    def history(
+        self, limit: int = 50, before: int | None = None, service: ServiceId | None = None
+    ) -> tuple[ChangeRecord, ...]:
+        """Return the newest changes first: older than revision `before`, touching `service`, where these are given."""
+        return self._read(lambda db: tables.select_history(db, limit, before, service))
+
+    def change(self, change_id: str) -> ChangeRecord:
+        """Return one change. Raises UnknownNameError."""
+        found = self._read(lambda db: tables.select_change(db, "id", change_id))
+        if found is None:
+            raise UnknownNameError(f"no change {change_id!r}; `onecity history` lists them")
+        return found
+
+    def change_by_request(self, request_id: str) -> ChangeRecord | None:
+        """Return the change that this request id made, or None."""
+        return self._read(lambda db: tables.select_change(db, "request_id", request_id)) if request_id else None
+
+    # The last known map
+
+    async def save_topology(self, topology: DomainTopology) -> None:
+        """Keep what a domain last said of itself, for a start without it."""
+        at = time.time()
+        await self._writer.write(lambda db: tables.write_topology(db, topology, at))
+
+    def load_topologies(self) -> dict[str, tuple[DomainTopology, float]]:
+        """Return the last known topology of each domain and when it was saved (seconds since the epoch)."""
+        return self._read(tables.select_topologies)
+
+    # The journal
+
+    async def begin(self, txn: str, encode_body: Callable[[], str]) -> None:
+        """Open a transaction in the journal, durably. The body is encoded in the writer's thread."""
+        at = time.time()
+        await self._writer.write(lambda db: tables.begin(db, JournalRecord(txn, "intention", encode_body(), at)))
+
+    async def append(self, txn: str, kind: str, body: str = "") -> None:
+        """Add a record to an open transaction, durably."""
+        record = JournalRecord(txn, kind, body, time.time())
+        await self._writer.write(lambda db: tables.append(db, record))
+
+    def append_soon(self, txn: str, kind: str, body: str = "") -> None:
+        """Add a record that a crash may lose; it is on disk before any record appended later."""
+        record = JournalRecord(txn, kind, body, time.time())
+        self._writer.write_soon(lambda db: tables.append(db, record))
+
+    async def end(self, txn: str, body: str) -> None:
+        """End a transaction in the journal, durably."""
+        record = JournalRecord(txn, "end", body, time.time())
+        await self._writer.write(lambda db: tables.end(db, record))
+
+    def end_soon(self, txn: str, body: str) -> None:
+        """End a transaction; a crash may lose that, but not once a later record is on disk."""
+        record = JournalRecord(txn, "end", body, time.time())
+        self._writer.write_soon(lambda db: tables.end(db, record))
+
+    def open_transactions(self) -> tuple[tuple[JournalRecord, ...], ...]:
+        """Return the records of every transaction that has not ended, oldest transaction first."""
+        return self._read(tables.select_open_transactions)
+
+    # Upkeep
+
+    async def backup(self, path: str | os.PathLike[str]) -> None:
+        """Write a consistent copy while running; the file appears whole or not at all."""
+        await asyncio.to_thread(self._backup, Path(path))
+
+    def _backup(self, target: Path) -> None:
+        partial = target.with_name(target.name + ".partial")
+        try:
+            partial.unlink(missing_ok=True)
+            source, copy = _connect(self.path), sqlite3.connect(partial, isolation_level=None)
+            with contextlib.closing(source), contextlib.closing(copy):
+                source.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")
+            with partial.open("rb") as done:
+                os.fsync(done.fileno())
+            partial.replace(target)
+        except (sqlite3.Error, OSError) as err:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise StoreError(f"the backup to {target} failed: {err}") from err
+
+    def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        with self._read_guard, _sqlite_errors():
+            return query(self._reading)
+
+
+@contextlib.contextmanager
+def _sqlite_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as err:
+        raise as_store_error(err) from err
+
+
+def _lock_file(file: Path) -> int:
+    """Take the file for this process alone: two daemons over one store would both command the domains."""
+    try:
+        descriptor = os.open(file.with_name(file.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as err:
+        raise StoreError(f"the store {file} cannot be opened: {err.strerror}; use a writable directory") from err
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as err:
+        os.close(descriptor)
+        raise StoreError(f"the store {file} is in use by another onecity; stop that one first") from err
+    return descriptor
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    # 0600 from the start: the store names who ordered what.
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    connection = sqlite3.connect(file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _check(connection: sqlite3.Connection, file: Path) -> None:
+    """Refuse a file that is damaged, or that is some other program's, before the first write to it."""
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise StoreError(f"the store {file} is corrupt ({verdict}): move it away and restore a backup")
+    names: set[Any] = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if names and "schema_version" not in names:
+        raise StoreError(f"{file} is a database of some other program; name another file as `state:`")
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _named(file: Path, err: Exception) -> StoreError:
+    if isinstance(err, StoreError):
+        return err
+    text = str(err)
+    if "not a database" in text or "malformed" in text:
+        return StoreError(f"the store {file} is corrupt ({text}): move it away and restore a backup")
+    return StoreError(f"the store {file} cannot be opened ({text})")

@@ -1,0 +1,164 @@
+"""The SQL: one function per question or write, on the connection it is given.
+
+A write here runs inside the writer's transaction, perhaps twice; it touches nothing but the connection.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+
+from controller.errors import ConflictError, StoreError
+from controller.intent.model import ServiceId
+from controller.network.discovered import DomainTopology
+from controller.store.codec import dumps, loads
+from controller.store.records import ChangeRecord, JournalRecord, OpenChange, StoredService
+
+Database = sqlite3.Connection
+
+_KEPT_TRANSACTIONS = 512  # ended ones whose journal stays for whoever looks into a fault
+
+
+def select_services(db: Database) -> tuple[StoredService, ...]:
+    rows = db.execute("SELECT record FROM services ORDER BY id")
+    return tuple(loads(StoredService, record) for (record,) in rows)
+
+
+def write_services(db: Database, puts: tuple[StoredService, ...], drops: tuple[ServiceId, ...]) -> None:
+    db.executemany("DELETE FROM services WHERE id = ?", [(service,) for service in drops])
+    db.executemany(
+        "INSERT OR REPLACE INTO services VALUES (?, ?, ?, ?, ?)",
+        [(put.id, put.kind, put.generation, put.revision, dumps(StoredService, put)) for put in puts],
+    )
+
+
+def _change(row: tuple[int, str]) -> ChangeRecord:
+    return replace(loads(ChangeRecord, row[1]), revision=row[0])
+
+
+def select_change(db: Database, column: str, value: str) -> ChangeRecord | None:
+    row = db.execute(f"SELECT seq, record FROM changes WHERE {column} = ?", (value,)).fetchone()
+    return _change(row) if row else None
+
+
+def select_history(db: Database, limit: int, before: int | None, service: ServiceId | None) -> tuple[ChangeRecord, ...]:
+    rows = db.execute(
+        """SELECT seq, record FROM changes WHERE (?1 IS NULL OR seq < ?1)
+           AND (?2 IS NULL OR seq IN (SELECT seq FROM change_services WHERE service = ?2))
+           ORDER BY seq DESC LIMIT ?3""",
+        (before, service, limit),
+    )
+    return tuple(_change(row) for row in rows)
+
+
+def select_open_changes(db: Database) -> tuple[OpenChange, ...]:
+    rows = db.execute("SELECT seq, pending FROM changes WHERE pending IS NOT NULL ORDER BY seq")
+    found = [(seq, loads(OpenChange, pending)) for seq, pending in rows]
+    return tuple(replace(change, record=replace(change.record, revision=seq)) for seq, change in found)
+
+
+def insert_change(db: Database, record: ChangeRecord, pending: OpenChange | None) -> ChangeRecord:
+    """Add a change, unless its request id already made another one: return the one that stands."""
+    if record.request_id and (known := select_change(db, "request_id", record.request_id)):
+        return known
+    if select_change(db, "id", record.id):
+        raise ConflictError(f"change {record.id} is already in the history")
+    cursor = db.execute(
+        "INSERT INTO changes (id, request_id, outcome, record, pending) VALUES (?, ?, ?, ?, ?)",
+        (
+            record.id,
+            record.request_id or None,
+            record.outcome,
+            dumps(ChangeRecord, record),
+            dumps(OpenChange, pending) if pending else None,
+        ),
+    )
+    seq = int(cursor.lastrowid or 0)
+    _index_services(db, seq, record)
+    return replace(record, revision=seq)
+
+
+def _index_services(db: Database, seq: int, record: ChangeRecord) -> None:
+    rows = [(one.service, seq) for one in record.services]
+    db.executemany("INSERT OR IGNORE INTO change_services VALUES (?, ?)", rows)
+
+
+def finish_change(db: Database, record: ChangeRecord, *, applied: bool) -> ChangeRecord:
+    row = db.execute("SELECT pending FROM changes WHERE id = ? AND pending IS NOT NULL", (record.id,)).fetchone()
+    if row is None:
+        raise ConflictError(f"change {record.id} is not open")
+    if applied:
+        pending = loads(OpenChange, row[0])
+        write_services(db, pending.puts, pending.drops)
+    return _close(db, record)
+
+
+def record_change(
+    db: Database, record: ChangeRecord, puts: tuple[StoredService, ...], drops: tuple[ServiceId, ...]
+) -> ChangeRecord:
+    if record.request_id:
+        known = select_change(db, "request_id", record.request_id)
+        if known is not None and known.id != record.id:
+            return known
+    write_services(db, puts, drops)
+    if db.execute("SELECT 1 FROM changes WHERE id = ? AND pending IS NOT NULL", (record.id,)).fetchone():
+        return _close(db, record)
+    if (known := select_change(db, "id", record.id)) is not None and known.request_id == record.request_id:
+        # The same change once more: a repeat after a lost answer.
+        return _close(db, record)
+    return insert_change(db, record, None)
+
+
+def _close(db: Database, record: ChangeRecord) -> ChangeRecord:
+    (seq,) = db.execute(
+        "UPDATE changes SET outcome = ?, record = ?, pending = NULL WHERE id = ? RETURNING seq",
+        (record.outcome, dumps(ChangeRecord, record), record.id),
+    ).fetchone()
+    _index_services(db, seq, record)
+    return replace(record, revision=seq)
+
+
+def write_topology(db: Database, topology: DomainTopology, at: float) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO topologies VALUES (?, ?, ?)", (topology.domain, at, dumps(DomainTopology, topology))
+    )
+
+
+def select_topologies(db: Database) -> dict[str, tuple[DomainTopology, float]]:
+    rows = db.execute("SELECT domain, topology, at FROM topologies ORDER BY domain")
+    return {domain: (loads(DomainTopology, text), at) for domain, text, at in rows}
+
+
+def begin(db: Database, intention: JournalRecord) -> None:
+    if db.execute("SELECT 1 FROM transactions WHERE txn = ?", (intention.txn,)).fetchone():
+        raise StoreError(f"transaction {intention.txn} is already in the journal")
+    db.execute("INSERT INTO transactions (txn) VALUES (?)", (intention.txn,))
+    append(db, intention)
+
+
+def append(db: Database, record: JournalRecord) -> None:
+    row = (record.txn, record.at, record.kind, record.body)
+    db.execute("INSERT INTO journal (txn, at, kind, body) VALUES (?, ?, ?, ?)", row)
+
+
+def end(db: Database, record: JournalRecord) -> None:
+    """Close the transaction; forget the journal of one that ended long ago."""
+    append(db, record)
+    row = db.execute("UPDATE transactions SET ended = 1 WHERE txn = ? RETURNING seq", (record.txn,)).fetchone()
+    if row is None:
+        raise StoreError(f"transaction {record.txn} is not in the journal")
+    oldest = row[0] - _KEPT_TRANSACTIONS
+    old = db.execute("SELECT txn FROM transactions WHERE seq <= ? AND ended = 1", (oldest,)).fetchall()
+    db.executemany("DELETE FROM journal WHERE txn = ?", old)
+    db.executemany("DELETE FROM transactions WHERE txn = ?", old)
+
+
+def select_open_transactions(db: Database) -> tuple[tuple[JournalRecord, ...], ...]:
+    rows = db.execute(
+        """SELECT journal.txn, kind, body, at FROM journal JOIN transactions USING (txn)
+           WHERE ended = 0 ORDER BY transactions.seq, journal.seq"""
+    )
+    grouped: dict[str, list[JournalRecord]] = {}
+    for txn, kind, body, at in rows:
+        grouped.setdefault(txn, []).append(JournalRecord(txn, kind, body, at))
+    return tuple(tuple(records) for records in grouped.values())

@@ -1,0 +1,173 @@
+"""The point of no return of a step, and the way to it.
+
+Before `decided` is on disk every domain can still roll back by its own timer, so whatever fails, all go back.
+After it there is only forward, even for a domain that rolled back meanwhile. Nothing here knows what the
+configuration means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, TypeVar
+
+from controller.errors import DomainError, OnecityError, StoreError
+from controller.rendering.tree import Edit
+from controller.transactions.calls import Calls
+from controller.transactions.images import disagreement
+from controller.transactions.journal import Journal, OpenTransaction
+from controller.transactions.step import DomainFailure, Step
+
+T = TypeVar("T")
+
+Report = Callable[[str, str, str], None]  # domain, stage, detail
+
+_SPARE_DEADLINES = 3  # that every confirm timer must have left at the decision
+
+
+class StepAbortedError(Exception):
+    """The step cannot be decided; everything sent so far must be undone."""
+
+    def __init__(self, failures: tuple[DomainFailure, ...]) -> None:
+        super().__init__("; ".join(f"{one.domain}: {one.message}" for one in failures))
+        self.failures = failures
+
+
+class Approach:
+    """One step on its way from the intention to the decision."""
+
+    def __init__(
+        self, transaction: OpenTransaction, calls: Calls, journal: Journal, clock: Callable[[], float], report: Report
+    ) -> None:
+        self._transaction = transaction
+        self._step = transaction.step
+        self._calls = calls
+        self._journal = journal
+        self._clock = clock
+        self._report = report
+        self._edits: Mapping[str, Edit] = {edit.domain: edit for edit in self._step.edits}
+        self._timeouts_s = confirm_timeouts_s(self._step, calls)
+        self._expires_at: dict[str, float] = {}
+        self.warnings: list[str] = []
+        self.journaled = False  # the intention is (or may be) on disk
+        self.sent = False  # something may have reached a domain: it must be cancelled
+        self.abandoned = False  # the caller gave up: stop at the next safe place
+
+    async def decide(self) -> None:
+        """Bring every domain to its after-image, unconfirmed, and journal the decision. Raises StepAbortedError."""
+        await self._intend_and_connect()
+        self._go_on()
+        self.sent = True
+        await self._all("prepare", self._edits, self._prepare)
+        for wave in self._step.waves:
+            self._go_on()
+            await self._all("commit", [domain for domain in wave if domain in self._edits], self._commit)
+        self._go_on()
+        await self._all("verify", self._edits, self._verify)
+        self._go_on()
+        self._time_left()
+        try:
+            await self._journal.append(self._transaction.txn, "decided")
+        except StoreError as err:
+            # The disk may hold the record or not. Going back stays right only once `end` is durable behind it.
+            self._transaction.maybe_decided = True
+            raise StepAbortedError((DomainFailure("store", "journal", str(err)),)) from err
+        self._transaction.apply("decided", "")
+
+    async def _intend_and_connect(self) -> None:
+        """Journal and look for the domains at the same time: neither reaches into a domain."""
+        begin = asyncio.ensure_future(self._journal.begin(self._step))
+        self.journaled = True
+        try:
+            await self._all("connect", self._edits, self._connect)
+        finally:
+            await asyncio.wait([begin])
+            if isinstance(err := begin.exception(), OnecityError):
+                self.journaled = False
+                raise StepAbortedError((DomainFailure("store", "journal", str(err)),)) from err
+        await begin
+
+    async def _connect(self, domain: str) -> None:
+        await self._calls.connect(domain)
+        self._report(domain, "connected", "")
+
+    async def _prepare(self, domain: str) -> None:
+        warnings = await self._calls.prepare(self._step.txn, self._edits[domain])
+        self.warnings.extend(f"{domain}: {warning}" for warning in warnings)
+        self._report(domain, "prepared", "")
+
+    async def _commit(self, domain: str) -> None:
+        timeout_s = self._timeouts_s[domain]
+        self._expires_at[domain] = self._clock() + timeout_s  # from sending: the domain's own timer starts later
+        await self._calls.commit(self._step.txn, domain, timeout_s)
+        self._report(domain, "committed", "")
+
+    async def _verify(self, domain: str) -> None:
+        edit = self._edits[domain]
+        difference = disagreement(edit, await self._calls.read(domain, edit.touched))
+        if difference:
+            raise DomainError(domain, f"runs something else than it was sent: {difference}")
+        self._report(domain, "verified", "")
+
+    def _time_left(self) -> None:
+        now = self._clock()
+        late = []
+        for domain, expires_at in self._expires_at.items():
+            needed_s = _SPARE_DEADLINES * self._calls.confirm_deadline_s(domain)
+            if expires_at - now < needed_s:
+                text = (
+                    f"too late to decide: {expires_at - now:.1f} s left on its confirm timer, {needed_s:.1f} s needed"
+                )
+                late.append(DomainFailure(domain, "verify", text))
+        if late:
+            raise StepAbortedError(tuple(late))
+
+    def _go_on(self) -> None:
+        if self.abandoned:
+            raise StepAbortedError((DomainFailure("onecity", "internal", "the change was abandoned by its caller"),))
+
+    async def _all(self, stage: str, domains: Iterable[str], act: Callable[[str], Coroutine[Any, Any, None]]) -> None:
+        """Act on all domains in parallel; wait for every one, then fail with the words of each that failed."""
+        _, failures = await in_parallel(stage, domains, act)
+        for failure in failures:
+            self._report(failure.domain, "failed", failure.message)
+        if failures:
+            raise StepAbortedError(failures)
+
+
+async def in_parallel(
+    stage: str, domains: Iterable[str], act: Callable[[str], Coroutine[Any, Any, None]]
+) -> tuple[tuple[str, ...], tuple[DomainFailure, ...]]:
+    """Act on all domains at once; return those that succeeded and how each other one failed."""
+    names = tuple(domains)
+    answers = await asyncio.gather(*(act(name) for name in names), return_exceptions=True)
+    done, failures = [], []
+    for name, answer in zip(names, answers, strict=True):
+        if answer is None:
+            done.append(name)
+        elif isinstance(answer, OnecityError):
+            failures.append(failure_of(name, stage, answer))
+        else:
+            raise answer
+    return tuple(done), tuple(failures)
+
+
+def failure_of(domain: str, stage: str, err: OnecityError) -> DomainFailure:
+    """Return what failed in the domain's own words."""
+    return DomainFailure(domain, stage, str(err), err.path if isinstance(err, DomainError) else "")
+
+
+def confirm_timeouts_s(step: Step, calls: Calls) -> dict[str, float]:
+    """Return how long each domain waits for its confirm before it rolls back by itself.
+
+    What comes up first goes down last: a wave's timers outlast those of the waves after it, also when the
+    coordinator is gone, so that IP never loses the light under it.
+    """
+    timeouts: dict[str, float] = {}
+    later_s = 0.0
+    for wave in reversed(step.waves):
+        for domain in wave:
+            timeouts[domain] = max(calls.timers(domain).confirm_s, later_s)
+        slowest_commit_s = max((calls.timers(domain).commit_s for domain in wave), default=0.0)
+        later_s = max((timeouts[domain] for domain in wave), default=0.0) + slowest_commit_s
+    return timeouts
