@@ -50,6 +50,11 @@ def read_name(value: object) -> str:
     return text
 
 
+def is_name(text: str) -> bool:
+    """Return whether the text can stand in every identifier that is made from it."""
+    return _NAME.fullmatch(text) is not None
+
+
 def read_reference(value: object) -> str:
     """Return `name` or `tenant/name`."""
     text = scalar(value, "the name of a service")

@@ -54,8 +54,9 @@ class Metadata:
     name: str
     tenant: str
     labels: tuple[tuple[str, str], ...] = ()  # sorted by key
-    source: str = ""  # file or document name
-    line: int = 0  # where the document starts
+    # Where it was written says nothing about what the service is: moving a document in its file changes nothing.
+    source: str = field(default="", compare=False)  # file or document name
+    line: int = field(default=0, compare=False)  # where the document starts
 
     @property
     def service(self) -> ServiceId:

@@ -8,8 +8,9 @@ value and reading it again gives the same float to the last bit.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from difflib import get_close_matches
 
 _NUMBER = r"[0-9]{1,30}(?:\.[0-9]{1,30})?(?:[eE][-+]?[0-9]{1,3})?"
@@ -40,7 +41,7 @@ def shown(value: object) -> str:
     return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list | tuple) else "this value"
 
 
-def nearest(word: str, known: list[str] | tuple[str, ...] | set[str] | frozenset[str]) -> str:
+def nearest(word: str, known: Iterable[str]) -> str:
     """Return ` did you mean x?` for the known word that is nearest, or what there is to choose from."""
     choices = sorted(known)
     folded = {choice.lower(): choice for choice in choices}
@@ -73,7 +74,7 @@ def rate(value: object) -> int:
     number, unit = parts
     factor = _RATES.get(unit)
     if factor is None:
-        plain = f"{number.normalize():f}" if number else "0"
+        plain = _example(number, "100")
         meant = _rate_unit_meant(unit)
         hint = f"write {plain}{meant}bps or {plain}{meant}bit/s"
         problem = "is not a rate" if unit else "has no unit"
@@ -107,7 +108,7 @@ def delay(value: object) -> float:
     parts = _split(value)
     if parts is None or parts[1] not in _TIMES:
         unit = "has no unit" if parts is not None and not parts[1] else "is not a time"
-        example = f"{_plain(parts[0])}ms" if parts is not None and not parts[1] else "20ms or 500us"
+        example = f"{_example(parts[0], '20')}ms" if parts is not None and not parts[1] else "20ms or 500us"
         raise ValueError(f"{shown(value)} {unit}; write for example {example}")
     seconds = float(parts[0] * _TIMES[parts[1]])
     if seconds <= 0:
@@ -156,9 +157,7 @@ def ratio(value: object) -> float:
     parts = _split(value)
     if parts is None or parts[1] not in ("", "%"):
         raise ValueError(f"{shown(value)} is not a ratio; write for example 50% or 0.5")
-    with localcontext() as context:
-        context.prec = 60
-        number = float(parts[0] / 100 if parts[1] else parts[0])
+    number = float(parts[0].scaleb(-2) if parts[1] else parts[0])
     if not 0 <= number <= 1:
         raise ValueError(f"{shown(value)} is not between 0 and 1 (100%)")
     return number
@@ -169,7 +168,7 @@ def loss(value: object) -> float:
     parts = _split(value)
     if parts is None or parts[1] not in ("", "%"):
         raise ValueError(f"{shown(value)} is not a loss; write for example 1e-4 or 0.01%")
-    number = ratio(value) if parts[0] >= 0 and parts[0] <= 100 else -1.0
+    number = float(parts[0].scaleb(-2) if parts[1] else parts[0])
     if not 0 < number < 1:
         raise ValueError(
             f"{shown(value)} cannot be promised: a loss is a share of packets between 0 and 1;"
@@ -234,6 +233,11 @@ def later(moment: datetime, seconds: float) -> datetime:
         return moment + timedelta(seconds=seconds)
     except OverflowError:
         raise ValueError("the window ends outside the calendar; write an earlier start") from None
+
+
+def _example(number: Decimal, otherwise: str) -> str:
+    """Return the number that was written, for a hint, where it is one that may be right."""
+    return _plain(number) if Decimal("0.000001") <= number <= 10**9 else otherwise
 
 
 def _plain(number: Decimal) -> str:
