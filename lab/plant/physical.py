@@ -1,0 +1,218 @@
+"""Fibres, cables, ports and the faults on them: what is up, before anybody configures anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from lab.city import PROPAGATION_S_PER_M, City, IpLink
+from lab.plant.circuits import Circuits
+
+STRAINED_FIBRE_DB = 3.0  # a fibre that loses packets also loses light
+Port = tuple[str, str]  # router, port
+
+
+class PlantError(Exception):
+    """An operator's command names something that is not there; the message says what is near."""
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    loss: float
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One direction of a cable between two routers. `domain` None: a border."""
+
+    id: str
+    source: Port
+    destination: Port
+    domain: str | None
+    rate_bps: int
+    circuit: str | None
+    length_m: int
+
+
+class Physical:
+    """The city with its faults. Every answer follows from city file, faults and circuits."""
+
+    def __init__(self, city: City) -> None:
+        self.city = city
+        self.cut: set[str] = set()
+        self.down: set[str] = set()
+        self.degraded: dict[str, Degradation] = {}
+        self.node_domain = {n.id: d.name for d in city.ip.values() for n in d.nodes}
+        self.port_rate = {(p.node, p.id): p.rate_bps for d in city.ip.values() for p in d.ports}
+        self.port_role = {(p.node, p.id): p.role for d in city.ip.values() for p in d.ports}
+        self.client_of = _cables(city)
+        self.router_of = {client: port for port, client in self.client_of.items()}
+        self.links = {link.id: link for link in _directions(city)}
+        self.link_from = {link.source: link for link in self.links.values()}
+        self.circuits = Circuits(city, self.fibre_up, self.node_up, self._strain)
+        self.port_up: dict[Port, bool] = {}
+        self.link_up: dict[str, bool] = {}
+        self.refresh_ports()
+
+    # ── faults ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def apply(self, command: Mapping[str, Any]) -> str:
+        """Carry out cut, degrade, down or restore; return one sentence. Raises PlantError."""
+        kind = command["type"]
+        if kind == "cut":
+            sentence = self._cut(str(command.get("fibre", "")))
+        elif kind == "down":
+            node = self._known(str(command.get("node", "")), self._nodes(), "node")
+            self.down.add(node)
+            sentence = f"{node} is down"
+        elif kind == "degrade":
+            sentence = self._degrade(command)
+        else:
+            sentence = self._restore(str(command.get("what", "all")))
+        self.circuits.refresh(self.circuits.specs)
+        self.refresh_ports()
+        return sentence
+
+    def _cut(self, name: str) -> str:
+        fibres = [f.id for f in self.city.optical.fibres if name in f.ducts] or [name]
+        for fibre in fibres:
+            self._known(fibre, [*(f.id for f in self.city.optical.fibres), *self.city.ducts], "fibre or duct")
+        self.cut.update(fibres)
+        return f"{', '.join(fibres)} {'is' if len(fibres) == 1 else 'are'} cut"
+
+    def _degrade(self, command: Mapping[str, Any]) -> str:
+        loss, delay = float(command.get("loss") or 0.0), float(command.get("delay_s") or 0.0)
+        if not 0 <= loss <= 1 or not 0 <= delay < 10:
+            raise PlantError("loss is a ratio from 0 to 1, delay 0 to 10 seconds")
+        places = [*self.links, *(f.id for f in self.city.optical.fibres)]
+        link = self._known(str(command.get("link", "")), places, "link or fibre")
+        self.degraded[link] = Degradation(loss, delay)
+        return f"{link} loses {loss:.4%} and delays {delay * 1e3:g} ms more"
+
+    def _restore(self, what: str) -> str:
+        if what == "all":
+            count = len(self.cut) + len(self.down) + len(self.degraded)
+            self.cut.clear()
+            self.down.clear()
+            self.degraded.clear()
+            return f"{count} fault{'' if count == 1 else 's'} repaired"
+        fibres = {f.id for f in self.city.optical.fibres if what in f.ducts} & self.cut or {what}
+        faulty = [*self.cut, *self.down, *self.degraded]
+        for name in fibres:
+            if name not in faulty:
+                self._known(name, faulty, "fault at")
+        self.cut -= fibres
+        self.down.discard(what)
+        self.degraded.pop(what, None)
+        return f"{what} is repaired"
+
+    @staticmethod
+    def _known(name: str, names: list[str], what: str) -> str:
+        if name in names:
+            return name
+        near = get_close_matches(name, names, 3, 0.4)
+        hint = (
+            f"; did you mean {' or '.join(near)}?"
+            if near
+            else f"; there are {', '.join(sorted(names)[:6])} …"
+            if names
+            else ""
+        )
+        raise PlantError(f"no {what} {name!r}{hint}")
+
+    def _nodes(self) -> list[str]:
+        return [*self.node_domain, *self.city.optical.nodes]
+
+    def faults(self) -> dict[str, Any]:
+        degraded = {k: {"loss": d.loss, "delay_s": d.delay_s} for k, d in self.degraded.items()}
+        return {"cut": sorted(self.cut), "down": sorted(self.down), "degraded": degraded}
+
+    # ── state ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def fibre_up(self, fibre: str) -> bool:
+        return fibre not in self.cut
+
+    def node_up(self, node: str) -> bool:
+        return node not in self.down
+
+    def _strain(self, fibre: str) -> tuple[float, float, float]:
+        d = self.degraded.get(fibre)
+        return (d.loss, d.delay_s, STRAINED_FIBRE_DB if d.loss else 0.0) if d else (0.0, 0.0, 0.0)
+
+    def refresh_ports(self) -> bool:
+        """Follow circuits and nodes up to ports and links; return whether anything changed."""
+        ports = {port: self._port_state(port) for port in self.port_rate}
+        links = {k: ports[link.source] and ports[link.destination] for k, link in self.links.items()}
+        changed = ports != self.port_up or links != self.link_up
+        self.port_up, self.link_up = ports, links
+        return changed
+
+    def _port_state(self, port: Port) -> bool:
+        if not self.node_up(port[0]):
+            return False
+        client = self.client_of.get(port)
+        if client is None:
+            link = self.link_from.get(port)
+            return link is None or self.node_up(link.destination[0])  # no light from a dead neighbour
+        if not self.node_up(client.rpartition("/")[0]):
+            return False
+        riding = self.circuits.on_port(client)
+        if not riding:
+            return True  # lit by the client port it is plugged into
+        link = self.link_from.get(port)
+        if link is not None and not self.node_up(link.destination[0]):
+            return False
+        return any(self.circuits.states[c].up for c in riding)
+
+    def delay_s(self, link: Link) -> float:
+        """Return the one-way delay of a link now: its circuit's, or its cable's, and what a fault adds."""
+        state = self.circuits.states.get(link.circuit) if link.circuit else None
+        base = state.latency_s if state is not None and state.up else link.length_m * PROPAGATION_S_PER_M
+        fault = self.degraded.get(link.id)
+        return base + (fault.delay_s if fault else 0.0)
+
+    def loss(self, link: Link) -> float:
+        state = self.circuits.states.get(link.circuit) if link.circuit else None
+        fault = self.degraded.get(link.id)
+        return 1 - (1 - (state.loss if state else 0.0)) * (1 - (fault.loss if fault else 0.0))
+
+    def state_for(self, domain: str) -> dict[str, Any]:
+        """Return what one domain controller sees of its own equipment."""
+        if domain == self.city.optical.name:
+            optical = self.city.optical
+            return {
+                "ports": {p.id: self.node_up(p.node) for p in optical.client_ports},
+                "nodes": {n: self.node_up(n) for n in optical.nodes},
+                "links": {},
+                "fibres": {f.id: self.fibre_up(f.id) for f in optical.fibres},
+                "odu_links": {link.id: self.circuits.odu_up(link.id) for link in optical.odu_links},
+                "circuits": {c: s.wire() for c, s in self.circuits.states.items()},
+            }
+        mine = {n for n, d in self.node_domain.items() if d == domain}
+        return {
+            "ports": {f"{n}/{p}": up for (n, p), up in self.port_up.items() if n in mine},
+            "nodes": {n: self.node_up(n) for n in sorted(mine)},
+            "links": {k: up for k, up in self.link_up.items() if self.links[k].source[0] in mine},
+            "fibres": {},
+            "odu_links": {},
+            "circuits": {},
+        }
+
+
+def _cables(city: City) -> dict[Port, str]:
+    by_lock = {p.lock_id: p.id for p in city.optical.client_ports if p.lock_id is not None}
+    return {(p.node, p.id): by_lock[p.lock_id] for d in city.ip.values() for p in d.ports if p.lock_id is not None}
+
+
+def _directions(city: City) -> list[Link]:
+    def both(link: IpLink) -> list[Link]:
+        return [
+            Link(name, source, destination, link.domain, link.rate_bps, link.circuit, link.length_m)
+            for name, source, destination in link.directions()
+        ]
+
+    inside = [d for domain in city.ip.values() for link in domain.links for d in both(link)]
+    return inside + [d for link in city.borders for d in both(link)]

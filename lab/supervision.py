@@ -1,0 +1,305 @@
+"""Starts a city's processes, keeps their ports, and leaves nothing behind.
+
+Each child ends by itself when its stdin closes, so that it goes with its parent through Ctrl-C, an exception or
+kill -9 alike; where the starting thread is the main thread the kernel guards a hung child too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import yaml
+
+from lab.city import City, load_city
+from lab.credentials import make_credentials, write_known_hosts, write_private
+from lab.inventory import configuration
+
+START_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 3.0
+_THREADS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+
+
+class LabError(Exception):
+    """The lab cannot do what was asked; the message is one sentence for a person."""
+
+
+class DomainProcess:
+    """One process of the lab. Ports that it got at its first start are its own for good."""
+
+    def __init__(self, name: str, command: Callable[[dict[str, int]], Sequence[str]], log: Path) -> None:
+        self.name, self._command, self._log = name, command, log
+        self.ports: dict[str, int] = {}
+        self.process: subprocess.Popen[bytes] | None = None
+        self._line = b""
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> None:
+        """Start the process; `wait_ready` waits for it."""
+        command = list(self._command(self.ports))
+        if threading.current_thread() is threading.main_thread():
+            command = ["-m", "lab.process", str(os.getpid()), *command]
+        else:
+            command = ["-m", *command]
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, **_THREADS},
+                start_new_session=True,  # a Ctrl-C is for the parent, which ends its children in order
+            )
+        self._line = b""
+
+    def wait_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
+        """Wait for the ready line and remember the ports in it; raises LabError."""
+        process, deadline = self._running(), time.monotonic() + timeout_s
+        assert process.stdout is not None
+        while not self._line.endswith(b"\n"):
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
+                self.kill()
+                raise LabError(f"{self.name} was not ready after {timeout_s:g} s; its log is {self._log}")
+            chunk = os.read(process.stdout.fileno(), 4096)
+            if not chunk:
+                self.kill()
+                raise LabError(f"{self.name} ended before it was ready: {self._last_words()}")
+            self._line += chunk
+        ready = json.loads(self._line.splitlines()[0])
+        self.ports = {k: int(v) for k, v in ready.items() if k != "ready"}
+
+    def _last_words(self) -> str:
+        lines = [line for line in self._log.read_text(errors="replace").splitlines() if line.strip()]
+        return f"{lines[-1] if lines else 'it said nothing'} (log {self._log})"
+
+    def kill(self) -> None:
+        """End it as a power failure would."""
+        process = self._running()
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        self._reap(process)
+
+    def stop(self) -> None:
+        """End it in order, at the latest after STOP_TIMEOUT_S."""
+        if self.process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self.process.terminate()
+        try:
+            self.process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self._reap(self.process)
+
+    def pause(self) -> None:
+        """Hang it: it keeps its connections and answers nothing."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def restart(self) -> None:
+        """Start it again, on the same ports, with the state that it left on disk."""
+        if self.alive():
+            self.stop()
+        self.start()
+        self.wait_ready()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self.process is None:
+            raise LabError(f"{self.name} was never started")
+        return self.process
+
+    @staticmethod
+    def _reap(process: subprocess.Popen[bytes]) -> None:
+        process.wait()
+        streams: tuple[BinaryIO | Any, ...] = (process.stdin, process.stdout)
+        for stream in streams:
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+
+class RunningCity:
+    """A city that is up. Use as a context manager, or call `stop`."""
+
+    def __init__(self, city: City, directory: Path, processes: dict[str, DomainProcess]) -> None:
+        self.city, self.directory, self._processes = city, directory, processes
+        self._plant_socket: socket.socket | None = None
+        self._plant_lines: BinaryIO | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def config_path(self) -> Path:
+        return self.directory / "onecity.yaml"
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        return tuple(name for name in self._processes if name != "plant")
+
+    def domain_process(self, name: str) -> DomainProcess:
+        """Return the process of a domain (or "plant")."""
+        if name not in self._processes:
+            raise LabError(f"no domain {name!r} runs here; there are {', '.join(self._processes)}")
+        return self._processes[name]
+
+    def plant(self, command: dict[str, Any]) -> dict[str, Any]:
+        """Send one operator command and return the plant's answer."""
+        with self._lock:
+            if self._plant_socket is None:
+                self._plant_socket = operator_socket(self.directory)
+                self._plant_lines = self._plant_socket.makefile("rb")
+            assert self._plant_lines is not None
+            return exchange(self._plant_socket, self._plant_lines, command)
+
+    def stop(self) -> None:
+        """End every process; nothing is left behind."""
+        if self._plant_socket is not None:
+            self._plant_socket.close()
+            self._plant_socket = None
+        for process in self._processes.values():
+            if process.process is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.process.send_signal(signal.SIGCONT)
+                    process.process.terminate()
+        for process in self._processes.values():
+            process.stop()
+
+    def __enter__(self) -> RunningCity:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def start_city(
+    city: str,
+    directory: Path,
+    *,
+    domains: Sequence[str] | None = None,
+    listen: str | None = None,
+    metrics: str | None = None,
+    bring_up_scale: float = 0.0,
+) -> RunningCity:
+    """Start a city's processes in parallel and write all that a controller needs to reach them.
+
+    domains: only these (default all). listen, metrics: what onecity.yaml tells the daemon; default ports that are
+    free now. Raises LabError, CityError.
+    """
+    plan = load_city(city)
+    wanted = _wanted(plan, domains)
+    directory = directory.resolve()
+    directory.mkdir(parents=True, exist_ok=True)
+    make_credentials(directory, [d for d in wanted if d in plan.ip])
+    (directory / "logs").mkdir(exist_ok=True)
+    processes = {"plant": _plant(city, directory)}
+    processes |= {d: _domain(plan, city, d, directory, bring_up_scale) for d in wanted}
+    running = RunningCity(plan, directory, processes)
+    try:
+        for process in processes.values():
+            process.start()
+        for process in processes.values():
+            process.wait_ready()
+    except BaseException:
+        running.stop()
+        raise
+    _write_configuration(running, listen or f"127.0.0.1:{_free_port()}", metrics or f"127.0.0.1:{_free_port()}")
+    return running
+
+
+def _wanted(plan: City, domains: Sequence[str] | None) -> list[str]:
+    every = [*plan.ip, plan.optical.name]
+    for name in domains or ():
+        if name not in every:
+            raise LabError(f"{plan.name} has no domain {name!r}; there are {', '.join(every)}")
+    return [d for d in every if domains is None or d in domains]
+
+
+def _plant(city: str, directory: Path) -> DomainProcess:
+    arguments = ["lab.plant.main", "--city", city, "--dir", str(directory), "--watch-stdin"]
+    return DomainProcess("plant", lambda ports: arguments, directory / "logs" / "plant.log")
+
+
+def _domain(plan: City, city: str, name: str, directory: Path, bring_up_scale: float) -> DomainProcess:
+    where = ["--city", city, "--dir", str(directory), "--watch-stdin"]
+
+    def optical(ports: dict[str, int]) -> list[str]:
+        numbers = ["--port", str(ports.get("grpc", 0)), "--gnmi-port", str(ports.get("gnmi", 0))]
+        return ["lab.optical.main", *where, *numbers, "--bring-up-scale", str(bring_up_scale)]
+
+    def ip(ports: dict[str, int]) -> list[str]:
+        numbers = ["--netconf-port", str(ports.get("netconf", 0)), "--gnmi-port", str(ports.get("gnmi", 0))]
+        return ["lab.ip.main", "--domain", name, *where, *numbers]
+
+    command = optical if name == plan.optical.name else ip
+    return DomainProcess(name, command, directory / "logs" / f"{name}.log")
+
+
+def _write_configuration(running: RunningCity, listen: str, metrics: str) -> None:
+    endpoints = {d: running.domain_process(d).ports for d in running.domains}
+    write_known_hosts(running.directory, {d: p["netconf"] for d, p in endpoints.items() if "netconf" in p})
+    document = configuration(running.city, endpoints, listen, metrics)
+    text = yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=120)
+    write_private(running.config_path, text.encode())
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def operator_socket(directory: Path) -> socket.socket:
+    """Connect to the plant of a run directory as its operator; raises LabError."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(60.0)
+    try:
+        _connect(connection, directory / "plant.sock")
+    except OSError as error:
+        connection.close()
+        raise LabError(f"no city runs in {directory}; start one with: onecity lab up") from error
+    connection.sendall(b'{"type":"hello","role":"operator"}\n')
+    return connection
+
+
+def _connect(connection: socket.socket, path: Path) -> None:
+    """A socket's path may have 107 bytes only; a longer one is reached through its directory's descriptor."""
+    if len(str(path).encode()) < 100:
+        connection.connect(str(path))
+        return
+    room = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        connection.connect(f"/proc/self/fd/{room}/{path.name}")
+    finally:
+        os.close(room)
+
+
+def exchange(connection: socket.socket, lines: BinaryIO, command: dict[str, Any]) -> dict[str, Any]:
+    """Send one command line, return the one answer line."""
+    connection.sendall(json.dumps(command).encode() + b"\n")
+    answer = lines.readline()
+    if not answer:
+        raise LabError("the plant closed the connection")
+    reply: dict[str, Any] = json.loads(answer)
+    return reply
