@@ -1,7 +1,8 @@
 """`/metrics` for Prometheus: changes, domains, and every service's measured values beside what it is promised.
 
-Taken from memory in the event loop at each scrape and written out in a thread, so that a value that nobody measures is absent: a gap is never a zero. The number
-of service series is bounded; what does not fit is counted, not silently left out.
+Taken from memory in the event loop at each scrape and written out in a thread. A value that nobody measures is
+absent: a gap is never a zero. The number of service series is bounded; what does not fit is counted, not silently
+left out.
 """
 
 from __future__ import annotations
