@@ -52,6 +52,7 @@ class DomainSettings:
     key_file: str = ""
     known_hosts: str = ""  # netconf: OpenSSH known_hosts file; mandatory, never trust-on-first-use
     ca_file: str = ""  # gRPC/gNMI: the CA that signed the server's certificate
+    token_file: str = ""  # gRPC/gNMI: bearer token sent with every call; empty: none
     telemetry_address: str = ""  # gNMI host:port; empty: none
     timers: DomainTimers = field(default_factory=DomainTimers)
 

@@ -1,0 +1,143 @@
+"""Measurements from a domain's gNMI server, as samples in SI units.
+
+Subscribes once per connection: states on change, performance every `interval_s`. A server repeats its newest value
+when nothing new was measured; such a repetition carries its old time and yields nothing, so that a probe that died
+shows as a gap. When the stream breaks nothing is made up either: samples resume after the next connection.
+Memory is bounded: a reader that falls behind loses the oldest batches, and `dropped` counts them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+from pygnmi.spec.v080 import gnmi_pb2, gnmi_pb2_grpc
+
+from controller.network.discovered import DomainTopology
+from controller.southbound.backoff import Backoff
+from controller.southbound.channel import END_OF_STREAM, call_metadata, open_channel
+from controller.southbound.driver import DomainSettings, Sample
+from controller.southbound.measurements import Translator
+
+QUEUED_BATCHES: Final = 512
+
+Key = Mapping[str, str]
+Step = tuple[str, Key]
+
+_LINK: Final[tuple[Step, ...]] = (
+    ("ietf-network:networks", {}),
+    ("network", {"network-id": "*"}),
+    ("ietf-network-topology:link", {"link-id": "*"}),
+)
+_PORT: Final[tuple[Step, ...]] = (
+    ("ietf-network:networks", {}),
+    ("network", {"network-id": "*"}),
+    ("node", {"node-id": "*"}),
+    ("ietf-network-topology:termination-point", {"tp-id": "*"}),
+)
+IP_ON_CHANGE: Final[tuple[tuple[Step, ...], ...]] = ((*_LINK, ("ietf-te-topology:te", {}), ("oper-status", {})),)
+IP_SAMPLED: Final[tuple[tuple[Step, ...], ...]] = (
+    (*_LINK, ("ietf-network-vpn-pm:perf-mon", {})),
+    (*_PORT, ("ietf-network-vpn-pm:pm-statistics", {})),
+    (("onecity-flow:flows", {}),),
+    (("onecity-flow:accesses", {}),),
+)
+_CIRCUIT: Final[tuple[Step, ...]] = (("onecity-flow:circuits", {}), ("circuit", {"id": "*"}), ("state", {}))
+OPTICAL_ON_CHANGE: Final[tuple[tuple[Step, ...], ...]] = (
+    (*_CIRCUIT, ("oper-status", {})),
+    (*_CIRCUIT, ("active-leg", {})),
+)
+OPTICAL_SAMPLED: Final[tuple[tuple[Step, ...], ...]] = (_CIRCUIT,)
+
+
+class Telemetry:
+    """The measurements of one domain."""
+
+    def __init__(
+        self,
+        settings: DomainSettings,
+        on_change: Sequence[Sequence[Step]] = IP_ON_CHANGE,
+        sampled: Sequence[Sequence[Step]] = IP_SAMPLED,
+    ) -> None:
+        self._settings, self._on_change, self._sampled = settings, on_change, sampled
+        self._link_of_port: dict[tuple[str, str], str] = {}
+        self.dropped = 0  # batches that nobody fetched in time
+
+    def learn(self, topology: DomainTopology) -> None:
+        """Take over which link leaves by which port: octets are counted at ports, throughput belongs to links."""
+        self._link_of_port = {(link.src, link.src_port): link.id for link in topology.links}
+
+    async def samples(self, interval_s: float) -> AsyncIterator[tuple[Sample, ...]]:
+        """Yield batches for ever; see the module's docstring."""
+        queue: deque[tuple[Sample, ...]] = deque()
+        news = asyncio.Event()
+
+        def take(batch: tuple[Sample, ...]) -> None:
+            if len(queue) >= QUEUED_BATCHES:
+                queue.popleft()
+                self.dropped += 1
+            queue.append(batch)
+            news.set()
+
+        reader = asyncio.create_task(self._read_for_ever(interval_s, take))
+        reader.add_done_callback(lambda _: news.set())
+        try:
+            while True:
+                while queue:
+                    yield queue.popleft()
+                if reader.done():
+                    reader.result()  # it never returns: only an error of our own settings ends it
+                news.clear()
+                await news.wait()
+        finally:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+
+    async def _read_for_ever(self, interval_s: float, take: Callable[[tuple[Sample, ...]], None]) -> None:
+        if not self._settings.telemetry_address:
+            await asyncio.Event().wait()  # a domain without telemetry: one long gap
+        backoff = Backoff(most_s=10.0)
+        while True:
+            async with open_channel(self._settings, self._settings.telemetry_address) as channel:
+                with suppress(grpc.aio.AioRpcError):  # a gap; who listens for events is told of the loss there
+                    await self._read_stream(channel, interval_s, take, backoff)
+            await asyncio.sleep(backoff.next_s())
+
+    async def _read_stream(
+        self,
+        channel: grpc.aio.Channel,
+        interval_s: float,
+        take: Callable[[tuple[Sample, ...]], None],
+        backoff: Backoff,
+    ) -> None:
+        translator = Translator(self._settings.name, lambda port: self._link_of_port.get(port))
+        stub: Any = gnmi_pb2_grpc.gNMIStub(channel)
+        call = stub.Subscribe(metadata=call_metadata(self._settings))
+        await call.write(self._request(interval_s))
+        while (response := await call.read()) is not END_OF_STREAM:
+            backoff.reset()
+            if response.WhichOneof("response") == "update":
+                batch = translator.samples(response.update)
+                if batch:
+                    take(batch)
+
+    def _request(self, interval_s: float) -> Any:
+        subscriptions = [
+            gnmi_pb2.Subscription(path=_message(path), mode=gnmi_pb2.ON_CHANGE) for path in self._on_change
+        ] + [
+            gnmi_pb2.Subscription(path=_message(path), mode=gnmi_pb2.SAMPLE, sample_interval=int(interval_s * 1e9))
+            for path in self._sampled
+        ]
+        wanted = gnmi_pb2.SubscriptionList(
+            mode=gnmi_pb2.SubscriptionList.STREAM, encoding=gnmi_pb2.JSON_IETF, subscription=subscriptions
+        )
+        return gnmi_pb2.SubscribeRequest(subscribe=wanted)
+
+
+def _message(path: Sequence[Step]) -> Any:
+    return gnmi_pb2.Path(elem=[gnmi_pb2.PathElem(name=name, key=dict(keys)) for name, keys in path])

@@ -1,0 +1,1 @@
+"""The driver for IP domain controllers: NETCONF over SSH."""

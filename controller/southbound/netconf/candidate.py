@@ -1,0 +1,234 @@
+"""One transaction on a NETCONF domain: candidate lock, edit, confirmed commit, confirm or cancel.
+
+What makes it safe:
+- The candidate lock is held from prepare until confirm or cancel, so the candidate holds our edit or nothing. After
+  a lost session the order is always: lock, discard, and only then confirm or cancel by persist-id, for a confirming
+  `<commit>` would also commit whatever lies in the candidate.
+- The confirmed commit persists (persist = the transaction's id): losing the session changes nothing, the timer runs.
+- A lost reply is never guessed. `outcome` first takes the candidate lock: our lost session held it, so having it
+  proves that this session is over and that no commit of it is still on its way. Then the images decide: running
+  equals the after-image, or the before-image, or neither.
+- NETCONF has no question that tells a pending commit from a final one without touching it (a follow-up confirmed
+  commit would, but restarts the timer and destroys the rollback of at least one server in use). So after-image
+  without our own confirmation reads as COMMITTED, and `confirm` and `cancel` settle it: "no such commit pending" is
+  success for `confirm` where the after-image stands, and a failure for `cancel` there, never the reverse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from controller.errors import DomainError
+from controller.rendering.tree import Edit, Path, Tree
+from controller.southbound.driver import DomainTimers, TransactionState
+from controller.southbound.netconf import operations as op
+from controller.southbound.netconf.client import NetconfClient
+from controller.southbound.netconf.replies import refusal
+from controller.southbound.netconf.wire import edit_payload, same_at
+
+FIRST_RETRY_S = 0.02  # waiting for a foreign lock: starts short, for most are held for one edit
+LONGEST_RETRY_S = 0.5
+REMEMBERED = 8  # transactions whose images or end are kept for a repeated confirm or cancel
+
+# What servers answer where no confirmed commit of this persist-id is pending (RFC 6241 §8.4.5 says invalid-value).
+NOT_PENDING = frozenset({"invalid-value", "operation-failed", "data-missing", "bad-element"})
+
+Connect = Callable[[], Awaitable[NetconfClient]]
+Read = Callable[[Sequence[Path]], Awaitable[Tree]]
+
+
+@dataclass(slots=True)
+class _Open:
+    """The transaction that holds the candidate lock."""
+
+    txn: str
+    client: NetconfClient
+    committed: bool = False
+
+
+class CandidateTransactions:
+    """The transaction verbs of one domain. At most one transaction is open at a time."""
+
+    def __init__(self, domain: str, timers: DomainTimers, connect: Connect, read: Read) -> None:
+        self._domain, self._timers, self._connect, self._read = domain, timers, connect, read
+        self._open: _Open | None = None
+        self._edits: dict[str, Edit] = {}
+        self._confirmed: dict[str, None] = {}
+
+    async def prepare(self, txn: str, edit: Edit, replay: bool) -> tuple[str, ...]:
+        opened = self._open
+        if opened is not None and opened.txn == txn and not opened.committed and opened.client.alive:
+            await self.cancel(txn)  # asked again: start afresh
+        self._refuse_a_second(txn)
+        client = await self._connect()
+        for needed in (op.CANDIDATE, op.CONFIRMED_COMMIT):
+            if needed not in client.capabilities:
+                problem = f"it does not announce {needed}, without which no change is safe"
+                raise DomainError(self._domain, problem, tag="capability")
+        payload = await client.in_thread(edit_payload, edit, replay)
+        await self._lock(client)
+        self._open = _Open(txn, client)
+        self._remember(txn, edit)
+        try:
+            return await self._fill_candidate(client, payload)
+        except DomainError:
+            await self._leave(client)
+            self._open = None
+            raise
+
+    async def _fill_candidate(self, client: NetconfClient, payload: str) -> tuple[str, ...]:
+        edit = op.edit_config(payload, rollback_on_error=op.ROLLBACK_ON_ERROR in client.capabilities)
+        sent = [client.send("discard-changes", op.DISCARD), client.send("edit-config", edit)]
+        if not client.capabilities.isdisjoint(op.VALIDATE):
+            sent.append(client.send("validate", op.VALIDATE_CANDIDATE))
+        replies = await client.receive(sent, self._timers.edit_s)
+        for reply in replies:
+            if reply.errors:
+                raise refusal(self._domain, reply.errors)
+        return tuple(warning for reply in replies for warning in reply.warnings)
+
+    async def commit(self, txn: str, confirm_timeout_s: float) -> None:
+        opened = self._open
+        if opened is None or opened.txn != txn:
+            raise DomainError(self._domain, f"transaction {txn} is not prepared here", tag="not-prepared")
+        if opened.committed:
+            return
+        body = op.commit_provisionally(txn, confirm_timeout_s)
+        reply = await opened.client.call("commit", body, self._timers.commit_s)
+        if reply.errors:
+            raise refusal(self._domain, reply.errors)
+        opened.committed = True
+
+    async def confirm(self, txn: str) -> None:
+        if txn in self._confirmed:
+            return
+        client = await self._holding_lock(txn)
+        requests = [client.send("commit", op.commit_finally(txn)), client.send("unlock", op.UNLOCK)]
+        committed, unlocked = await client.receive(requests, self._timers.commit_s)
+        self._open = None
+        if unlocked.errors:
+            client.cut()  # the lock ends with the session
+        if committed.errors and not await self._already_final(txn, committed.errors[0].tag):
+            raise refusal(self._domain, committed.errors)
+        self._confirmed[txn] = None
+        while len(self._confirmed) > REMEMBERED:
+            del self._confirmed[next(iter(self._confirmed))]
+
+    async def cancel(self, txn: str) -> None:
+        opened = self._open
+        if opened is not None and opened.txn != txn and opened.client.alive:
+            await self._cancel_beside(opened.client, txn)
+            return
+        client = await self._holding_lock(txn)
+        surely_uncommitted = opened is not None and opened.client is client and not opened.committed
+        sent = [] if surely_uncommitted else [client.send("cancel-commit", op.cancel_commit(txn))]
+        sent += [client.send("discard-changes", op.DISCARD), client.send("unlock", op.UNLOCK)]
+        *cancelled, discarded, unlocked = await client.receive(sent, self._timers.commit_s)
+        self._open = None
+        if discarded.errors or unlocked.errors:
+            client.cut()  # candidate and lock end with the session
+        if cancelled and cancelled[0].errors:
+            await self._settle_refused_cancel(txn, refusal(self._domain, cancelled[0].errors))
+
+    async def outcome(self, txn: str, edit: Edit) -> TransactionState:
+        self._remember(txn, edit)
+        if txn in self._confirmed:
+            return TransactionState.CONFIRMED
+        opened = self._open
+        if opened is not None and opened.txn == txn and opened.client.alive:
+            now = await self._read(edit.touched)
+            if not opened.committed:
+                return TransactionState.PREPARED
+        elif opened is not None and opened.client.alive:
+            now = await self._read(edit.touched)
+        else:
+            now = await self._read_after_the_lost_session(txn, edit)
+        if same_at(edit.touched, now, edit.after):
+            return TransactionState.COMMITTED
+        return TransactionState.ABSENT if same_at(edit.touched, now, edit.before) else TransactionState.UNKNOWN
+
+    async def _read_after_the_lost_session(self, txn: str, edit: Edit) -> Tree:
+        client = await self._holding_lock(txn)
+        try:
+            return await self._read(edit.touched)
+        finally:
+            if client.alive:
+                await self._leave(client)
+            self._open = None
+
+    async def _holding_lock(self, txn: str) -> NetconfClient:
+        """Return a session that holds the lock over a clean candidate, or over this transaction's own edit."""
+        opened = self._open
+        if opened is not None and opened.txn == txn and opened.client.alive:
+            return opened.client
+        self._refuse_a_second(txn)
+        self._open = None
+        client = await self._connect()
+        await self._lock(client)
+        discarded = await client.call("discard-changes", op.DISCARD, self._timers.edit_s)
+        if discarded.errors:
+            client.cut()
+            raise refusal(self._domain, discarded.errors)
+        return client
+
+    async def _lock(self, client: NetconfClient) -> None:
+        """Lock the candidate, waiting for whoever holds it up to the edit deadline."""
+        loop = asyncio.get_running_loop()
+        end, pause_s = loop.time() + self._timers.edit_s, FIRST_RETRY_S
+        while True:
+            reply = await client.call("lock", op.LOCK, max(0.05, end - loop.time()))
+            if not reply.errors:
+                return
+            error = reply.errors[0]
+            if error.tag not in ("lock-denied", "in-use"):
+                raise refusal(self._domain, reply.errors)
+            if loop.time() + pause_s >= end:
+                holder = f"session {error.session}" if error.session not in ("", "0") else "somebody outside NETCONF"
+                problem = f"{holder} has held the candidate lock for {self._timers.edit_s:g} s; {error.message}"
+                raise DomainError(self._domain, problem, path=error.path, tag=error.tag)
+            await asyncio.sleep(pause_s)
+            pause_s = min(LONGEST_RETRY_S, pause_s * 2)
+
+    async def _leave(self, client: NetconfClient) -> None:
+        """Clean the candidate and give the lock back; if that fails, end the session, which does both."""
+        try:
+            sent = [client.send("discard-changes", op.DISCARD), client.send("unlock", op.UNLOCK)]
+            replies = await client.receive(sent, self._timers.edit_s)
+        except DomainError:
+            client.cut()
+            return
+        if any(reply.errors for reply in replies):
+            client.cut()
+
+    async def _cancel_beside(self, client: NetconfClient, txn: str) -> None:
+        """Cancel an old transaction while another is open: its commit only, not the other's candidate."""
+        reply = await client.call("cancel-commit", op.cancel_commit(txn), self._timers.commit_s)
+        if reply.errors:
+            await self._settle_refused_cancel(txn, refusal(self._domain, reply.errors))
+
+    async def _settle_refused_cancel(self, txn: str, error: DomainError) -> None:
+        if error.tag not in NOT_PENDING:
+            raise error
+        if await self._already_final(txn, error.tag):
+            problem = f"transaction {txn} is final and stands; nothing is left to cancel"
+            raise DomainError(self._domain, problem, tag=error.tag)
+
+    async def _already_final(self, txn: str, tag: str) -> bool:
+        """Say whether "not pending" means that the transaction stands for good."""
+        edit = self._edits.get(txn)
+        if tag not in NOT_PENDING or edit is None or same_at(edit.touched, edit.before, edit.after):
+            return False
+        return same_at(edit.touched, await self._read(edit.touched), edit.after)
+
+    def _refuse_a_second(self, txn: str) -> None:
+        opened = self._open
+        if opened is not None and opened.client.alive:
+            raise DomainError(self._domain, f"transaction {opened.txn} is open; {txn} must wait for it", tag="in-use")
+
+    def _remember(self, txn: str, edit: Edit) -> None:
+        self._edits.pop(txn, None)
+        self._edits[txn] = edit
+        while len(self._edits) > REMEMBERED:
+            del self._edits[next(iter(self._edits))]

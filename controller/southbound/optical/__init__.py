@@ -1,0 +1,1 @@
+"""The driver for optical domain controllers: onecity.optical.v1 over gRPC."""

@@ -1,0 +1,232 @@
+"""The driver for optical domain controllers: what `Driver` promises, over onecity.optical.v1.
+
+The domain keeps transactions itself, so the verbs map one to one, and a lost reply has a rule (optical.md §3): ask
+GetTransaction and go on from its state. NOT_FOUND after a lost Prepare proves nothing, for the request may still be
+travelling: the same Prepare goes out again, which the domain answers without a second effect. A request that never
+arrives leaves at worst a lease, and leases end by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf import text_format
+from google.protobuf.duration_pb2 import Duration
+from onecity.optical.v1 import optical_pb2 as pb
+from onecity.optical.v1 import optical_pb2_grpc
+
+from controller.errors import DomainError, DomainUnreachableError
+from controller.network.discovered import DomainKind, DomainTopology
+from controller.rendering.tree import Edit, Path, Tree
+from controller.southbound.channel import Metadata, call_metadata, open_channel
+from controller.southbound.driver import DomainEvent, DomainSettings, Sample, TransactionState
+from controller.southbound.gnmi import OPTICAL_ON_CHANGE, OPTICAL_SAMPLED, Telemetry
+from controller.southbound.optical.circuits import CIRCUIT, circuit_ids, request_of, topology_of, tree_of
+from controller.southbound.optical.events import TopologyWatch
+from controller.southbound.optical.refusals import error_of
+
+COORDINATOR: Final = "onecity"
+TERM: Final = 1  # one daemon holds the store's lock, so there is no second coordinator to fence off
+POLL_S: Final = 0.05  # while the domain sets equipment
+
+_State = pb.TransactionState
+_OUTCOMES: Final = {
+    pb.TRANSACTION_STATE_PREPARED: TransactionState.PREPARED,
+    pb.TRANSACTION_STATE_PROVISIONAL: TransactionState.COMMITTED,
+    pb.TRANSACTION_STATE_CONFIRMED: TransactionState.CONFIRMED,
+    pb.TRANSACTION_STATE_CANCELLED: TransactionState.ABSENT,
+    pb.TRANSACTION_STATE_EXPIRED: TransactionState.ABSENT,
+    pb.TRANSACTION_STATE_ROLLED_BACK: TransactionState.ABSENT,
+    pb.TRANSACTION_STATE_FAILED: TransactionState.ABSENT,
+}
+_COMMITTED: Final = (pb.TRANSACTION_STATE_PROVISIONAL, pb.TRANSACTION_STATE_CONFIRMED)
+
+_T = TypeVar("_T")
+
+
+def optical_driver(settings: DomainSettings) -> OpticalDriver:
+    """Return a driver for an optical domain controller; nothing is opened yet."""
+    return OpticalDriver(settings)
+
+
+class OpticalDriver:
+    """See `controller.southbound.driver.Driver`."""
+
+    kind = DomainKind.OPTICAL
+
+    def __init__(self, settings: DomainSettings) -> None:
+        self.domain = settings.name
+        self._settings, self._timers = settings, settings.timers
+        self._channel: grpc.aio.Channel | None = None
+        self._metadata: Metadata = ()
+        self._telemetry = Telemetry(settings, OPTICAL_ON_CHANGE, OPTICAL_SAMPLED)
+
+    # ── sessions and reads ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def connect(self) -> None:
+        await self._call("GetDomain", pb.GetDomainRequest(), self._timers.connect_s)
+
+    async def close(self) -> None:
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close(None)
+
+    async def discover(self) -> DomainTopology:
+        answer = await self._call("GetTopology", pb.GetTopologyRequest(), self._timers.read_s)
+        return topology_of(self.domain, self._settings.network_id, answer)
+
+    async def read(self, paths: Sequence[Path]) -> Tree:
+        ids = {step[1] for path in paths if isinstance(step := path[0], tuple) and step[0] == CIRCUIT}
+        if paths and not ids:
+            return {}
+        return tree_of(await self._circuits(sorted(ids)), paths)
+
+    async def _circuits(self, ids: Sequence[str]) -> Sequence[pb.Circuit]:
+        answer = await self._call("ListCircuits", pb.ListCircuitsRequest(ids=ids), self._timers.read_s)
+        circuits: Sequence[pb.Circuit] = answer.circuits
+        return circuits
+
+    # ── transactions ────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def prepare(self, txn: str, edit: Edit, *, replay: bool = False) -> tuple[str, ...]:
+        standing = await self._circuits(circuit_ids(edit))
+        request = self._request(txn, edit, {c.spec.id: c.version for c in standing}, replay)
+        try:
+            answer = await self._call("Prepare", request, self._timers.edit_s)
+        except DomainUnreachableError:
+            state = await self._state(txn)
+            if state == pb.TRANSACTION_STATE_PREPARED:
+                return ()
+            answer = await self._call("Prepare", request, self._timers.edit_s)
+        return tuple(answer.warnings)
+
+    async def commit(self, txn: str, confirm_timeout_s: float) -> None:
+        request = pb.CommitRequest(txn_id=txn, confirm_timeout=_duration(confirm_timeout_s))
+        try:
+            answer = await self._call("Commit", request, self._timers.commit_s)
+            state = answer.transaction.state
+        except DomainUnreachableError as lost:
+            state = await self._settled(txn)
+            if state == pb.TRANSACTION_STATE_PREPARED:
+                state = (await self._call("Commit", request, self._timers.commit_s)).transaction.state
+            elif state is None:
+                raise lost
+        if state not in _COMMITTED:
+            raise self._ended(txn, state)
+
+    async def confirm(self, txn: str) -> None:
+        request = pb.ConfirmRequest(txn_id=txn)
+        try:
+            await self._call("Confirm", request, self._timers.commit_s)
+        except DomainUnreachableError:
+            if await self._state(txn) != pb.TRANSACTION_STATE_CONFIRMED:
+                await self._call("Confirm", request, self._timers.commit_s)  # its second effect is none
+
+    async def cancel(self, txn: str) -> None:
+        request = pb.CancelRequest(txn_id=txn)
+        try:
+            await self._call("Cancel", request, self._timers.commit_s)
+        except DomainUnreachableError:
+            await self._call("Cancel", request, self._timers.commit_s)  # its second effect is none
+
+    async def outcome(self, txn: str, edit: Edit) -> TransactionState:
+        state = await self._settled(txn)
+        if state is not None:
+            return _OUTCOMES.get(state, TransactionState.UNKNOWN)
+        # Not known there: never arrived, or the domain lost its record. Its circuits tell which.
+        standing = await self._circuits(circuit_ids(edit))
+        if any(circuit.last_txn == txn for circuit in standing):
+            same = tree_of(standing, edit.touched) == edit.after
+            return TransactionState.CONFIRMED if same else TransactionState.UNKNOWN
+        return TransactionState.ABSENT
+
+    def native(self, edit: Edit) -> str:
+        versions = {circuit: 1 for circuit in circuit_ids(edit) if (CIRCUIT, circuit) in edit.before}
+        return text_format.MessageToString(self._request("", edit, versions, False), as_utf8=True)
+
+    def events(self) -> AsyncIterator[DomainEvent]:
+        return TopologyWatch(self.domain, self._stub, lambda: self._metadata, self._timers.connect_s).events()
+
+    def samples(self, interval_s: float) -> AsyncIterator[tuple[Sample, ...]]:
+        return self._telemetry.samples(interval_s)
+
+    def _request(self, txn: str, edit: Edit, versions: dict[str, int], replay: bool) -> pb.PrepareRequest:
+        try:
+            request = request_of(txn, edit, versions, replay=replay)
+        except (KeyError, ValueError) as error:
+            problem = f"the edit holds something that is no circuit: {error}"
+            raise DomainError(self.domain, problem, tag="INVALID") from error
+        request.coordinator, request.term = COORDINATOR, TERM
+        # Long enough that every domain of the change can commit before it ends.
+        request.lease.CopyFrom(_duration(self._timers.edit_s + self._timers.commit_s + self._timers.confirm_s))
+        return request
+
+    async def _state(self, txn: str) -> _State | None:
+        """Return where the domain sees the transaction; None where it does not know it."""
+        try:
+            answer = await self._call("GetTransaction", pb.GetTransactionRequest(txn_id=txn), self._timers.read_s)
+        except DomainUnreachableError:
+            raise
+        except DomainError as error:
+            if error.tag == "NOT_FOUND":
+                return None
+            raise
+        state: _State = answer.transaction.state
+        return state
+
+    async def _settled(self, txn: str) -> _State | None:
+        """Return the state once no equipment is being set, waiting up to the commit deadline."""
+        try:
+            async with asyncio.timeout(self._timers.commit_s):
+                while True:
+                    state = await self._state(txn)
+                    if state != pb.TRANSACTION_STATE_ACTIVATING:
+                        return state
+                    await asyncio.sleep(POLL_S)  # the domain offers no call that waits for it
+        except TimeoutError:
+            problem = f"transaction {txn} is still setting equipment after {self._timers.commit_s:g} s"
+            raise DomainUnreachableError(self.domain, problem, tag="timeout") from None
+
+    def _ended(self, txn: str, state: int | None) -> DomainError:
+        name = "UNKNOWN" if state is None else pb.TransactionState.Name(state).removeprefix("TRANSACTION_STATE_")
+        return DomainError(self.domain, f"transaction {txn} is {name.lower().replace('_', ' ')}", tag=name)
+
+    # ── calls ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _stub(self) -> Any:
+        """Return a stub over the one channel, opening it on first need."""
+        if self._channel is None:
+            self._metadata = call_metadata(self._settings)
+            self._channel = open_channel(self._settings, self._settings.address)
+        return optical_pb2_grpc.OpticalDomainServiceStub(self._channel)  # type: ignore[no-untyped-call]
+
+    async def _call(self, method: str, request: Any, deadline_s: float) -> Any:
+        """Call one method; an unreachable server is given the connect deadline, an answering one the verb's."""
+        call: Callable[..., Awaitable[Any]] = getattr(self._stub(), method)
+        try:
+            await self._ready(method)
+            return await call(request, timeout=deadline_s, metadata=self._metadata)
+        except grpc.aio.AioRpcError as error:
+            raise error_of(self.domain, method, error, deadline_s) from None
+
+    async def _ready(self, method: str) -> None:
+        """Wait for the connection, at most the connect deadline."""
+        channel = self._channel
+        if channel is None or channel.get_state() is grpc.ChannelConnectivity.READY:
+            return
+        try:
+            async with asyncio.timeout(self._timers.connect_s):
+                await channel.channel_ready()
+        except TimeoutError:
+            problem = f"{method}: no connection to {self._settings.address} within {self._timers.connect_s:g} s"
+            raise DomainUnreachableError(self.domain, problem, tag="connect") from None
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromNanoseconds(int(seconds * 1e9))
+    return duration
