@@ -53,9 +53,7 @@ class Calls:
         await self._call(domain, "commit", limit, lambda driver: driver.commit(txn, confirm_timeout_s))
 
     async def confirm(self, txn: str, domain: str) -> None:
-        await self._call(
-            domain, "confirm", self.confirm_deadline_s(domain), lambda driver: driver.confirm(txn), grace=0.0
-        )
+        await self._call(domain, "confirm", self.confirm_deadline_s(domain), lambda driver: driver.confirm(txn))
 
     async def cancel(self, txn: str, domain: str) -> None:
         await self._call(domain, "cancel", self.timers(domain).commit_s, lambda driver: driver.cancel(txn))
@@ -68,14 +66,12 @@ class Calls:
     async def read(self, domain: str, paths: Sequence[Path]) -> Tree:
         return await self._call(domain, "read", self.timers(domain).read_s, lambda driver: driver.read(paths))
 
-    async def _call(
-        self, domain: str, verb: str, limit_s: float, call: Callable[[Driver], Awaitable[T]], *, grace: float = _GRACE_S
-    ) -> T:
+    async def _call(self, domain: str, verb: str, limit_s: float, call: Callable[[Driver], Awaitable[T]]) -> T:
         driver = self._drivers.get(domain)
         if driver is None:
             raise DomainUnreachableError(domain, "is not configured; add it to `domains:` in onecity.yaml")
         try:
-            async with asyncio.timeout(limit_s + grace):
+            async with asyncio.timeout(limit_s + _GRACE_S):
                 return await call(driver)
         except DomainError:
             raise

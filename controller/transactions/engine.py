@@ -211,6 +211,12 @@ class Transactions:
         task.add_done_callback(self._tasks.discard)
 
     async def _finish(self, unfinished: _Unfinished, tried: bool) -> None:
+        try:
+            await self._finish_at_last(unfinished, tried)
+        finally:
+            unfinished.first_attempt.cancel()  # has no effect once it is answered
+
+    async def _finish_at_last(self, unfinished: _Unfinished, tried: bool) -> None:
         transaction = unfinished.transaction
         report = self._reporter(transaction.step, _nobody)
         pause_s = _FIRST_RETRY_S

@@ -1,0 +1,437 @@
+"""Every rule of the transaction room, one at a time, against modelled domains."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from controller.store.store import Store
+from controller.transactions.engine import Transactions
+from controller.transactions.journal import StoreJournal
+from controller.transactions.step import Progress, Step, StepOutcome, StepResult
+from tests.transactions.memory_journal import MemoryJournal
+from tests.transactions.model_domain import TIMERS, Clock, Crash, Fault, ModelDomain, entries, put
+
+NAMES = ("city-otn", "city-ip", "district-ip")
+WAVES = (("city-otn",), ("city-ip", "district-ip"))
+
+
+class City:
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.log: list[str] = []
+        self.domains = {name: ModelDomain(name, self.clock, journal=self.log) for name in NAMES}
+        self.journal = MemoryJournal()
+        self.progress: list[Progress] = []
+        self.told: list[tuple[str, StepOutcome]] = []
+        self.engine = self.start()
+
+    def start(self) -> Transactions:
+        """Start a coordinator over the same journal and domains."""
+        self.engine = Transactions(
+            self.journal,
+            self.domains,
+            {name: TIMERS for name in NAMES},
+            self.clock,
+            on_state=lambda step, result: self.told.append((step.change_id, result.outcome)),
+            sleep=lambda _: asyncio.sleep(0.002),
+        )
+        return self.engine
+
+    def fault(self, domain: str, verb: str, how: str, **more: int) -> None:
+        self.domains[domain].faults.append(Fault(verb, how, **more))
+
+    async def apply(self, change: str = "c1", value: str = "1", names: tuple[str, ...] = NAMES, entry: str = "x") -> StepResult:
+        edits = []
+        for name in names:
+            old = entries(self.domains[name]).get(entry)
+            edits.append(put(name, entry, value, old))
+        waves = tuple(wave for one in WAVES if (wave := tuple(name for name in one if name in names)))
+        return await self.engine.run(Step(change, 0, "build", tuple(edits), waves), progress=self.progress.append)
+
+    def values(self, entry: str = "x") -> list[str | None]:
+        for domain in self.domains.values():
+            domain.tick()
+        return [entries(domain).get(entry) for domain in self.domains.values()]
+
+    async def ended(self) -> None:
+        """Wait until the background has nothing left to do."""
+        async with asyncio.timeout(5):
+            while self.engine.unsettled():
+                await asyncio.sleep(0.005)
+
+    def settled(self) -> bool:
+        return not self.journal.open_transactions() and all(domain.open is None for domain in self.domains.values())
+
+
+@pytest.fixture
+async def city():
+    city = City()
+    yield city
+    await city.engine.close()
+
+
+async def test_a_step_reaches_all_domains(city):
+    result = await city.apply()
+    assert result == StepResult(StepOutcome.COMMITTED)
+    assert city.values() == ["1", "1", "1"]
+    assert city.settled()
+    seen = {(line.domain, line.stage) for line in city.progress}
+    assert seen == {(n, s) for n in NAMES for s in ("connected", "prepared", "committed", "verified", "confirmed")}
+
+
+async def test_waves_commit_in_order_and_nothing_is_confirmed_before_everything_is_verified(city):
+    await city.apply()
+    verbs = [line.rsplit(" ", 1)[0] if "onecity" in line else line for line in city.log]
+    assert verbs.index("city-otn commit") < min(verbs.index("city-ip commit"), verbs.index("district-ip commit"))
+    assert max(i for i, v in enumerate(verbs) if v.endswith("read")) < min(
+        i for i, v in enumerate(verbs) if v.endswith("confirm")
+    )
+
+
+async def test_the_decision_is_on_disk_before_the_first_confirm(city):
+    seen: list[list[str]] = []
+    city.journal.before_durable = lambda kind: seen.append([line for line in city.log if "confirm" in line])
+    await city.apply()
+    assert seen == [[]]
+    assert [record.kind for record in city.journal.disk] == ["intention", "decided"]  # all that waits for the disk
+
+
+async def test_an_unreachable_domain_fails_the_step_before_anything_is_sent(city):
+    city.domains["district-ip"].reachable = False
+    result = await city.apply()
+    assert result.outcome is StepOutcome.ROLLED_BACK
+    assert [(f.domain, f.stage) for f in result.failures] == [("district-ip", "connect")]
+    assert "connection refused" in result.failures[0].message
+    assert not [line for line in city.log if "prepare" in line]
+    assert city.settled()
+
+
+async def test_a_down_domain_that_the_change_does_not_touch_is_not_noticed(city):
+    city.domains["district-ip"].reachable = False
+    assert (await city.apply(names=("city-otn", "city-ip"))).outcome is StepOutcome.COMMITTED
+    assert city.values() == ["1", "1", None]
+
+
+@pytest.mark.parametrize("verb", ["prepare", "commit", "read"])
+@pytest.mark.parametrize("how", ["refuse", "lost", "late", "defect"])
+@pytest.mark.parametrize("domain", NAMES)
+async def test_whatever_fails_before_the_decision_goes_back_everywhere(city, domain, verb, how):
+    city.fault(domain, verb, how)
+    result = await city.apply()
+    assert result.outcome is StepOutcome.ROLLED_BACK
+    assert [(f.domain, f.stage) for f in result.failures] == [(domain, "verify" if verb == "read" else verb)]
+    assert city.values() == [None, None, None]
+    assert city.settled()
+    assert (await city.apply("c2")).outcome is StepOutcome.COMMITTED
+
+
+async def test_the_refusal_is_in_the_domain_s_own_words_with_its_path(city):
+    city.fault("city-ip", "prepare", "refuse")
+    failure = (await city.apply()).failures[0]
+    assert failure.message == "domain city-ip refused (invalid-value): /t:entry[x]: prepare: no, thank you"
+    assert failure.path == "/t:entry[x]"
+
+
+async def test_undoing_goes_against_the_order_of_the_waves(city):
+    city.fault("district-ip", "read", "refuse")
+    await city.apply()
+    cancels = [line.split()[0] for line in city.log if " cancel " in line]
+    assert cancels[-1] == "city-otn"
+    assert set(cancels[:-1]) == {"city-ip", "district-ip"}
+
+
+async def test_a_domain_that_runs_something_else_than_it_was_sent_fails_the_step(city):
+    city.fault("city-ip", "read", "lie")
+    result = await city.apply()
+    assert result.outcome is StepOutcome.ROLLED_BACK
+    assert "/t:entry[x]/t:name: is missing" in result.failures[0].message
+    assert city.values() == [None, None, None]
+
+
+async def test_too_little_time_on_a_confirm_timer_means_back(city):
+    def slow(line: Progress) -> None:
+        if line.stage == "verified":
+            city.clock.now += 15
+
+    step = Step("c1", 0, "build", tuple(put(n, "x", "1") for n in NAMES), WAVES)
+    result = await city.engine.run(step, progress=slow)
+    assert result.outcome is StepOutcome.COMMITTED  # 15 of 60 s left, three deadlines are 3 s
+
+    def slower(line: Progress) -> None:
+        if line.stage == "verified":
+            city.clock.now += 19.5
+
+    step = Step("c2", 0, "build", tuple(put(n, "y", "1") for n in NAMES), WAVES)
+    result = await city.engine.run(step, progress=slower)
+    assert result.outcome is StepOutcome.ROLLED_BACK
+    assert "too late to decide" in result.failures[0].message
+    assert city.values("y") == [None, None, None]
+
+
+async def test_warnings_are_shown_and_not_fatal(city):
+    city.fault("city-ip", "prepare", "warn")
+    result = await city.apply()
+    assert result.outcome is StepOutcome.COMMITTED
+    assert result.warnings == ("city-ip: fan is loud",)
+
+
+@pytest.mark.parametrize("how", ["lost", "late", "refuse", "defect"])
+async def test_a_lost_confirm_is_asked_for_and_ends_committed_at_once(city, how):
+    city.fault("city-ip", "confirm", how)
+    assert (await city.apply()).outcome is StepOutcome.COMMITTED
+    assert city.values() == ["1", "1", "1"]
+    assert city.settled()
+
+
+async def test_a_domain_that_cannot_say_is_compared_by_image(city):
+    city.fault("city-ip", "confirm", "late")
+    city.fault("city-ip", "outcome", "forget")
+    assert (await city.apply()).outcome is StepOutcome.COMMITTED
+    assert city.values() == ["1", "1", "1"]
+
+
+def _lose_after_decision(city: City, domain: str) -> None:
+    def lose(kind: str) -> None:
+        if kind == "decided":
+            city.domains[domain].reachable = False
+
+    city.journal.before_durable = lose
+
+
+async def test_a_domain_lost_after_the_decision_is_in_doubt_until_it_returns(city):
+    _lose_after_decision(city, "city-ip")
+    result = await city.apply()
+    assert result.outcome is StepOutcome.IN_DOUBT
+    assert city.engine.in_doubt() == {"c1": frozenset({"city-ip"})}
+    city.domains["city-ip"].reachable = True
+    city.engine.nudge("city-ip")
+    await city.ended()
+    assert city.told == [("c1", StepOutcome.COMMITTED)]
+    assert city.values() == ["1", "1", "1"]
+    assert city.settled()
+
+
+async def test_a_domain_that_rolled_back_after_the_decision_gets_its_configuration_again(city):
+    _lose_after_decision(city, "city-ip")
+    await city.apply()
+    city.clock.now += 100
+    assert city.values() == ["1", None, "1"]
+    city.domains["city-ip"].reachable = True
+    await city.ended()
+    assert city.values() == ["1", "1", "1"]
+    assert ("prepare", "onecity-c1-0-r1") in city.domains["city-ip"].calls
+    assert city.settled()
+
+
+async def test_a_domain_that_refuses_its_configuration_after_the_decision_takes_the_others_back(city):
+    assert (await city.apply("c0", "0")).outcome is StepOutcome.COMMITTED
+    _lose_after_decision(city, "city-ip")
+    await city.apply("c1", "1")
+    city.clock.now += 100
+    city.domains["city-ip"].broken = True
+    city.domains["city-ip"].reachable = True
+    await city.ended()
+    assert city.told == [("c1", StepOutcome.COMPENSATED)]
+    assert city.values() == ["0", "0", "0"]
+    assert city.settled()
+
+
+async def test_a_compensation_that_cannot_reach_a_domain_goes_on_until_it_ends(city):
+    _lose_after_decision(city, "city-ip")
+    await city.apply("c1", "1")
+    city.clock.now += 100
+    city.domains["city-ip"].broken = True
+    city.domains["district-ip"].reachable = False
+    city.domains["city-ip"].reachable = True
+    await asyncio.sleep(0.05)
+    assert city.engine.in_doubt() == {"c1": frozenset({"district-ip"})}
+    await city.engine.close()
+    city.journal.crash()
+    city.start()
+    city.domains["district-ip"].reachable = True
+    ((_, result),) = await city.engine.recover()
+    assert result.outcome is StepOutcome.COMPENSATED
+    assert "VLAN 7 in use" in result.failures[0].message
+    assert city.values() == [None, None, None]
+    assert city.settled()
+
+
+async def test_a_passing_refusal_after_the_decision_is_not_a_refusal_on_the_merits(city):
+    _lose_after_decision(city, "city-ip")
+    await city.apply()
+    city.clock.now += 100
+    city.values()
+    foreign = city.domains["city-ip"]
+    await foreign_prepare(foreign)
+    await asyncio.sleep(0.03)
+    assert city.engine.in_doubt()
+    foreign.restart()
+    await city.ended()
+    assert city.values() == ["1", "1", "1"]
+
+
+async def foreign_prepare(domain: ModelDomain) -> None:
+    domain.reachable = True
+    await domain.prepare("somebody-else", put(domain.domain, "z", "9"))
+
+
+async def test_a_change_that_overlaps_one_in_doubt_waits_and_others_go_on(city):
+    _lose_after_decision(city, "city-ip")
+    await city.apply()
+    city.journal.before_durable = lambda kind: None
+    other = await city.apply("c2", names=("city-otn", "district-ip"), entry="y")
+    assert other.outcome is StepOutcome.COMMITTED  # same domains as c1's settled ones, other places
+    overlapping = await city.apply("c3", "3", names=("city-otn",))
+    assert (overlapping.outcome, overlapping.failures[0].stage) == (StepOutcome.ROLLED_BACK, "connect")
+    assert "still has to end transaction onecity-c1-0" in overlapping.failures[0].message
+    touched = await city.apply("c4", names=("city-ip",), entry="y")
+    assert "connection refused" in touched.failures[0].message
+
+
+async def test_a_cancel_that_is_lost_is_repeated_until_it_has_had_its_effect(city):
+    city.fault("district-ip", "read", "refuse")
+    city.fault("city-ip", "cancel", "lost")
+    result = await city.apply()
+    assert result.outcome is StepOutcome.ROLLED_BACK
+    await city.ended()
+    assert city.values() == [None, None, None]
+    assert city.settled()
+
+
+async def test_a_hung_domain_fails_the_step_within_its_deadline(city, monkeypatch):
+    monkeypatch.setattr("controller.transactions.calls._GRACE_S", 0.0)
+    city.engine._calls._timers = {n: type(TIMERS)(0.05, 0.05, 0.05, 60.0, 0.05) for n in NAMES}
+    city.fault("city-ip", "prepare", "hang")
+    started = time.monotonic()
+    result = await city.apply()
+    assert result.outcome is StepOutcome.ROLLED_BACK
+    assert "prepare was not answered within 0.05 s" in result.failures[0].message
+    assert time.monotonic() - started < 0.5
+
+
+async def test_a_full_disk_before_anything_was_sent_fails_the_change_cleanly(city):
+    city.journal.full = True
+    result = await city.apply()
+    assert (result.outcome, result.failures[0].stage) == (StepOutcome.ROLLED_BACK, "journal")
+    assert not [line for line in city.log if "prepare" in line]
+
+
+async def test_a_decision_that_the_disk_refused_goes_back_and_says_so_only_when_that_is_on_disk(city):
+    def fill(kind: str) -> None:
+        city.journal.full = True
+
+    city.journal.before_durable = fill
+    result = await city.apply()
+    assert result.outcome is StepOutcome.IN_DOUBT
+    assert city.values() == [None, None, None]
+    city.journal.full = False
+    await asyncio.sleep(0.05)
+    assert city.told == [("c1", StepOutcome.ROLLED_BACK)]
+    assert city.settled()
+
+
+async def test_cancelling_the_caller_before_the_decision_undoes_the_step(city):
+    task = asyncio.create_task(city.apply())
+    while not any(" prepare " in line for line in city.log):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert city.values() == [None, None, None]
+    assert city.settled()
+
+
+async def test_cancelling_the_caller_after_the_decision_finishes_the_step(city):
+    task = asyncio.create_task(city.apply())
+    city.journal.before_durable = lambda kind: task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert city.values() == ["1", "1", "1"]
+    assert city.settled()
+
+
+async def test_steps_over_one_domain_take_turns_and_disjoint_ones_run_together(city):
+    results = await asyncio.gather(
+        city.apply("a", names=("city-otn", "city-ip"), entry="a"),
+        city.apply("b", names=("city-ip", "district-ip"), entry="b"),
+        city.apply("c", names=("district-ip",), entry="c"),
+    )
+    assert {result.outcome for result in results} == {StepOutcome.COMMITTED}
+    holder = None
+    for verb, txn in city.domains["city-ip"].calls:
+        if verb == "prepare":
+            assert holder is None
+            holder = txn
+        elif verb == "confirm":
+            assert holder == txn
+            holder = None
+
+
+@pytest.mark.parametrize("verb", ["prepare", "commit", "read", "confirm"])
+@pytest.mark.parametrize("how", ["crash-before", "crash-after"])
+@pytest.mark.parametrize("skip", [0, 60])
+async def test_a_coordinator_that_dies_comes_back_and_ends_the_change(city, verb, how, skip):
+    """skip: how long it is away, in seconds of the confirm timers."""
+    city.fault("city-ip", verb, how)
+    with pytest.raises(Crash):
+        await city.apply()
+    await city.engine.close()
+    city.journal.crash()
+    city.clock.now += skip * 2
+    city.start()
+    await city.engine.recover()
+    await city.ended()
+    assert len(set(city.values())) == 1
+    assert city.values()[0] == ("1" if verb == "confirm" else None)
+    assert city.settled()
+
+
+async def test_recovery_does_not_wait_for_a_domain_that_is_away(city):
+    city.fault("city-otn", "confirm", "crash-before")
+    with pytest.raises(Crash):
+        await city.apply()
+    city.journal.crash()
+    city.domains["city-ip"].reachable = False
+    city.start()
+    ((step, result),) = await city.engine.recover()
+    assert (step.change_id, result.outcome) == ("c1", StepOutcome.IN_DOUBT)
+    assert city.told == [("c1", StepOutcome.IN_DOUBT)]
+    assert city.engine.unsettled() == {"city-ip": "onecity-c1-0"}
+    city.domains["city-ip"].reachable = True
+    await city.ended()
+    assert city.values() == ["1", "1", "1"]
+
+
+async def test_confirm_timers_of_earlier_waves_outlast_those_of_later_ones(city):
+    city.fault("city-otn", "confirm", "crash-before")
+    with pytest.raises(Crash):
+        await city.apply()
+    expiry = {name: domain.open.expires_at for name, domain in city.domains.items() if domain.open}
+    assert expiry["city-otn"] > expiry.get("city-ip", 0.0)
+    await city.engine.close()
+
+
+async def test_a_malformed_step_is_refused(city):
+    with pytest.raises(ValueError, match="exactly one wave"):
+        await city.engine.run(Step("c", 0, "build", (put("city-ip", "x", "1"),), ()))
+
+
+async def test_engine_and_journal_cost_at_most_five_milliseconds_a_step(city, tmp_path):
+    store = Store.open(tmp_path / "onecity.db")
+    city.engine = Transactions(StoreJournal(store), city.domains, {}, city.clock)
+    for index in range(10):
+        await city.apply(f"warm{index}", entry=f"warm{index}")
+    times = []
+    fsyncs = store.fsyncs
+    for index in range(40):
+        started = time.perf_counter()
+        assert (await city.apply(f"c{index}", entry=f"e{index}")).outcome is StepOutcome.COMMITTED
+        times.append(time.perf_counter() - started)
+    assert store.fsyncs - fsyncs <= 2 * 40 + 10
+    store.close()
+    times.sort()
+    print(f"median {times[20] * 1e3:.2f} ms, p95 {times[38] * 1e3:.2f} ms")
+    assert times[20] < 0.005
