@@ -1,0 +1,127 @@
+"""An exclusive slice: dedicated circuits under lone VRFs, or a partition of the packet network with pinned tunnels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from controller.intent.model import ExclusiveSlice
+from controller.network.model import CityMap, PortRef
+from controller.planning.placement import Placement, Stitch, StitchEnd
+from controller.rendering.l3vpn import (
+    SLICE_PROFILE,
+    Access,
+    Profile,
+    border_access,
+    by_domain,
+    circuit_access,
+    lone_profile,
+    mesh_profile,
+    site_access,
+    vpn_id,
+    vpn_service,
+)
+from controller.rendering.merge import merge
+from controller.rendering.optical import circuit_fragment
+from controller.rendering.partitions import partition_fragment
+from controller.rendering.tree import Tree
+from controller.rendering.tunnels import binds, measured_network, offers, steering_entries, tunnel_fragment
+
+
+def render_slice(wanted: ExclusiveSlice, placement: Placement, city: CityMap) -> dict[str, Tree]:
+    """Return each domain's fragment of a slice; between optical client ports there is no IP part at all."""
+    out: dict[str, Tree] = {}
+    service = wanted.metadata.service
+    for circuit in placement.circuits:
+        out[circuit.domain] = merge(out.get(circuit.domain, {}), circuit_fragment(circuit, service))
+    for domain in by_domain(placement):
+        out[domain] = merge(out.get(domain, {}), _vpn(wanted, placement, city, domain))
+    for name in sorted({t.domain for t in placement.tunnels} | {p.domain for p in placement.partitions}):
+        out[name] = merge(out.get(name, {}), _underlay(wanted, placement, city, name))
+    return out
+
+
+def _vpn(wanted: ExclusiveSlice, placement: Placement, city: CityMap, domain: str) -> Tree:
+    over_circuits = any(stitch.circuit for stitch in placement.stitches)
+    asn, number = city.domains[domain].asn or 0, placement.number
+    profile = lone_profile(number) if over_circuits else mesh_profile(asn, number)
+    service = wanted.metadata.service
+    extra: Tree = {}
+    if placement.partitions:
+        instance = f"slice/{vpn_id(service)}"
+        extra["l3nm:underlay-transport"] = {
+            "l3nm:transport-instance-id": instance,
+            "l3nm:instance-type": "ietf-vpn-common:ietf-network-slice",
+        }
+    accesses = tuple(_accesses(wanted, placement, city, domain, profile))
+    tree = vpn_service(service, wanted.metadata.name, city, domain, (profile,), accesses, extra)
+    return merge(tree, steering_overlay(placement, city, domain, vpn_id(service), {}))
+
+
+def _accesses(
+    wanted: ExclusiveSlice, placement: Placement, city: CityMap, domain: str, profile: Profile
+) -> Iterator[Access]:
+    service = wanted.metadata.service
+    for attachment in placement.attachments:
+        if attachment.domain == domain:
+            yield site_access(service, attachment, profile.name, SLICE_PROFILE)
+    for stitch in placement.stitches:
+        for near, far in ((stitch.a, stitch.z), (stitch.z, stitch.a)):
+            if near.domain != domain:
+                continue
+            if stitch.circuit is None:
+                yield border_access(service, stitch, near, far, profile.name, SLICE_PROFILE)
+            else:
+                lans = _far_lans(wanted, placement, stitch, near, far)
+                vlan = _circuit_vlan(placement, city, stitch, near)
+                yield circuit_access(service, stitch, near, far, profile.name, SLICE_PROFILE, lans, vlan)
+
+
+def _far_lans(
+    wanted: ExclusiveSlice, placement: Placement, stitch: Stitch, near: StitchEnd, far: StitchEnd
+) -> tuple[str, ...]:
+    """Return the LANs that lie behind a circuit: of the far accesses that have a demand with this end."""
+    here = {a.access for a in placement.attachments if a.node == near.node}
+    there = {a.access: a for a in placement.attachments if a.node == far.node}
+    pairs = [(d.a, d.z) for d in wanted.demands] + [(d.z, d.a) for d in wanted.demands]
+    own = [(a, z) for a, z in pairs if stitch.name in {f"circuit.{a}-{z}", f"circuit.{z}-{a}"}] or pairs
+    partners = sorted({z for a, z in own if a in here and z in there})
+    return tuple(dict.fromkeys(lan for name in partners for lan in there[name].lans))
+
+
+def _circuit_vlan(placement: Placement, city: CityMap, stitch: Stitch, near: StitchEnd) -> int:
+    """Return the VLAN on the router's port: that of the circuit's end where the client port is shared."""
+    client = None
+    port = city.ports.get(PortRef(near.node, near.port))
+    if port is not None:
+        client = port.peer
+    for circuit in placement.circuits:
+        if circuit.id == stitch.circuit and client in (circuit.a, circuit.z):
+            return (circuit.a_vlan if client == circuit.a else circuit.z_vlan) or stitch.vlan
+    return stitch.vlan
+
+
+def _underlay(wanted: ExclusiveSlice, placement: Placement, city: CityMap, name: str) -> Tree:
+    """Return partition, tunnels and their measurement in one domain."""
+    domain, out = city.domains[name], Tree()
+    service = wanted.metadata.service
+    for partition in placement.partitions:
+        if partition.domain == name and offers(domain, "ietf-nrp"):
+            out = merge(out, partition_fragment(partition, domain))
+    tunnels = tuple(tunnel for tunnel in placement.tunnels if tunnel.domain == name)
+    out = merge(out, tunnel_fragment(tunnels, city, domain, placement.number, service))
+    return merge(out, measured_network(vpn_id(service), tunnels, domain))
+
+
+def steering_overlay(placement: Placement, city: CityMap, domain: str, vpn: str, class_id: dict[str, str]) -> Tree:
+    """Return the steering of one VPN in one domain as an overlay on its nodes; empty where our module is unknown."""
+    mine = (one for one in placement.steering if one.domain == domain and vpn_id(one.vpn_service) == vpn)
+    nodes = steering_entries(mine, class_id)
+    if not nodes or not binds(city.domains[domain]):
+        return {}
+    content: Tree = {
+        "l3nm:vpn-id": vpn,
+        "l3nm:vpn-nodes": {
+            ("l3nm:vpn-node", node): {"l3nm:vpn-node-id": node, **entries} for node, entries in sorted(nodes.items())
+        },
+    }
+    return {"l3nm:l3vpn-ntw": {"l3nm:vpn-services": {("l3nm:vpn-service", vpn): content}}}
