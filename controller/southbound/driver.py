@@ -76,7 +76,8 @@ class Sample:
     """One measured value in SI units (seconds, ratio 0..1, bit/s, dB). Never a made-up zero for a gap."""
 
     domain: str
-    subject: str  # "link:<id>", "tunnel:<name>", "access:<vpn-id>/<access id>", "flow:<class>@<vpn-id>/<access>", "circuit:<id>"
+    # "link:<id>", "tunnel:<name>", "access:<vpn-id>/<access id>", "flow:<class>@<vpn-id>/<access>", "circuit:<id>"
+    subject: str
     metric: str  # "delay_s", "jitter_s", "loss_ratio", "throughput_bps", "margin_db", "up"
     value: float
     at: float  # seconds since the epoch, the domain's clock
@@ -89,7 +90,10 @@ class Driver(Protocol):
     kind: DomainKind
 
     async def connect(self) -> None:
-        """Open the session(s); idempotent. Raises DomainUnreachableError, or DomainError where credentials are refused."""
+        """Open the session(s); idempotent.
+
+        Raises DomainUnreachableError, or DomainError where credentials or the server's identity are refused.
+        """
 
     async def close(self) -> None:
         """Close sessions without touching what is open on the domain."""
@@ -128,4 +132,4 @@ class Driver(Protocol):
         """Yield what happens on the domain, for ever; reconnects by itself with backoff."""
 
     def samples(self, interval_s: float) -> AsyncIterator[tuple[Sample, ...]]:
-        """Yield batches of measurements from the domain's telemetry, for ever; a lost stream is a gap, then resumes."""
+        """Yield batches of measurements from the domain's telemetry, for ever; a lost stream is a gap."""

@@ -154,9 +154,9 @@ class NetconfDriver:
         reply = await client.call("get-config", op.get_config(filter_element), self._settings.timers.read_s)
         data = self._data(reply)
         if large:
-            tree: Tree = await client.in_thread(wire.tree_of, data)
+            tree: Tree = await client.in_thread(wire.tree_of, data, paths)
             return tree
-        return wire.tree_of(data)
+        return wire.tree_of(data, paths)
 
     async def _read_everything(self) -> Tree:
         client = await self._client("bulk")
@@ -165,7 +165,7 @@ class NetconfDriver:
             client.send("get-config", op.get_config(wire.NETWORK_IDS_FILTER)),
         ]
         owned, networks = await client.receive(sent, self._settings.timers.read_s)
-        tree: Tree = await client.in_thread(wire.tree_of, self._data(owned))
+        tree: Tree = await client.in_thread(wire.tree_of, self._data(owned), wire.OWNED)
         monitored = wire.vpn_networks(self._data(networks))
         if not monitored:
             return tree

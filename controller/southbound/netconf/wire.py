@@ -8,7 +8,8 @@ from typing import Final
 from lxml import etree
 
 from controller.rendering.normalise import normalise
-from controller.rendering.tree import Edit, Leaf, Path, Step, Tree
+from controller.rendering.paths import at, extract
+from controller.rendering.tree import Edit, Path, Step, Tree
 from controller.rendering.xml import edit_xml, filter_xml, from_xml
 
 # Where everything that a controller of ours could own lies, beside the vpn: networks.
@@ -35,9 +36,9 @@ def filter_payload(paths: Sequence[Path]) -> str:
     return filter_xml(paths).decode("utf-8")
 
 
-def tree_of(data: etree._Element | None) -> Tree:
-    """Return the normalised configuration in a `<data>` element."""
-    return normalise(from_xml(data)) if data is not None else {}
+def tree_of(data: etree._Element | None, paths: Sequence[Path]) -> Tree:
+    """Return the normalised configuration in a `<data>` element, and of it only what lies at these paths."""
+    return extract(normalise(from_xml(data)), paths) if data is not None else {}
 
 
 def vpn_networks(data: etree._Element | None) -> tuple[Path, ...]:
@@ -48,16 +49,7 @@ def vpn_networks(data: etree._Element | None) -> tuple[Path, ...]:
 
 def same_at(paths: Sequence[Path], left: Tree, right: Tree) -> bool:
     """Say whether both trees hold the same at these paths; what they hold elsewhere (parents' keys) does not count."""
-    return all(_at(left, path) == _at(right, path) for path in paths)
-
-
-def _at(tree: Tree, path: Path) -> Tree | Leaf | None:
-    place: Tree | Leaf | None = tree
-    for step in path:
-        if not isinstance(place, dict):
-            return None
-        place = place.get(step)
-    return place
+    return all(at(left, path) == at(right, path) for path in paths)
 
 
 def pretty(payload: str) -> str:
