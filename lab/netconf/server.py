@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -267,7 +266,3 @@ class NetconfSession(asyncssh.SSHServerSession[bytes]):
 def _reply(attributes: dict[str, str], body: str) -> bytes:
     given = "".join(f" {name}={quoteattr(value)}" for name, value in attributes.items() if not name.startswith("{"))
     return f'<rpc-reply xmlns="{BASE}"{given}>{body}</rpc-reply>'.encode()
-
-
-async def read_host_key(path: str) -> asyncssh.SSHKey:
-    return await asyncio.to_thread(asyncssh.read_private_key, path)

@@ -1,0 +1,157 @@
+"""Measurements of the plant, put where a reader of the published models looks (RFC 9375), and on our own paths.
+
+Our own, for what no model has: `/onecity-flow:accesses/access[vpn][access]/state/…`, `…/flows/flow[class][vpn]
+[access]/state/…` and `…/tunnels/tunnel[name]/state/throughput-bps`, in microseconds, ratios and bit/s.
+A subject that the plant no longer measures disappears; a value that it leaves out is not made up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lab.gnmi import JsonValue, TelemetryTree
+from lab.gnmi.paths import escape
+from lab.ip.topology import DomainTopology
+
+_MICROSECONDS = "ietf-lime-time-types:microseconds"
+_NT, _TET = "ietf-network-topology", "ietf-te-topology"
+_OWN_LEAVES = {
+    "delay_s": ("delay-us", 1e6),
+    "jitter_s": ("jitter-us", 1e6),
+    "loss_ratio": ("loss-ratio", 1.0),
+    "throughput_bps": ("throughput-bps", 1.0),
+    "reachable": ("reachable", 1.0),
+    "expected": ("expected", 1.0),
+}
+Values = Mapping[str, Any]
+
+
+class IpTelemetry:
+    """Writes samples and states into the tree; remembers which subjects it has written."""
+
+    def __init__(self, tree: TelemetryTree, topology: DomainTopology) -> None:
+        self._tree, self._topology = tree, topology
+        self._networks = "/ietf-network:networks/network[network-id={}]"
+        self._own = self._networks.format(escape(topology.domain.network_id))
+        self._measured: dict[str, set[str]] = {}  # kind → paths written at the last sample
+        self._octets: dict[str, float] = {}
+        self._last_at: float | None = None
+        self._tunnel_networks: dict[str, str] = {}
+
+    # states
+
+    def link_state(self, link: str, up: bool) -> None:
+        self._status(f"{self._own}/{_NT}:link[link-id={escape(link)}]", up)
+
+    def node_state(self, node: str, up: bool) -> None:
+        self._status(f"{self._own}/node[node-id=node:{escape(node)}]", up)
+
+    def port_state(self, node: str, port: str, up: bool) -> None:
+        entry = f"{_NT}:termination-point[tp-id=tp:{escape(port)}]"
+        self._status(f"{self._own}/node[node-id=node:{escape(node)}]/{entry}", up)
+
+    def _status(self, holder: str, up: bool) -> None:
+        self._tree.update(f"{holder}/{_TET}:te/oper-status", "up" if up else "down")
+
+    # measurements
+
+    def tunnels_measured_in(self, networks: Mapping[str, str]) -> None:
+        """Learn which network (vpn:…) holds the measurements of each tunnel, by its configuration."""
+        self._tunnel_networks = dict(networks)
+
+    def samples(self, message: Values) -> None:
+        """Take one second's samples."""
+        at_ns = int(float(message["at"]) * 1e9)
+        elapsed_s = 0.0 if self._last_at is None else max(0.0, float(message["at"]) - self._last_at)
+        self._last_at = float(message["at"])
+        links, tunnels = message.get("links", {}), message.get("tunnels", {})
+        self._replace("links", {self._link(k, v, elapsed_s, at_ns) for k, v in links.items()})
+        self._replace("tunnels", {path for k, v in tunnels.items() for path in self._tunnel(k, v, at_ns)})
+        accesses, flows = message.get("accesses", {}), message.get("flows", {})
+        self._replace("accesses", {self._own_leaves(access_path(k), v, at_ns) for k, v in accesses.items()})
+        self._replace("flows", {self._own_leaves(flow_path(k), v, at_ns) for k, v in flows.items()})
+
+    def _replace(self, kind: str, written: set[str]) -> None:
+        for gone in self._measured.get(kind, set()) - written:
+            self._tree.remove(gone)
+        self._measured[kind] = written
+
+    def _link(self, link: str, values: Values, elapsed_s: float, at_ns: int) -> str:
+        known = self._topology.links.get(link)
+        if known is not None and "throughput_bps" in values:
+            node, port = known[1]
+            self._octets[link] = self._octets.get(link, 0.0) + float(values["throughput_bps"]) * elapsed_s / 8
+            entry = f"{_NT}:termination-point[tp-id=tp:{escape(port)}]"
+            counters = f"{self._own}/node[node-id=node:{escape(node)}]/{entry}/ietf-network-vpn-pm:pm-statistics"
+            self._tree.update(f"{counters}/outbound-octets", str(int(self._octets[link])), at_ns)
+        holder = f"{self._own}/{_NT}:link[link-id={escape(link)}]/ietf-network-vpn-pm:perf-mon"
+        return self._statistics(holder, "pm-type-network-link", values, at_ns)
+
+    def _tunnel(self, name: str, values: Values, at_ns: int) -> tuple[str, ...]:
+        network = self._tunnel_networks.get(name) or _network_by_name(name)
+        state = f"/ietf-te:te/tunnels/tunnel[name={escape(name)}]"
+        if "up" in values:
+            up_or_down = "up" if values["up"] else "down"
+            self._tree.update(f"{state}/operational-state", f"ietf-te-types:tunnel-state-{up_or_down}", at_ns)
+        own = f"/onecity-flow:tunnels/tunnel[name={escape(name)}]"
+        if "throughput_bps" in values:
+            self._tree.update(f"{own}/state/throughput-bps", values["throughput_bps"], at_ns)
+        holder = self._networks.format(escape(network))
+        link = f"{holder}/{_NT}:link[link-id=tunnel:{escape(name)}]/ietf-network-vpn-pm:perf-mon"
+        return self._statistics(link, "pm-type-vpn-tunnel", values, at_ns), own, state
+
+    def _statistics(self, holder: str, kind: str, values: Values, at_ns: int) -> str:
+        """Write delay, jitter and loss as RFC 9375 has them: whole microseconds, percent with five decimals."""
+        base = f"{holder}/pm[pm-type=ietf-network-vpn-pm:{kind}]"
+        statistics = f"{base}/pm-attributes/one-way-pm-statistics"
+
+        def put(leaf: str, value: JsonValue) -> None:
+            self._tree.update(f"{statistics}/{leaf}", value, at_ns)
+
+        delay_s, jitter_s, loss = values.get("delay_s"), values.get("jitter_s"), values.get("loss_ratio")
+        if delay_s is not None:
+            spread_s = jitter_s or 0.0
+            put("delay-statistics/unit-value", _MICROSECONDS)
+            put("delay-statistics/min-delay-value", _us(max(0.0, delay_s - spread_s)))
+            put("delay-statistics/intermediate-delay-percentile", _us(delay_s))
+            put("delay-statistics/high-delay-percentile", _us(delay_s + spread_s))
+            put("delay-statistics/max-delay-value", _us(delay_s + spread_s))
+        if jitter_s is not None:
+            put("jitter-statistics/unit-value", _MICROSECONDS)
+            put("jitter-statistics/high-jitter-percentile", _us(jitter_s))
+            put("jitter-statistics/max-jitter-value", _us(jitter_s))
+        if loss is not None:
+            put("loss-statistics/loss-ratio", f"{100 * loss:.5f}")
+        return base
+
+    def _own_leaves(self, path: str, values: Values, at_ns: int) -> str:
+        for name, value in values.items():
+            leaf = _OWN_LEAVES.get(name)
+            if leaf is not None and value is not None:
+                scaled = value if leaf[1] == 1.0 else round(value * leaf[1], 3)
+                self._tree.update(f"{path}/state/{leaf[0]}", scaled, at_ns)
+        return path
+
+
+def access_path(subject: str) -> str:
+    """`<vpn-id>/<access id>` as a path."""
+    vpn, _, access = subject.partition("/")
+    return f"/onecity-flow:accesses/access[vpn={escape(vpn)}][access={escape(access)}]"
+
+
+def flow_path(subject: str) -> str:
+    """`<class>@<vpn-id>/<access id>` as a path."""
+    kind, _, rest = subject.partition("@")
+    vpn, _, access = rest.partition("/")
+    return f"/onecity-flow:flows/flow[class={escape(kind)}][vpn={escape(vpn)}][access={escape(access)}]"
+
+
+def _network_by_name(tunnel: str) -> str:
+    """`slice/tenant.name/from-to` belongs to the VPN tenant.name, unless configuration says otherwise."""
+    parts = tunnel.split("/")
+    return f"vpn:{parts[1] if len(parts) > 2 else tunnel}"
+
+
+def _us(seconds: float) -> str:
+    return str(round(seconds * 1e6))

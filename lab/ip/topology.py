@@ -1,0 +1,237 @@
+"""What one IP domain knows of its network: RFC 8345/8795 topology, shared-risk names and service profiles.
+
+It stands in running, read-only, because references of clients point into it. State (oper-status, position) is laid
+over it for `get` and follows the plant.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Iterable, Mapping
+
+from lab.city import PROPAGATION_S_PER_M, City, IpDomain, IpLink, IpNode, IpPort
+from lab.netconf.data import Data, grafted
+from lab.netconf.schema import InstancePath, Schema, SchemaNode
+
+QOS_PROFILES = ("plane-default", "slice-committed", "vip")
+ROUTING_PROFILES = ("border-primary", "border-secondary")
+BFD_PROFILES = ("border",)
+_PLANES = ("A", "B")
+_PROFILES_PATH = ("l3nm:l3vpn-ntw", "l3nm:vpn-profiles")
+_GLOBALS_PATH = ("te:te", "te:globals")
+
+
+class DomainTopology:
+    """The device's own part of running, and its state."""
+
+    def __init__(self, city: City, domain: str) -> None:
+        self.city, self.domain = city, city.ip[domain]
+        self.network_path: InstancePath = ("nw:networks", ("nw:network", (self.domain.network_id,)))
+        self.ports = {(f"node:{p.node}", f"tp:{p.id}"): p for p in self.domain.ports}
+        self.nodes = {f"node:{n.id}": n for n in self.domain.nodes}
+        self.links = {wire: (link, src, dst) for wire, link, src, dst in _own_directions(self.domain)}
+        self.far_end = {
+            (f"node:{src[0]}", f"tp:{src[1]}"): f"node:{dst[0]}"
+            for link, src, dst in self.links.values()
+            if link.domain is not None
+        }
+        self._up: dict[InstancePath, bool] = {}
+        self._network = self._network_data()
+        self._state = self._network
+        self._lay_over_state()
+
+    def device_data(self) -> tuple[tuple[InstancePath, Data], ...]:
+        """What stands in running whatever clients do."""
+        return (
+            (self.network_path, self._network),
+            (_PROFILES_PATH, _profiles()),
+            (_GLOBALS_PATH, self._globals()),
+        )
+
+    def operational(self, running: Data) -> Data:
+        """Running with state laid over it."""
+        return grafted(running, self.network_path, self._state)
+
+    # state
+
+    def set_link(self, link: str, up: bool) -> bool:
+        """Take a link's state; True if it changed."""
+        return link in self.links and self._set((("nt:link", (link,)), "tet:te", "tet:oper-status"), up)
+
+    def set_node(self, node: str, up: bool) -> bool:
+        return f"node:{node}" in self.nodes and self._set(
+            (("nw:node", (f"node:{node}",)), "tet:te", "tet:oper-status"), up
+        )
+
+    def set_port(self, node: str, port: str, up: bool) -> bool:
+        known = (f"node:{node}", f"tp:{port}") in self.ports
+        entry = ("nt:termination-point", (f"tp:{port}",))
+        return known and self._set((("nw:node", (f"node:{node}",)), entry, "tet:te", "tet:oper-status"), up)
+
+    def _set(self, path: InstancePath, up: bool) -> bool:
+        if self._up.get(path) == up:
+            return False
+        self._up[path] = up
+        self._state = grafted(self._state, path, "up" if up else "down")
+        return True
+
+    def _lay_over_state(self) -> None:
+        for node in self.domain.nodes:
+            self.set_node(node.id, True)
+            site = self.city.sites.get(node.site)
+            if site is not None:
+                place = {"tet:latitude": f"{site.latitude:.6f}", "tet:longitude": f"{site.longitude:.6f}"}
+                path = (("nw:node", (f"node:{node.id}",)), "tet:te", "tet:geolocation")
+                self._state = grafted(self._state, path, place)
+        for port in self.domain.ports:
+            self.set_port(port.node, port.id, True)
+        for link in self.links:
+            self.set_link(link, True)
+
+    # configuration
+
+    def _network_data(self) -> Data:
+        domain = self.domain
+        identifier = {
+            "tet:provider-id": str(domain.asn),
+            "tet:client-id": "0",
+            "tet:topology-id": domain.name,
+        }
+        return {
+            "nw:network-id": domain.network_id,
+            "nw:network-types": {"tet:te-topology": {}},
+            "nw:node": {(f"node:{n.id}",): self._node(n) for n in domain.nodes},
+            "nt:link": {(wire,): self._link(wire, *ends) for wire, ends in self.links.items()},
+            "tet:te-topology-identifier": identifier,
+            "tet:te": {"tet:name": f"{self.city.title}: {domain.name}"},
+        }
+
+    def _node(self, node: IpNode) -> Data:
+        ports = [p for p in self.domain.ports if p.node == node.id]
+        attributes = {
+            "tet:admin-status": "up",
+            "tet:domain-id": str(self.domain.asn),
+            "tet:name": node.id,
+            "tet:signaling-address": (node.router_id,),
+        }
+        return {
+            "nw:node-id": f"node:{node.id}",
+            "nt:termination-point": {(f"tp:{p.id}",): _port(p, n) for n, p in enumerate(ports, start=1)},
+            "tet:te-node-id": node.router_id,
+            "tet:te": {"tet:te-node-attributes": attributes},
+        }
+
+    def _link(self, wire: str, link: IpLink, src: tuple[str, str], dst: tuple[str, str]) -> Data:
+        entry: Data = {
+            "nt:link-id": wire,
+            "nt:source": {"nt:source-node": f"node:{src[0]}", "nt:source-tp": f"tp:{src[1]}"},
+        }
+        attributes: Data = {}
+        if link.domain is None:
+            attributes["tet:external-domain"] = self._external(dst)
+        else:
+            entry["nt:destination"] = {"nt:dest-node": f"node:{dst[0]}", "nt:dest-tp": f"tp:{dst[1]}"}
+        attributes.update(self._link_attributes(link))
+        entry["tet:te"] = {"tet:te-link-attributes": attributes}
+        return entry
+
+    def _external(self, far: tuple[str, str]) -> Data:
+        owner = next(d for d in self.city.ip.values() if any(n.id == far[0] for n in d.nodes))
+        router = next(n.router_id for n in owner.nodes if n.id == far[0])
+        number = next(i for i, p in enumerate((p for p in owner.ports if p.node == far[0]), start=1) if p.id == far[1])
+        return {
+            "tet:network-ref": owner.network_id,
+            "tet:remote-te-node-id": router,
+            "tet:remote-te-link-tp-id": str(number),
+        }
+
+    def _link_attributes(self, link: IpLink) -> Data:
+        rate = {"tet:te-bandwidth": {"tet:generic": te_bandwidth(link.rate_bps)}}
+        attributes: Data = {"tet:access-type": "point-to-point", "tet:admin-status": "up"}
+        if link.plane in _PLANES:
+            attributes["tet:administrative-group"] = f"{1 << _PLANES.index(link.plane):02x}"
+        attributes |= {
+            "tet:max-link-bandwidth": rate,
+            "tet:max-resv-link-bandwidth": rate,
+            "tet:unreserved-bandwidth": {(str(p),): {"tet:priority": str(p), **rate} for p in range(8)},
+            "tet:te-default-metric": "10",
+            "tet:te-delay-metric": str(max(1, round(link.length_m * PROPAGATION_S_PER_M * 1e6))),
+            "tet:te-igp-metric": "10",
+        }
+        risks = self._srlgs(link)
+        if risks:
+            attributes["tet:te-srlgs"] = {"tet:value": tuple(str(r) for r in risks)}
+        return attributes
+
+    def _srlgs(self, link: IpLink) -> list[int]:
+        """The shared risks of the fibres under a link, which the domain holds as configuration."""
+        optical = self.city.optical
+        route = next((c.route for c in optical.circuits if c.id == link.circuit), ())
+        return sorted({srlg for f in optical.fibres if f.id in route for srlg in f.srlgs})
+
+    def _globals(self) -> Data:
+        used = {srlg for link, _, _ in self.links.values() for srlg in self._srlgs(link)}
+        groups = {
+            (f"plane-{p}",): {"te:name": f"plane-{p}", "te:bit-position": str(bit)} for bit, p in enumerate(_PLANES)
+        }
+        srlgs = {
+            (duct,): {"te:name": duct, "te:value": str(value)}
+            for duct, value in self.city.ducts.items()
+            if value in used
+        }
+        found: Data = {"te:named-admin-groups": {"te:named-admin-group": groups}}
+        if srlgs:
+            found["te:named-srlgs"] = {"te:named-srlg": srlgs}
+        return found
+
+
+class DeviceGuard:
+    """Denies edits of what the device brought with it."""
+
+    def __init__(self, schema: Schema, topology: DomainTopology) -> None:
+        self._own_network = (topology.domain.network_id,)
+        self._whole = {schema.node("/" + "/".join(p)) for p in (_PROFILES_PATH, _GLOBALS_PATH)}
+        holders = [schema.node(f"/{name}") for name in ("nw:networks", "l3nm:l3vpn-ntw", "te:te")]
+        self._networks = schema.node("/nw:networks/nw:network")
+        for node in (*self._whole, *holders, self._networks):
+            node.guarded = True
+
+    def denies(self, node: SchemaNode, key: tuple[str, ...] | None) -> bool:
+        return node in self._whole or (node is self._networks and key == self._own_network)
+
+
+def te_bandwidth(rate_bps: int) -> str:
+    """A rate as ietf-te-types writes it: bytes per second, nearest float32, in lower-case hex."""
+    (nearest,) = struct.unpack("<f", struct.pack("<f", rate_bps / 8))
+    mantissa, _, exponent = float(nearest).hex().partition("p")
+    whole, _, fraction = mantissa.partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{whole}.{fraction}p{exponent}" if fraction else f"{whole}p{exponent}"
+
+
+def _own_directions(domain: IpDomain) -> Iterable[tuple[str, IpLink, tuple[str, str], tuple[str, str]]]:
+    own = {n.id for n in domain.nodes}
+    for link in (*domain.links, *domain.borders):
+        for wire, src, dst in link.directions():
+            if src[0] in own:
+                yield wire, link, src, dst
+
+
+def _port(port: IpPort, number: int) -> Data:
+    te: Data = {"tet:admin-status": "up", "tet:name": f"{port.node} {port.id}"}
+    if port.lock_id is not None:
+        te["tet:inter-layer-lock-id"] = (str(port.lock_id),)
+    if port.plug is not None:
+        te["tet:inter-domain-plug-id"] = base64.b64encode(port.plug.encode()).decode()
+    return {"nt:tp-id": f"tp:{port.id}", "tet:te-tp-id": str(number), "tet:te": te}
+
+
+def _profiles() -> Data:
+    kinds: Mapping[str, tuple[str, ...]] = {
+        "l3nm:qos-profile-identifier": QOS_PROFILES,
+        "l3nm:bfd-profile-identifier": BFD_PROFILES,
+        "l3nm:routing-profile-identifier": ROUTING_PROFILES,
+    }
+    lists = {kind: {(name,): {"l3nm:id": name} for name in names} for kind, names in kinds.items()}
+    return {"l3nm:valid-provider-identifiers": lists}
