@@ -28,11 +28,14 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, NamedTuple, TypeVar, cast
 
 from controller.errors import StoreError
+from controller.rendering.tree import Leaf, Tree
 
 T = TypeVar("T")
 
 Convert = Callable[[Any], Any]
 _NUL = "\0"
+# Tree names itself in its own definition, which is looked up in the module of whoever uses it.
+_RECURSIVE = {"Tree": Tree, "Leaf": Leaf}
 _TEXTS = (IPv4Address, IPv4Network, IPv6Address, IPv6Network)
 _SCALARS = (str, int, float, bool)
 
@@ -111,7 +114,7 @@ def _generic(tp: Any) -> _Plan:
 
 
 def _dataclass(cls: Any) -> _Plan:
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, localns=_RECURSIVE)
     fields = [field for field in dataclasses.fields(cls) if field.init]
     names = frozenset(field.name for field in fields)
     # Compiled at first use, not now, so that a class may contain itself.
@@ -139,7 +142,7 @@ def _dataclass(cls: Any) -> _Plan:
 
 
 def _named_tuple(cls: Any) -> _Plan:
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, localns=_RECURSIVE)
     row = _row(tuple(hints[name] for name in cls._fields))
     decode = cast(Convert, row.decode)
     return _Plan(row.encode, lambda data: cls(*decode(data)))

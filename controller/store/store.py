@@ -243,7 +243,8 @@ def _check(connection: sqlite3.Connection, file: Path) -> None:
     """Refuse a file that is damaged, or that is some other program's, before the first write to it."""
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        raise StoreError(f"the store {file} is corrupt ({verdict}): move it away and restore a backup")
+        why = " ".join(verdict.split())
+        raise StoreError(f"the store {file} is corrupt ({why}): move it away and restore a backup")
     names: set[Any] = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if names and "schema_version" not in names:
         raise StoreError(f"{file} is a database of some other program; name another file as `state:`")

@@ -143,14 +143,24 @@ class Protocol(RuleBasedStateMachine):
     def domain_forgets_its_outcomes_once(self, domain):
         self.domains[domain].faults.append(Fault("outcome", "forget"))
 
-    @rule(domain=domain_names, how=st.sampled_from(["lost", "crash-before"]))
-    def lost_between_decision_and_confirm(self, domain, how):
+    @rule(domain=domain_names)
+    def lost_between_decision_and_confirm(self, domain):
         def lose(kind: str) -> None:
             if kind == "decided":
                 self.domains[domain].reachable = False
                 self.journal.before_durable = lambda kind: None
 
         self.journal.before_durable = lose
+
+    @rule(names=subsets, entry=st.sampled_from(ENTRIES), domain=domain_names, broken=st.booleans(), away=st.booleans())
+    def rolls_back_after_the_decision(self, names, entry, domain, broken, away):
+        """The window that no timer closes: decided, then gone until its own timer has ended."""
+        self.lost_between_decision_and_confirm(domain)
+        self.change(names, entry, False)
+        self.time_passes(200)
+        if not away:
+            self.domains[domain].reachable = True
+        self.domains[domain].broken = broken
 
     @rule(at=st.integers(1, 8))
     def coordinator_will_die_at_a_journal_record(self, at):

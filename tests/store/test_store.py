@@ -1,0 +1,288 @@
+"""What was acknowledged is there after anything, and what cannot be opened or written says so in one sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from controller.errors import ConflictError, StoreError, UnknownNameError
+from controller.intent.model import AccessSite, DedicatedPlane, Metadata, ServiceId, SiteId
+from controller.network.discovered import DomainKind, DomainTopology
+from controller.store.migrations import MIGRATIONS
+from controller.store.records import ChangeRecord, ServiceChange, StoredService, WindowState
+from controller.store.store import Store
+
+NOW = datetime(2026, 11, 21, 1, 2, 3, tzinfo=UTC)
+
+
+def service(name: str, revision: int = 1) -> StoredService:
+    plane = DedicatedPlane(Metadata(name, "gov"), (AccessSite("a", SiteId("buji"), 10**9),))
+    tree = {"l3nm:l3vpn-ntw": {("l3nm:vpn-service", f"gov.{name}"): {"l3nm:vpn-id": f"gov.{name}"}}}
+    return StoredService(
+        ServiceId(f"gov/{name}"), plane.kind, 1, revision, "{}", plane, None, {"city-ip": tree}, WindowState.NONE
+    )
+
+
+def record(change_id: str, request_id: str = "", **more) -> ChangeRecord:
+    return ChangeRecord(change_id, "ada", "because", NOW, request_id, **more)
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store.open(tmp_path / "onecity.db")
+    yield store
+    store.close()
+
+
+def reopen(store: Store) -> Store:
+    store.close()
+    return Store.open(store.path)
+
+
+async def test_a_change_and_its_services_are_one_write(store):
+    before = store.fsyncs
+    done = await store.record_change(record("c1", outcome="committed"), (service("a"), service("b")), ())
+    assert store.fsyncs == before + 1
+    assert done.revision == 1
+    await store.record_change(record("c2"), (service("a", 2),), (ServiceId("gov/b"),))
+    store = reopen(store)
+    assert store.load_services() == (service("a", 2),)
+    assert [change.id for change in store.history()] == ["c2", "c1"]
+    assert [change.id for change in store.history(before=2)] == ["c1"]
+    assert store.change("c1") == done
+    store.close()
+
+
+async def test_an_unknown_change_is_named(store):
+    with pytest.raises(UnknownNameError, match="c9"):
+        store.change("c9")
+
+
+async def test_the_same_request_id_gives_the_same_change(store):
+    first = await store.record_change(record("c1", "r1"), (service("a"),))
+    assert await store.record_change(record("c2", "r1"), (service("b"),)) == first
+    assert await store.open_change(record("c3", "r1"), (service("b"),)) == first
+    assert store.change_by_request("r1") == first
+    assert store.change_by_request("") is None
+    assert [one.id for one in store.load_services()] == ["gov/a"]
+
+
+async def test_an_open_change_survives_and_takes_effect_when_it_ends(store):
+    await store.open_change(record("c1"), (service("a"),), (), plan="the steps")
+    await store.open_change(record("c2"), (service("b"),))
+    assert store.load_services() == ()
+    store = reopen(store)
+    first, second = store.load_open_changes()
+    assert (first.plan, first.puts, first.record.revision) == ("the steps", (service("a"),), 1)
+    ended = await store.close_change(replace(first.record, outcome="committed"), applied=True)
+    await store.close_change(replace(second.record, outcome="rolled-back"), applied=False)
+    assert store.load_open_changes() == ()
+    assert store.load_services() == (service("a"),)
+    assert [one.outcome for one in store.history()] == ["rolled-back", "committed"]
+    with pytest.raises(ConflictError):
+        await store.close_change(ended, applied=True)
+    store.close()
+
+
+async def test_recording_an_open_change_ends_it_with_these_services(store):
+    await store.open_change(record("c1"), (service("a"),))
+    await store.record_change(record("c1", outcome="committed"), (service("b"),))
+    assert [one.id for one in store.load_services()] == ["gov/b"]
+    assert store.load_open_changes() == ()
+
+
+async def test_history_of_one_service(store):
+    touched = (ServiceChange(ServiceId("gov/a"), "", "{}"),)
+    await store.record_change(record("c1", services=touched), ())
+    await store.record_change(record("c2"), ())
+    assert [one.id for one in store.history(service=ServiceId("gov/a"))] == ["c1"]
+
+
+async def test_the_last_map_is_kept_per_domain(store):
+    topology = DomainTopology("city-ip", DomainKind.IP, "net:city-ip", (), (), qos_profiles=frozenset({"gold"}))
+    await store.save_topology(replace(topology, qos_profiles=frozenset()))
+    await store.save_topology(topology)
+    assert store.load_topologies()["city-ip"][0] == topology
+
+
+async def test_waiting_writes_share_one_fsync(store):
+    before = store.fsyncs
+    await asyncio.gather(*(store.record_change(record(f"c{n}"), (service(f"s{n}"),)) for n in range(100)))
+    assert store.fsyncs - before <= 5
+    assert len(store.load_services()) == 100
+
+
+async def test_a_write_that_fails_fails_alone(store):
+    await store.open_change(record("c0"))
+    answers = await asyncio.gather(
+        store.record_change(record("c1"), (service("a"),)),
+        store.open_change(record("c0")),
+        store.record_change(record("c2"), (service("b"),)),
+        return_exceptions=True,
+    )
+    assert [type(one) for one in answers] == [ChangeRecord, ConflictError, ChangeRecord]
+    assert len(store.load_services()) == 2
+
+
+async def test_the_journal_holds_open_transactions_in_order(store):
+    await store.begin("t1", lambda: "intention 1")
+    await store.begin("t2", lambda: "intention 2")
+    await store.append("t1", "decided")
+    store.append_soon("t1", "settled", "city-ip")
+    store.end_soon("t2", "committed")
+    store = reopen(store)
+    ((first, *rest),) = store.open_transactions()
+    assert (first.txn, first.kind, first.body) == ("t1", "intention", "intention 1")
+    assert [(one.kind, one.body) for one in rest] == [("decided", ""), ("settled", "city-ip")]
+    with pytest.raises(StoreError, match="already in the journal"):
+        await store.begin("t1", lambda: "")
+    store.close()
+
+
+async def test_a_lazy_record_is_on_disk_before_any_later_durable_one(store):
+    await store.begin("t1", lambda: "")
+    store.end_soon("t1", "committed")
+    await store.begin("t2", lambda: "")
+    assert [records[0].txn for records in store.open_transactions()] == ["t2"]
+
+
+async def test_the_journal_forgets_what_ended_long_ago(store):
+    for n in range(600):
+        store._writer.write_soon(lambda db, n=n: db.execute("INSERT INTO transactions (txn, ended) VALUES (?, 1)", (f"o{n}",)))
+    await store.begin("t", lambda: "")
+    await store.end("t", "committed")
+    (left,) = store._reading.execute("SELECT count(*) FROM transactions").fetchone()
+    assert left == 512
+
+
+async def test_a_full_disk_fails_the_write_cleanly_and_nothing_of_it_stays(store):
+    await store.record_change(record("c1"), (service("a"),))
+    await store.begin("t1", lambda: "")
+    await store._writer.write(_limit_to_present_size)
+    big = replace(service("b"), document="x" * 200_000)
+    with pytest.raises(StoreError, match="disk is full"):
+        await store.record_change(record("c2"), (big,))
+    assert [one.id for one in store.load_services()] == ["gov/a"]
+    assert [one.id for one in store.history()] == ["c1"]
+    await store._writer.write(lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchall())
+    await store.record_change(record("c2"), (big,))
+    assert len(store.load_services()) == 2
+
+
+async def test_nothing_overtakes_a_lazy_record_that_the_disk_refused(store):
+    await store.begin("t1", lambda: "")
+    await store._writer.write(_limit_to_present_size)
+    store.append_soon("t1", "settled", "x" * 200_000)
+    with pytest.raises(StoreError, match="disk is full"):
+        await store.begin("t2", lambda: "")
+    assert [records[0].txn for records in store.open_transactions()] == ["t1"]
+
+
+def _limit_to_present_size(db: sqlite3.Connection) -> None:
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    db.execute(f"PRAGMA max_page_count = {pages}").fetchall()
+
+
+async def test_a_backup_made_while_running_opens_and_is_complete(store, tmp_path):
+    await store.record_change(record("c1"), (service("a"),))
+    await store.backup(tmp_path / "copy.db")
+    await store.record_change(record("c2"), (service("b"),))
+    copy = Store.open(tmp_path / "copy.db")
+    assert copy.load_services() == (service("a"),)
+    copy.close()
+    with pytest.raises(StoreError, match="the backup to"):
+        await store.backup(tmp_path / "nowhere" / "copy.db")
+
+
+def test_a_newer_file_is_left_alone(tmp_path):
+    path = tmp_path / "onecity.db"
+    Store.open(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("INSERT INTO schema_version VALUES (?, 0)", (len(MIGRATIONS) + 1,))
+    with pytest.raises(StoreError, match="newer onecity"):
+        Store.open(path)
+
+
+@pytest.mark.parametrize("damage", ["header", "middle", "text"])
+def test_a_corrupt_file_is_refused_with_the_remedy(tmp_path, damage):
+    path = tmp_path / "onecity.db"
+    store = Store.open(path)
+    for n in range(50):
+        asyncio.run(store.record_change(record(f"c{n}"), (service(f"s{n}"),)))
+    store.close()
+    raw = bytearray(path.read_bytes())
+    if damage == "header":
+        raw[:100] = os.urandom(100)
+    elif damage == "middle":
+        raw[4096:20480] = os.urandom(16384)
+    else:
+        raw = bytearray(b"not a database at all\n" * 500)
+    path.write_bytes(raw)
+    with pytest.raises(StoreError, match=r"corrupt.*restore a backup"):
+        Store.open(path)
+
+
+def test_a_foreign_database_is_left_alone(tmp_path):
+    path = tmp_path / "onecity.db"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE songs (title TEXT)")
+    with pytest.raises(StoreError, match="some other program"):
+        Store.open(path)
+
+
+def test_a_second_daemon_is_refused(store):
+    with pytest.raises(StoreError, match="in use by another onecity"):
+        Store.open(store.path)
+
+
+def test_a_directory_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Store.open(tmp_path / "nowhere" / "onecity.db")
+
+
+async def test_a_closed_store_refuses_writes(store):
+    store.close()
+    store.close()
+    with pytest.raises(StoreError, match="closed"):
+        await store.append("t", "decided")
+
+
+_CHILD = """
+import asyncio, sys
+from controller.store.store import Store
+
+async def one(store, n):
+    await store.begin(f"t{n}", lambda: "x" * 500)
+    sys.stdout.write(f"{n}\\n")
+    sys.stdout.flush()
+
+async def main():
+    store = Store.open(sys.argv[1])
+    n = 0
+    while True:
+        await asyncio.gather(*(one(store, n + k) for k in range(8)))
+        n += 8
+
+asyncio.run(main())
+"""
+
+
+def test_a_kill_in_mid_write_keeps_all_that_was_acknowledged(tmp_path):
+    path = tmp_path / "onecity.db"
+    with subprocess.Popen([sys.executable, "-c", _CHILD, str(path)], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout
+        acknowledged = [child.stdout.readline() for _ in range(300)]
+        child.send_signal(signal.SIGKILL)
+        acknowledged += child.stdout.read().splitlines(keepends=True)
+    store = Store.open(path)
+    kept = {records[0].txn for records in store.open_transactions()}
+    store.close()
+    assert {f"t{line.strip()}" for line in acknowledged if line.endswith("\n")} <= kept
