@@ -22,8 +22,8 @@ _REST_QUEUE, _REST_DSCP = 6, 34
 
 
 def class_id(vip: VipAssurance, target_class: str) -> str:
-    """Return the class of a VIP's traffic as it is known in the network: `vip.<tenant>.<name>.<class>`."""
-    return f"vip.{_dotted(vip.metadata.service)}.{target_class}"
+    """Return the class of a VIP's traffic as it is known in the network: `vip.<name>.<class>`."""
+    return f"vip.{vip.metadata.name}.{target_class}"
 
 
 def _dotted(service: ServiceId) -> str:

@@ -24,7 +24,7 @@ from controller.rendering.merge import merge
 from controller.rendering.optical import circuit_fragment
 from controller.rendering.partitions import partition_fragment
 from controller.rendering.tree import Tree
-from controller.rendering.tunnels import binds, measured_network, offers, steering_entries, tunnel_fragment
+from controller.rendering.tunnels import binds, measured_network, steering_entries, tunnel_fragment
 
 
 def render_slice(wanted: ExclusiveSlice, placement: Placement, city: CityMap) -> dict[str, Tree]:
@@ -105,7 +105,7 @@ def _underlay(wanted: ExclusiveSlice, placement: Placement, city: CityMap, name:
     domain, out = city.domains[name], Tree()
     service = wanted.metadata.service
     for partition in placement.partitions:
-        if partition.domain == name and offers(domain, "ietf-nrp"):
+        if partition.domain == name:
             out = merge(out, partition_fragment(partition, domain))
     tunnels = tuple(tunnel for tunnel in placement.tunnels if tunnel.domain == name)
     out = merge(out, tunnel_fragment(tunnels, city, domain, placement.number, service))
