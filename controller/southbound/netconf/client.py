@@ -91,10 +91,11 @@ class NetconfClient:
         self.capabilities: frozenset[str] = frozenset()
         self.session_id = ""
         self.ended = asyncio.Event()
+        self._is_cut = False
 
     @property
     def alive(self) -> bool:
-        return self._session is not None and self._session.connected
+        return self._session is not None and self._session.connected and not self._is_cut
 
     async def connect(self, sink: NotificationSink | None = None) -> None:
         """Open TCP, SSH and the NETCONF session within the connect deadline."""
@@ -105,7 +106,7 @@ class NetconfClient:
             self.cut()  # makes the thread's blocking call fail
             attempt.add_done_callback(lambda future: future.cancelled() or future.exception())
             problem = f"no NETCONF session at {self._settings.address} within {deadline_s:g} s"
-            raise self._unreachable(problem, "timeout")
+            raise self._unreachable(problem)
         attempt.result()
         assert self._session is not None
         self._session.add_listener(_EndListener(lambda: self._tell_end(loop)))
@@ -155,19 +156,19 @@ class NetconfClient:
         if isinstance(error, FileNotFoundError):
             return ConfigurationError(f"domain {self.domain}: {error.filename}: no such file")
         if isinstance(error, (OSError, NCClientError, SSHException, EOFError)):
-            return self._unreachable(f"no NETCONF session at {settings.address}: {error}", "connect")
+            return self._unreachable(f"no NETCONF session at {settings.address}: {error}")
         return error
 
     def send(self, what: str, body: str) -> Sent:
         """Queue one request and return at once; `body` is the operation's XML."""
         session = self._session
-        if session is None or not session.connected:
-            raise self._unreachable("the NETCONF session has ended", "session")
+        if session is None or not self.alive:
+            raise self._unreachable("the NETCONF session has ended")
         request = _Request(session, asyncio.get_running_loop())
         try:
             session.send(f'<rpc xmlns="{NC}" message-id="{request.id}">{body}</rpc>')
         except NCClientError as error:
-            raise self._unreachable(f"the NETCONF session has ended: {error}", "session") from None
+            raise self._unreachable(f"the NETCONF session has ended: {error}") from None
         return Sent(what, request.answer)
 
     async def receive(self, sent: Sequence[Sent], deadline_s: float) -> list[Reply]:
@@ -180,14 +181,14 @@ class NetconfClient:
                     replies.append(await self._parsed(await request.answer))
         except TimeoutError:
             self.cut()
-            raise self._unreachable(f"no answer to {what} within {deadline_s:g} s", "timeout") from None
+            raise self._unreachable(f"no answer to {what} within {deadline_s:g} s") from None
         except (NCClientError, OSError, EOFError, SSHException) as error:
             self.cut()
             problem = f"the session ended while waiting for the answer to {what}: {_brief(error)}"
-            raise self._unreachable(problem, "session") from None
+            raise self._unreachable(problem) from None
         except (etree.XMLSyntaxError, UnicodeError) as error:
             self.cut()
-            raise self._unreachable(f"the answer to {what} is not well-formed: {error}", "malformed-message") from None
+            raise self._unreachable(f"the answer to {what} is not well-formed: {error}") from None
         return replies
 
     async def call(self, what: str, body: str, deadline_s: float) -> Reply:
@@ -200,6 +201,7 @@ class NetconfClient:
 
     def cut(self) -> None:
         """End the connection without a word; every thread that waits on it wakes up and ends."""
+        self._is_cut = True
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -217,8 +219,8 @@ class NetconfClient:
         reply: Reply = await self.in_thread(parse_reply, text)
         return reply
 
-    def _unreachable(self, problem: str, tag: str) -> DomainUnreachableError:
-        return DomainUnreachableError(self.domain, problem, tag=tag)
+    def _unreachable(self, problem: str) -> DomainUnreachableError:
+        return DomainUnreachableError(self.domain, problem)
 
 
 def _open_socket(host: str, port: int, timeout_s: float) -> socket.socket:

@@ -25,7 +25,7 @@ from controller.rendering.tree import Edit, Path, Tree
 from controller.southbound.channel import Metadata, call_metadata, open_channel
 from controller.southbound.driver import DomainEvent, DomainSettings, Sample, TransactionState
 from controller.southbound.gnmi import OPTICAL_ON_CHANGE, OPTICAL_SAMPLED, Telemetry
-from controller.southbound.optical.circuits import CIRCUIT, circuit_ids, request_of, topology_of, tree_of
+from controller.southbound.optical.circuits import CIRCUIT, INFRASTRUCTURE, circuit_ids, request_of, topology_of, tree_of
 from controller.southbound.optical.events import TopologyWatch
 from controller.southbound.optical.refusals import error_of
 
@@ -63,6 +63,7 @@ class OpticalDriver:
         self._settings, self._timers = settings, settings.timers
         self._channel: grpc.aio.Channel | None = None
         self._metadata: Metadata = ()
+        self._versions: dict[str, int] = {}  # of the services' circuits, as last read: what `native` shows
         self._telemetry = Telemetry(settings, OPTICAL_ON_CHANGE, OPTICAL_SAMPLED)
 
     # ── sessions and reads ──────────────────────────────────────────────────────────────────────────────────────
@@ -77,6 +78,8 @@ class OpticalDriver:
 
     async def discover(self) -> DomainTopology:
         answer = await self._call("GetTopology", pb.GetTopologyRequest(), self._timers.read_s)
+        self._versions.clear()
+        self._note_versions(answer.circuits)
         return topology_of(self.domain, self._settings.network_id, answer)
 
     async def read(self, paths: Sequence[Path]) -> Tree:
@@ -88,7 +91,11 @@ class OpticalDriver:
     async def _circuits(self, ids: Sequence[str]) -> Sequence[pb.Circuit]:
         answer = await self._call("ListCircuits", pb.ListCircuitsRequest(ids=ids), self._timers.read_s)
         circuits: Sequence[pb.Circuit] = answer.circuits
+        self._note_versions(circuits)
         return circuits
+
+    def _note_versions(self, circuits: Sequence[pb.Circuit]) -> None:
+        self._versions |= {c.spec.id: c.version for c in circuits if c.spec.owner != INFRASTRUCTURE}
 
     # ── transactions ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -145,7 +152,8 @@ class OpticalDriver:
         return TransactionState.ABSENT
 
     def native(self, edit: Edit) -> str:
-        versions = {circuit: 1 for circuit in circuit_ids(edit) if (CIRCUIT, circuit) in edit.before}
+        standing = (circuit for circuit in circuit_ids(edit) if (CIRCUIT, circuit) in edit.before)
+        versions = {circuit: self._versions.get(circuit, 1) for circuit in standing}
         return text_format.MessageToString(self._request("", edit, versions, False), as_utf8=True)
 
     def events(self) -> AsyncIterator[DomainEvent]:
@@ -189,7 +197,7 @@ class OpticalDriver:
                     await asyncio.sleep(POLL_S)  # the domain offers no call that waits for it
         except TimeoutError:
             problem = f"transaction {txn} is still setting equipment after {self._timers.commit_s:g} s"
-            raise DomainUnreachableError(self.domain, problem, tag="timeout") from None
+            raise DomainUnreachableError(self.domain, problem) from None
 
     def _ended(self, txn: str, state: int | None) -> DomainError:
         name = "UNKNOWN" if state is None else pb.TransactionState.Name(state).removeprefix("TRANSACTION_STATE_")
@@ -223,7 +231,7 @@ class OpticalDriver:
                 await channel.channel_ready()
         except TimeoutError:
             problem = f"{method}: no connection to {self._settings.address} within {self._timers.connect_s:g} s"
-            raise DomainUnreachableError(self.domain, problem, tag="connect") from None
+            raise DomainUnreachableError(self.domain, problem) from None
 
 
 def _duration(seconds: float) -> Duration:

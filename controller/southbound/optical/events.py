@@ -14,6 +14,7 @@ from controller.errors import OnecityError
 from controller.southbound.backoff import Backoff
 from controller.southbound.channel import END_OF_STREAM, Metadata
 from controller.southbound.driver import DomainEvent, EventKind
+from controller.southbound.optical.circuits import INFRASTRUCTURE
 
 NAMED = 8  # ids told in an event's detail
 
@@ -67,7 +68,7 @@ class TopologyWatch:
             pb.GetTopologyRequest(), metadata=self._metadata(), timeout=self._connect_s
         )
         parts = (answer.nodes, answer.client_ports, answer.photonic_links, answer.odu_links)
-        infrastructure = (c.spec.id for c in answer.circuits if c.spec.owner == "infrastructure")
+        infrastructure = (c.spec.id for c in answer.circuits if c.spec.owner == INFRASTRUCTURE)
         return frozenset(item.id for part in parts for item in part) | frozenset(infrastructure)
 
     def _told(self, changed: list[str], topology: frozenset[str]) -> list[DomainEvent]:

@@ -26,8 +26,8 @@ def error_of(domain: str, what: str, error: grpc.aio.AioRpcError, deadline_s: fl
     # gRPC itself raises RESOURCE_EXHAUSTED for messages that are too large; without details it is no refusal.
     if code in UNKNOWN or (code is _Code.RESOURCE_EXHAUSTED and status is None):
         if code is _Code.DEADLINE_EXCEEDED:
-            return DomainUnreachableError(domain, f"no answer to {what} within {deadline_s:g} s", tag="timeout")
-        return DomainUnreachableError(domain, f"{what}: {text or code.name.lower()}", tag=code.name)
+            return DomainUnreachableError(domain, f"no answer to {what} within {deadline_s:g} s")
+        return DomainUnreachableError(domain, f"{what}: {text or code.name.lower()}")
     if code in (_Code.UNAUTHENTICATED, _Code.PERMISSION_DENIED):
         return DomainError(domain, f"{what}: {text}; see tokenFile of this domain", tag=code.name)
     reason, where, more = _explained(status)
