@@ -181,6 +181,10 @@ class Store:
         """Return the records of every transaction that has not ended, oldest transaction first."""
         return self._read(tables.select_open_transactions)
 
+    def ended_transaction(self, txn: str) -> str | None:
+        """Return how a transaction ended (a StepOutcome), or None where it is open, unknown or long forgotten."""
+        return self._read(lambda db: tables.select_end(db, txn))
+
     # Upkeep
 
     async def backup(self, path: str | os.PathLike[str]) -> None:

@@ -153,6 +153,11 @@ def end(db: Database, record: JournalRecord) -> None:
     db.executemany("DELETE FROM transactions WHERE txn = ?", old)
 
 
+def select_end(db: Database, txn: str) -> str | None:
+    row = db.execute("SELECT body FROM journal WHERE txn = ? AND kind = 'end'", (txn,)).fetchone()
+    return str(row[0]) if row else None
+
+
 def select_open_transactions(db: Database) -> tuple[tuple[JournalRecord, ...], ...]:
     rows = db.execute(
         """SELECT journal.txn, kind, body, at FROM journal JOIN transactions USING (txn)

@@ -1,0 +1,80 @@
+"""The map as it is shown: both layers, what is taken, what was reported and never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+
+from controller.changes.domains import DomainState
+from controller.changes.views import DomainView, LinkView, NodeView, SiteView, Topology
+from controller.network.ledger import Ledger
+from controller.network.model import CityMap, Fibre, Link
+
+
+def topology_view(city: CityMap, states: Mapping[str, DomainState], ledger: Ledger) -> Topology:
+    """Return the map with every domain's session and every link's reservations."""
+    sites = tuple(
+        SiteView(s.id, s.title, s.region, s.latitude, s.longitude, str(s.access) if s.access else "")
+        for s in sorted(city.sites.values(), key=lambda s: s.id)
+    )
+    nodes = tuple(
+        NodeView(n.id, n.domain, n.kind.value, n.site or "", n.trust, n.up)
+        for n in sorted(city.nodes.values(), key=lambda n: n.id)
+    )
+    booked = ledger.on(city)
+    links = chain(
+        (_link(link, booked, city) for link in city.links),
+        (_fibre(fibre, ledger, city) for _, fibre in sorted(city.fibres.items())),
+    )
+    return Topology(city.version, sites, _domains(city, states), nodes, tuple(links), city.problems)
+
+
+def _domains(city: CityMap, states: Mapping[str, DomainState]) -> tuple[DomainView, ...]:
+    counts: dict[str, int] = {}
+    for node in city.nodes.values():
+        counts[node.domain] = counts.get(node.domain, 0) + 1
+    found = []
+    for name, state in sorted(states.items()):
+        domain = city.domains.get(name)
+        kind, stale = (domain.kind.value, domain.stale) if domain else ("", True)
+        found.append(DomainView(name, kind, state.up, stale, counts.get(name, 0), state.message))
+    return tuple(found)
+
+
+def _link(link: Link, ledger: Ledger, city: CityMap) -> LinkView:
+    return LinkView(
+        id=link.id,
+        domain=link.domain or "",
+        layer="ip",
+        a=str(link.src),
+        z=str(link.dst),
+        capacity_bps=link.capacity_bps,
+        reserved_bps=link.capacity_bps - ledger.free_bps(link.id),
+        delay_s=link.delay_s,
+        channels=0,
+        channels_taken=0,
+        srlgs=_names(link.srlgs, city),
+        up=link.up,
+    )
+
+
+def _fibre(fibre: Fibre, ledger: Ledger, city: CityMap) -> LinkView:
+    taken = fibre.occupied | ledger.held_labels(f"channel:{fibre.id}")
+    return LinkView(
+        id=fibre.id,
+        domain=fibre.domain,
+        layer="optical",
+        a=fibre.a,
+        z=fibre.z,
+        capacity_bps=0,
+        reserved_bps=0,
+        delay_s=fibre.delay_s,
+        channels=fibre.channels,
+        channels_taken=len(taken),
+        srlgs=_names(fibre.srlgs, city),
+        up=fibre.up,
+    )
+
+
+def _names(srlgs: frozenset[int], city: CityMap) -> tuple[str, ...]:
+    return tuple(city.srlg_names.get(s, str(s)) for s in sorted(srlgs))

@@ -1,0 +1,135 @@
+"""The domains as the controller knows them: which sessions stand, what each domain said last, and the map of it all.
+
+Each domain has one task of its own, so one that is down, slow or mad delays no other. A domain that is lost stays in
+the map as it was, marked stale; nothing is forgotten until an operator says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+
+from controller.errors import OnecityError
+from controller.network.discovered import DomainKind, DomainTopology
+from controller.network.inventory import Inventory
+from controller.network.merge import merge
+from controller.southbound.driver import Driver, EventKind
+from controller.store.store import Store
+
+log = logging.getLogger(__name__)
+
+SETTLE_S = 0.5  # a burst of topology events is one discovery
+RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class DomainState:
+    """What the NOC asks of a domain first: does its session stand, and if not, why."""
+
+    up: bool
+    message: str = ""
+
+
+class Domains:
+    """Owns a task per domain; `city` is always the newest map."""
+
+    def __init__(
+        self,
+        drivers: Mapping[str, Driver],
+        inventory: Inventory,
+        store: Store,
+        finish_open: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self.drivers = drivers
+        self._inventory, self._store, self._finish_open = inventory, store, finish_open
+        self._topologies: dict[str, DomainTopology] = {}
+        self._fresh: set[str] = set()
+        self._states: dict[str, DomainState] = {d: DomainState(False, "not connected yet") for d in drivers}
+        self._discoveries: dict[str, asyncio.Event] = {d: asyncio.Event() for d in drivers}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._version = 0
+        self._changed = asyncio.Condition()
+        self.city = merge((), inventory, 0, frozenset())
+
+    @property
+    def kinds(self) -> Mapping[str, DomainKind]:
+        return {name: driver.kind for name, driver in self.drivers.items()}
+
+    def states(self) -> Mapping[str, DomainState]:
+        return dict(self._states)
+
+    async def start(self) -> None:
+        """Show the last known map as stale, then attend to every domain independently."""
+        self._topologies = {t.domain: t for t in self._store.load_topologies() if t.domain in self.drivers}
+        self._remerge()
+        for name in self.drivers:
+            self._tasks.append(asyncio.create_task(self._follow(name), name=f"events of {name}"))
+            self._tasks.append(asyncio.create_task(self._discover_when_asked(name), name=f"discovery of {name}"))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(driver.close() for driver in self.drivers.values()), return_exceptions=True)
+
+    async def settled(self, deadline_s: float) -> None:
+        """Wait until every domain has been discovered in this life, or the deadline; then go on with what there is."""
+        try:
+            async with asyncio.timeout(deadline_s), self._changed:
+                await self._changed.wait_for(lambda: self._fresh >= set(self.drivers))
+        except TimeoutError:
+            missing = ", ".join(sorted(set(self.drivers) - self._fresh))
+            log.warning("starting without %s: not discovered within %.0f s", missing, deadline_s)
+
+    async def _follow(self, name: str) -> None:
+        """Turn the domain's events into discoveries; the driver reconnects by itself."""
+        async for event in self.drivers[name].events():
+            if event.kind is EventKind.LOST:
+                self._states[name] = DomainState(False, event.detail)
+                self._fresh.discard(name)
+                self._remerge()
+            elif event.kind in (EventKind.CONNECTED, EventKind.TOPOLOGY_CHANGED):
+                self._discoveries[name].set()
+
+    async def _discover_when_asked(self, name: str) -> None:
+        """Finish what is open on the domain, then read what it has; repeat on every event, gathered over a moment."""
+        asked, attempt = self._discoveries[name], 0
+        while True:
+            await asked.wait()
+            if name in self._fresh:
+                await asyncio.sleep(SETTLE_S)
+            asked.clear()
+            try:
+                if name not in self._fresh:
+                    await self._finish_open(name)
+                await self._discover(name)
+                attempt = 0
+            except OnecityError as error:
+                self._states[name] = DomainState(False, str(error))
+                log.warning("%s", error)
+                await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+                attempt += 1
+                asked.set()
+
+    async def _discover(self, name: str) -> None:
+        topology = await self.drivers[name].discover()
+        news = topology != self._topologies.get(name) or name not in self._fresh
+        self._states[name] = DomainState(True)
+        if not news:
+            return
+        self._topologies[name] = topology
+        self._fresh.add(name)
+        self._remerge()
+        await self._store.save_topology(topology)
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _remerge(self) -> None:
+        """Make the map anew; its version moves only when something on it did."""
+        stale = frozenset(self.drivers) - self._fresh
+        merged = merge(tuple(self._topologies.values()), self._inventory, self._version, stale)
+        if merged != self.city:
+            self._version += 1
+            self.city = replace(merged, version=self._version)

@@ -1,0 +1,88 @@
+"""What of a change and of a service goes into the store, and how it comes back."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from controller.changes.state import Standing
+from controller.intent import to_document
+from controller.intent.model import Service
+from controller.store.records import ChangeRecord, ServiceChange, StoredService, WindowState
+
+if TYPE_CHECKING:
+    from controller.changes.conduct import Order
+    from controller.changes.pipeline import Planned
+
+
+def document_text(service: Service) -> str:
+    """Return the intent, complete with its defaults, as one line of JSON."""
+    return json.dumps(to_document(service), ensure_ascii=False, separators=(",", ":"))
+
+
+def stored(standing: Standing) -> StoredService:
+    window = WindowState.NONE
+    if standing.placement.start is not None:
+        window = (
+            WindowState.EXPIRED if standing.expired else WindowState.OPEN if standing.active else WindowState.SCHEDULED
+        )
+    return StoredService(
+        id=standing.service.metadata.service,
+        kind=standing.service.kind,
+        generation=standing.generation,
+        revision=standing.revision,
+        document=document_text(standing.service),
+        service=standing.service,
+        placement=standing.placement,
+        fragments=standing.fragments,
+        window=window,
+    )
+
+
+def standing(kept: StoredService) -> Standing:
+    """Return a service as it stood when it was stored."""
+    assert kept.placement is not None, f"{kept.id} is stored without a placement"
+    active = kept.window in (WindowState.NONE, WindowState.OPEN)
+    return Standing(
+        service=kept.service,
+        placement=kept.placement,
+        fragments=kept.fragments,
+        generation=kept.generation,
+        revision=kept.revision,
+        active=active,
+        expired=kept.window is WindowState.EXPIRED,
+    )
+
+
+def change_record(change_id: str, order: Order, planned: Planned, now: datetime) -> ChangeRecord:
+    """Return the history's entry of a change that begins."""
+    services = []
+    for sid in sorted({*planned.puts, *planned.drops}):
+        old, new = planned.base.services.get(sid), planned.after.services.get(sid)
+        before = document_text(old.service) if old else ""
+        services.append(ServiceChange(sid, before, document_text(new.service) if new else ""))
+    return ChangeRecord(
+        id=change_id,
+        author=order.author,
+        reason=order.reason,
+        at=now.astimezone(UTC),
+        request_id=order.request_id,
+        kind=order.kind,
+        summary=_summary(planned),
+        services=tuple(services),
+    )
+
+
+def _summary(planned: Planned) -> str:
+    counts: dict[str, int] = {}
+    for plan in planned.plans:
+        counts[plan.action] = counts.get(plan.action, 0) + 1
+    words = {
+        "create": "to add",
+        "change": "to change",
+        "remove": "to remove",
+        "open": "window opens",
+        "close": "window closes",
+    }
+    return ", ".join(f"{counts[a]} {w}" for a, w in words.items() if a in counts)

@@ -1,0 +1,75 @@
+"""What a client asked, understood: documents become services, names become ids, labels become removals."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+
+from controller.changes.pipeline import Wanted
+from controller.changes.ports import Document
+from controller.changes.ports import Wanted as Asked
+from controller.changes.state import DesiredState
+from controller.errors import ConfigurationError, IntentError, UnknownNameError
+from controller.intent import check_references, check_windows, from_document, read
+from controller.intent.model import Service, ServiceId
+
+
+def understand(asked: Asked, state: DesiredState, sites: frozenset[str], now: datetime) -> Wanted:
+    """Return what is wanted; raises IntentError with every mistake, or UnknownNameError."""
+    services = _services(asked.documents, sites, now)
+    known = {sid: s.service for sid, s in state.services.items()}
+    check_windows(services, now, known.keys())
+    drops = frozenset(_named(state, name) for name in asked.remove)
+    remaining = {sid: s for sid, s in known.items() if sid not in drops}
+    check_references(services, remaining)
+    drops |= _pruned(asked, services, state)
+    return Wanted(services, drops)
+
+
+def content_digest(asked: Asked) -> str:
+    """Name what was asked, so that a request id used twice for different things is noticed."""
+    parts = [repr((d.source, d.text, d.content)) for d in asked.documents]
+    parts += [repr(asked.remove), asked.prune_label, asked.prune_tenant]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _services(documents: Iterable[Document], sites: frozenset[str], now: datetime) -> tuple[Service, ...]:
+    texts = [(d.source, d.text) for d in documents if d.text is not None]
+    services = list(read(texts, now, sites or None)) if texts else []
+    violations = []
+    for document in documents:
+        if document.content is None:
+            continue
+        try:
+            services.append(from_document(document.content, document.source))
+        except IntentError as error:
+            violations += error.violations
+    if violations:
+        raise IntentError(tuple(violations))
+    return tuple(services)
+
+
+def _named(state: DesiredState, name: str) -> ServiceId:
+    found = state.find(name)
+    if found is None:
+        near = [s for s in state.services if name.split("/")[-1] in s][:3]
+        hint = f"; there is {', '.join(near)}" if near else "; `onecity get` lists them"
+        raise UnknownNameError(f"no service {name!r}{hint}")
+    return found
+
+
+def _pruned(asked: Asked, services: tuple[Service, ...], state: DesiredState) -> frozenset[ServiceId]:
+    """Return the services of one tenant with the label that no document names."""
+    if not asked.prune_label:
+        return frozenset()
+    key, sign, value = asked.prune_label.partition("=")
+    tenants = {asked.prune_tenant} if asked.prune_tenant else {s.metadata.tenant for s in services}
+    if not sign or len(tenants) != 1:
+        raise ConfigurationError("prune needs a label key=value, and acts within one tenant; name it with --tenant")
+    named = {s.metadata.service for s in services}
+    return frozenset(
+        sid
+        for sid, s in state.services.items()
+        if s.service.metadata.tenant in tenants and (key, value) in s.service.metadata.labels and sid not in named
+    )

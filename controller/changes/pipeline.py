@@ -1,0 +1,256 @@
+"""From wanted services to a planned change: planning → rendering → diff → verification, on a snapshot.
+
+Everything here is a function of its arguments, so it runs in a worker thread, serves `plan` and `apply` alike,
+and gives the same answer for both. Nothing is sent, stored or reserved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from controller.changes.state import DesiredState, Standing, same_intent
+from controller.errors import ConflictError
+from controller.intent import FieldChange, changed_fields
+from controller.intent.model import Service, ServiceId, VipAssurance
+from controller.network.model import CityMap
+from controller.planning.place import place
+from controller.planning.placement import Placement, Refusal
+from controller.rendering.desired import edits as edits_between
+from controller.rendering.render import render
+from controller.rendering.tree import Edit, Tree
+from controller.verification.model import ConfigurationModel
+from controller.verification.proof import Proofs
+from controller.verification.prove import prove
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a change asks for. `opens` and `closes` are windows whose time has come."""
+
+    puts: tuple[Service, ...] = ()
+    drops: frozenset[ServiceId] = frozenset()
+    opens: frozenset[ServiceId] = frozenset()
+    closes: frozenset[ServiceId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePlan:
+    """What happens to one service."""
+
+    service: ServiceId
+    kind: str
+    action: str  # "create" "change" "remove" "unchanged" "refused" "expired" "open" "close"
+    impact: str  # "none" "make-before-break" "interrupting"
+    fields: tuple[FieldChange, ...] = ()
+    placement: Placement | None = None
+    previous: Placement | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A change, ready to be carried out on the state it was planned on."""
+
+    base: DesiredState
+    after: DesiredState
+    model: ConfigurationModel  # the verification's picture of `after`
+    plans: tuple[ServicePlan, ...]
+    puts: Mapping[ServiceId, Standing]  # what becomes standing; drops are those absent from `after`
+    drops: frozenset[ServiceId]
+    edits: tuple[Edit, ...]
+    proofs: Proofs
+    proofs_s: float  # what proving took
+    refusals: tuple[Refusal, ...]
+    digest: str  # names exactly this change on exactly this state and map
+
+    @property
+    def changes_nothing(self) -> bool:
+        return not self.puts and not self.drops
+
+
+def plan(
+    state: DesiredState,
+    model: ConfigurationModel,
+    city: CityMap,
+    wanted: Wanted,
+    now: datetime,
+    iterations: int = 1,
+) -> Planned:
+    """Return what `wanted` comes to; refusals and broken proofs are in the result, not raised.
+
+    Raises ConflictError where two services claim one leaf, or where a removal would orphan a VIP. A refusal leaves
+    every other service's plan readable.
+    """
+    changed, quiet = _sort_out(state, wanted)
+    _refuse_orphans(state, wanted)
+    drops = wanted.drops
+    dependants = tuple(
+        state.services[vip].service
+        for vip in state.protectors(s.metadata.service for s in changed)
+        if vip not in drops and all(vip != s.metadata.service for s in changed)
+    )
+    gone = drops | wanted.closes
+    ledger = state.ledger.on(city)
+    for sid in gone:
+        ledger.remove(sid)
+    replaced = {s.metadata.service for s in (*changed, *dependants)}
+    standing = {sid: pair for sid, pair in state.pairs().items() if sid not in gone}
+    outcome = place(city, ledger, (*changed, *dependants), standing, now, iterations)
+    refused = {r.service for r in outcome.refusals}
+    puts: dict[ServiceId, Standing] = {}
+    pairs = {sid: pair for sid, pair in standing.items() if sid not in replaced}
+    accepted = [s for s in (*changed, *dependants) if s.metadata.service not in refused]
+    for service in accepted:
+        pairs[service.metadata.service] = (service, outcome.placements[service.metadata.service])
+    for service in accepted:
+        put = _standing(state, service, outcome.placements[service.metadata.service], city, pairs, now)
+        if put is not None:
+            puts[service.metadata.service] = put
+    puts.update(_window_moves(state, wanted))
+    after = _after(state, puts, drops, outcome.ledger)
+    edits = edits_between(state.desired, after.desired)
+    next_model = model.updated({e.domain: after.desired.tree(e.domain) for e in edits}, edits)
+    started = time.perf_counter()
+    proofs = prove(next_model, city, _active(after), frozenset(puts) | drops)
+    proofs_s = time.perf_counter() - started
+    asked = [
+        _plan_of(state, s, outcome.placements.get(s.metadata.service), s.metadata.service in refused) for s in changed
+    ]
+    followed = [
+        _plan_of(state, s, puts[s.metadata.service].placement, False) for s in dependants if s.metadata.service in puts
+    ]
+    plans = (*asked, *followed, *_moved(state, wanted, drops), *quiet)
+    return Planned(
+        state,
+        after,
+        next_model,
+        plans,
+        puts,
+        frozenset(drops),
+        edits,
+        proofs,
+        proofs_s,
+        outcome.refusals,
+        _digest(state, city, puts, drops),
+    )
+
+
+def _sort_out(state: DesiredState, wanted: Wanted) -> tuple[tuple[Service, ...], tuple[ServicePlan, ...]]:
+    """Split what is asked for into services that need planning and those that are as they should be."""
+    changed: list[Service] = []
+    quiet: list[ServicePlan] = []
+    for service in wanted.puts:
+        sid = service.metadata.service
+        old = state.services.get(sid)
+        if old is not None and same_intent(old.service, service):
+            action = "expired" if old.expired else "unchanged"
+            quiet.append(
+                ServicePlan(
+                    sid, service.kind, action, "none", (), old.placement, old.placement, service.metadata.source
+                )
+            )
+        else:
+            changed.append(service)
+    return tuple(changed), tuple(quiet)
+
+
+def _refuse_orphans(state: DesiredState, wanted: Wanted) -> None:
+    """Refuse to remove a service that a standing VIP protects, unless the VIP goes too."""
+    for vip in state.protectors(wanted.drops):
+        if vip not in wanted.drops:
+            protected = state.services[vip].service
+            name = protected.protects if isinstance(protected, VipAssurance) else ""
+            raise ConflictError(
+                f"{name} cannot be removed: VipAssurance {vip} protects it; remove {vip} first, or both together"
+            )
+
+
+def _standing(
+    state: DesiredState,
+    service: Service,
+    placement: Placement,
+    city: CityMap,
+    pairs: Mapping[ServiceId, tuple[Service, Placement]],
+    now: datetime,
+) -> Standing | None:
+    """Render one service; None where a dependant turns out exactly as it was."""
+    sid = service.metadata.service
+    old = state.services.get(sid)
+    fragments = render(service, placement, city, pairs)
+    active = placement.start is None or placement.start <= now
+    if (
+        old is not None
+        and same_intent(old.service, service)
+        and old.placement == placement
+        and dict(old.fragments) == fragments
+    ):
+        return None
+    return Standing(service, placement, fragments, (old.generation if old else 0) + 1, state.number + 1, active)
+
+
+def _window_moves(state: DesiredState, wanted: Wanted) -> dict[ServiceId, Standing]:
+    moves = {sid: replace(state.services[sid], active=True) for sid in wanted.opens}
+    moves.update({sid: replace(state.services[sid], active=False, expired=True) for sid in wanted.closes})
+    return moves
+
+
+def _after(
+    state: DesiredState, puts: Mapping[ServiceId, Standing], drops: frozenset[ServiceId], ledger: object
+) -> DesiredState:
+    services = {sid: s for sid, s in state.services.items() if sid not in drops}
+    services.update(puts)
+    fragments: dict[ServiceId, Mapping[str, Tree]] = {sid: s.fragments for sid, s in puts.items() if s.active}
+    gone = drops | {sid for sid, s in puts.items() if not s.active}
+    desired = state.desired.with_changes(fragments, gone)
+    return replace(state, services=services, desired=desired, ledger=ledger, number=state.number + 1)
+
+
+def _active(state: DesiredState) -> dict[ServiceId, Service]:
+    return {sid: s.service for sid, s in state.services.items() if s.active}
+
+
+def _moved(state: DesiredState, wanted: Wanted, drops: frozenset[ServiceId]) -> list[ServicePlan]:
+    """Say what happens to services that no document asked about: windows that turn, and removals."""
+    moves = [(sid, "open", "none") for sid in sorted(wanted.opens)] + [
+        (sid, "close", "none") for sid in sorted(wanted.closes)
+    ]
+    moves += [(sid, "remove", "interrupting") for sid in sorted(drops)]
+    return [
+        ServicePlan(sid, state.services[sid].service.kind, action, impact, (), None, state.services[sid].placement)
+        for sid, action, impact in moves
+    ]
+
+
+def _plan_of(state: DesiredState, service: Service, placement: Placement | None, refused: bool) -> ServicePlan:
+    sid = service.metadata.service
+    old = state.services.get(sid)
+    if refused:
+        return ServicePlan(
+            sid, service.kind, "refused", "none", (), None, old.placement if old else None, service.metadata.source
+        )
+    if old is None:
+        return ServicePlan(sid, service.kind, "create", "none", (), placement, None, service.metadata.source)
+    fields = changed_fields(old.service, service)
+    return ServicePlan(
+        sid, service.kind, "change", _worst(fields), fields, placement, old.placement, service.metadata.source
+    )
+
+
+def _worst(fields: Sequence[FieldChange]) -> str:
+    order = ("none", "make-before-break", "interrupting")
+    return max((f.impact for f in fields), key=order.index, default="none")
+
+
+def _digest(state: DesiredState, city: CityMap, puts: Mapping[ServiceId, Standing], drops: frozenset[ServiceId]) -> str:
+    """Name the change and what it was planned on; moves whenever desired state, map or placements do."""
+    text = [str(state.number), str(city.version), *sorted(drops)]
+    text += [repr(_timeless(puts[sid])) for sid in sorted(puts)]
+    return hashlib.sha256("\n".join(text).encode()).hexdigest()[:16]
+
+
+def _timeless(standing: Standing) -> tuple[Service, Placement]:
+    return replace(standing.service, metadata=replace(standing.service.metadata, source="", line=0)), standing.placement

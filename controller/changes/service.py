@@ -1,0 +1,313 @@
+"""The changes room as northbound sees it: every verb, over the desk, the domains and the store."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from controller.changes import present, windows
+from controller.changes.atlas import topology_view
+from controller.changes.compare import compare
+from controller.changes.conduct import Conductor, Order
+from controller.changes.desk import Desk
+from controller.changes.domains import Domains
+from controller.changes.live import LiveChange, LiveChanges
+from controller.changes.orders import content_digest, understand
+from controller.changes.pipeline import Planned, Wanted
+from controller.changes.ports import ApplyRequest, PlanRequest
+from controller.changes.ports import Wanted as Asked
+from controller.changes.status import Circumstances, describe, reading, status
+from controller.changes.views import (
+    ChangeEvent,
+    ChangeRecord,
+    ChangeResult,
+    DomainDiff,
+    NativeText,
+    Outcome,
+    Plan,
+    ServiceDescription,
+    ServiceReading,
+    ServiceStatus,
+    Topology,
+)
+from controller.errors import ConflictError, UnknownNameError
+from controller.intent import json_schema
+from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId
+from controller.store.store import Store
+from controller.telemetry.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+Ended = Callable[[str, Outcome, float], None]  # kind, outcome, seconds: for the metrics
+
+
+class Changes:
+    """Implements `ports.ChangeService` and `ports.Measurements`."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        domains: Domains,
+        conductor: Conductor,
+        store: Store,
+        telemetry: Telemetry,
+        *,
+        now: Callable[[], datetime],
+        clock: Callable[[], float],
+        doubtful: Callable[[], Mapping[str, frozenset[str]]],
+    ) -> None:
+        self._desk, self._domains, self._conductor = desk, domains, conductor
+        self._store, self._telemetry = store, telemetry
+        self._now, self._clock, self._doubtful = now, clock, doubtful
+        self._live = LiveChanges()
+        self._leaving: dict[ServiceId, str] = {}
+        self._requests: dict[str, tuple[str, str]] = {}  # request id → (change id, content digest)
+        self._tasks: set[asyncio.Task[ChangeResult]] = set()
+        self._timers: asyncio.Task[None] | None = None
+        self._drifted: dict[str, bool] = {}
+        self._on_end: list[Ended] = []
+
+    def on_end(self, hear: Ended) -> None:
+        """Be told of every change that ends."""
+        self._on_end.append(hear)
+
+    async def start(self) -> None:
+        """Begin to turn windows; call once changes may be accepted."""
+        self._timers = asyncio.create_task(
+            windows.keep(lambda: self._desk.state, self._now, self._turn, self._desk.moved), name="windows"
+        )
+
+    async def stop(self) -> None:
+        """Let what is under way end or undo itself; accept nothing more."""
+        if self._timers is not None:
+            self._timers.cancel()
+            await asyncio.gather(self._timers, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # Changing
+
+    async def plan(self, request: PlanRequest) -> Plan:
+        wanted = await self._understood(request.wanted)
+        started = self._clock()
+        planned = await self._desk.look(wanted)
+        return self._plan_view(planned, self._clock() - started, request.native)
+
+    async def apply(self, request: ApplyRequest) -> str:
+        digest = content_digest(request.wanted)
+        known = self._known_request(request.request_id, digest)
+        if known:
+            return known
+        wanted = await self._understood(request.wanted)
+        if request.expected_digest:
+            await self._still_as_approved(wanted, request.expected_digest)
+        change_id = secrets.token_hex(4)
+        if request.request_id:
+            self._requests[request.request_id] = (change_id, digest)
+        kind = "apply" if request.wanted.documents else "delete"
+        order = Order(wanted, kind, request.author, request.reason, request.request_id)
+        self._begin(order, change_id, request.partial)
+        return change_id
+
+    async def watch(self, change_id: str, after: int = 0) -> AsyncIterator[ChangeEvent]:
+        try:
+            live = self._live.get(change_id)
+        except UnknownNameError:
+            yield self._from_history(change_id)
+            return
+        async for event in live.watch(after):
+            yield event
+
+    def _begin(self, order: Order, change_id: str, partial: bool = False) -> asyncio.Task[ChangeResult]:
+        wanted = order.wanted
+        names = [s.metadata.service for s in wanted.puts] + sorted(wanted.drops | wanted.opens | wanted.closes)
+        live = LiveChange(change_id, tuple(names), self._clock)
+        self._live.add(live)
+        work = self._each(order, live) if partial else self._conductor.carry_out(order, live)
+        task = asyncio.create_task(self._to_end(work, order, live), name=f"change {change_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _to_end(self, work: Awaitable[ChangeResult], order: Order, live: LiveChange) -> ChangeResult:
+        self._leaving.update(dict.fromkeys(order.wanted.drops, live.id))
+        try:
+            result = await work
+        except Exception as error:
+            log.exception("change %s failed by a defect of ours", live.id)
+            result = ChangeResult(Outcome.FAILED, f"a defect of onecity: {type(error).__name__}: {error}")
+        finally:
+            for sid in order.wanted.drops:
+                self._leaving.pop(sid, None)
+        for hear in self._on_end:
+            hear(order.kind, result.outcome, result.elapsed_s)
+        live.end(result)
+        return result
+
+    async def _each(self, order: Order, live: LiveChange) -> ChangeResult:
+        """Carry out each service as a change of its own, carriers before what rides on them."""
+        parts = [Wanted((s,)) for s in sorted(order.wanted.puts, key=_carriers_first)]
+        parts += [Wanted(drops=frozenset((sid,))) for sid in sorted(order.wanted.drops)]
+        results = []
+        for number, part in enumerate(parts):
+            own = LiveChange(f"{live.id}.{number}", live.services, self._clock)
+            request_id = f"{order.request_id}.{number}" if order.request_id else ""
+            results.append(await self._conductor.carry_out(replace(order, wanted=part, request_id=request_id), own))
+            live.say("planned", f"{number + 1} of {len(parts)}: {results[-1].outcome.value}")
+        outcomes = {r.outcome for r in results} - {Outcome.UNCHANGED}
+        outcome = outcomes.pop() if len(outcomes) == 1 else Outcome.PARTIAL if outcomes else Outcome.UNCHANGED
+        message = "\n".join(r.message for r in results if r.message)
+        return ChangeResult(
+            outcome,
+            message,
+            tuple(a for r in results for a in r.services),
+            tuple(f for r in results for f in r.failures),
+            tuple(w for r in results for w in r.warnings),
+            live.elapsed_s,
+        )
+
+    async def _turn(self, wanted: Wanted) -> None:
+        """Open and close windows that are due, each a change of its own."""
+        for part in (
+            *(Wanted(opens=frozenset((sid,))) for sid in sorted(wanted.opens)),
+            *(Wanted(closes=frozenset((sid,))) for sid in sorted(wanted.closes)),
+        ):
+            order = Order(part, "window", "onecity", "its window opens" if part.opens else "its window is over")
+            result = await self._begin(order, secrets.token_hex(4))
+            if result.outcome not in (Outcome.COMMITTED, Outcome.UNCHANGED, Outcome.IN_DOUBT):
+                raise ConflictError(result.message or f"the window change ended {result.outcome.value}")
+
+    async def _understood(self, asked: Asked) -> Wanted:
+        sites = frozenset(self._domains.city.sites)
+        return await asyncio.to_thread(understand, asked, self._desk.state, sites, self._now())
+
+    def _known_request(self, request_id: str, digest: str) -> str:
+        """Return the change that this request already made; raises ConflictError where it asked for something else."""
+        if not request_id:
+            return ""
+        change_id, before = self._requests.get(request_id, ("", digest))
+        if not change_id:
+            record = self._store.change_by_request(request_id)
+            change_id = record.id if record is not None else ""
+        if before != digest:
+            raise ConflictError(
+                f"request id {request_id!r} was used for change {change_id}, which asked for something else"
+            )
+        return change_id
+
+    async def _still_as_approved(self, wanted: Wanted, digest: str) -> None:
+        planned = await self._desk.look(wanted)
+        if planned.digest != digest:
+            lines = [f"  {p.action} {p.kind} {p.service}" for p in planned.plans if p.action != "unchanged"]
+            now = "\n".join(lines) or "  nothing"
+            raise ConflictError(f"the network moved since this plan was made; it would now do\n{now}\nplan again")
+
+    def _plan_view(self, planned: Planned, elapsed_s: float, native: bool) -> Plan:
+        refusals = {r.service: str(r) for r in planned.refusals}
+        texts: tuple[NativeText, ...] = ()
+        if native:
+            texts = tuple(
+                NativeText(e.domain, step.name, self._domains.drivers[e.domain].native(e))
+                for step in self._conductor.steps(planned)
+                for e in step.edits
+            )
+        return Plan(
+            services=tuple(
+                present.service_action(p, self._domains.city, refusals.get(p.service, "")) for p in planned.plans
+            ),
+            domains=present.domain_counts(planned.edits, self._conductor.step_counts(planned)),
+            proofs=present.proofs(planned) if planned.edits else (),
+            proofs_s=planned.proofs_s if planned.edits else 0.0,
+            native=texts,
+            digest=planned.digest,
+        )
+
+    # Looking
+
+    async def services(self, tenant: str = "", label: str = "") -> tuple[ServiceStatus, ...]:
+        key, sign, value = label.partition("=")
+        around = self._around()
+        found = []
+        for sid, standing in sorted(self._desk.state.services.items()):
+            labels = dict(standing.service.metadata.labels)
+            if (tenant and standing.service.metadata.tenant != tenant) or (label and key not in labels):
+                continue
+            if not sign or labels.get(key) == value:
+                found.append(status(standing, around, leaving=sid in self._leaving))
+        return tuple(found)
+
+    async def describe(self, service: str) -> ServiceDescription:
+        sid = self._desk.state.find(service)
+        if sid is None:
+            raise UnknownNameError(f"no service {service!r}; `onecity get` lists them")
+        last = self._store.history(1, service=sid)
+        change = last[0].id if last else ""
+        return describe(self._desk.state.services[sid], self._around(), change, sid in self._leaving)
+
+    async def diff(self, domain: str = "", change_id: str = "") -> tuple[DomainDiff, ...]:
+        if change_id:
+            return ()
+        if domain and domain not in self._domains.drivers:
+            raise UnknownNameError(f"no domain {domain!r}; there are {', '.join(sorted(self._domains.drivers))}")
+        names = [domain] if domain else sorted(self._domains.drivers)
+        found = await compare(self._domains, self._desk.state.desired, names)
+        self._drifted.update({d.domain: bool(d.differences) for d in found if d.reachable})
+        return found
+
+    async def history(self, service: str = "", limit: int = 50) -> tuple[ChangeRecord, ...]:
+        sid = self._desk.state.find(service) or (ServiceId(service) if service else None)
+        records = await asyncio.to_thread(self._store.history, limit, None, sid)
+        return tuple(
+            ChangeRecord(
+                r.id,
+                r.kind,
+                r.author,
+                r.reason,
+                r.at,
+                r.ended,
+                Outcome(r.outcome) if r.outcome in set(Outcome) else None,
+                tuple(s.service for s in r.services),
+                r.detail or r.summary,
+            )
+            for r in records
+        )
+
+    async def topology(self) -> Topology:
+        return topology_view(self._domains.city, self._domains.states(), self._desk.state.ledger)
+
+    def schema(self) -> str:
+        return json.dumps(json_schema(), ensure_ascii=False, indent=2)
+
+    # What /metrics reads
+
+    def domains_up(self) -> Mapping[str, bool]:
+        return {name: state.up for name, state in self._domains.states().items()}
+
+    def readings(self) -> Iterator[ServiceReading]:
+        around = self._around()
+        return (reading(standing, around) for standing in self._desk.state.services.values())
+
+    def telemetry_gaps(self) -> Mapping[str, int]:
+        return self._telemetry.gaps()
+
+    def _around(self) -> Circumstances:
+        in_doubt = frozenset(d for domains in self._doubtful().values() for d in domains)
+        return Circumstances(
+            self._now(), self._domains.city, self._telemetry, self._desk.under_way, in_doubt, self._drifted
+        )
+
+    def _from_history(self, change_id: str) -> ChangeEvent:
+        record = self._store.change(change_id)
+        outcome = Outcome(record.outcome) if record.outcome in set(Outcome) else Outcome.IN_DOUBT
+        return ChangeEvent(
+            1, result=ChangeResult(outcome, record.detail), services=tuple(s.service for s in record.services)
+        )
+
+
+def _carriers_first(service: Service) -> tuple[int, str]:
+    order = 0 if isinstance(service, DedicatedPlane) else 1 if isinstance(service, ExclusiveSlice) else 2
+    return order, service.metadata.service

@@ -1,0 +1,177 @@
+"""`onecity serve`: the one place that wires the rooms together.
+
+Start-up, in this order: open the store; end what a killed daemon left open; stand up desired state; serve reads;
+attend to each domain by itself. Nothing is pushed as part of start-up except to finish journaled changes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from controller.changes.conduct import Conductor
+from controller.changes.desk import Desk, Taken
+from controller.changes.domains import Domains
+from controller.changes.keep import standing
+from controller.changes.recovery import end_open_changes
+from controller.changes.service import Changes
+from controller.changes.state import Standing, rebuilt
+from controller.errors import OnecityError
+from controller.intent.model import ServiceId
+from controller.northbound.metrics import Metrics
+from controller.northbound.scrapes import ScrapeServer
+from controller.northbound.server import NorthboundServer
+from controller.settings import Settings, read_settings
+from controller.southbound.registry import make_driver
+from controller.store.records import OpenChange
+from controller.store.store import Store
+from controller.telemetry.telemetry import Telemetry
+from controller.transactions.engine import Transactions
+from controller.transactions.journal import StoreJournal
+from controller.transactions.step import Step, StepResult
+
+log = logging.getLogger("onecity")
+
+DISCOVERY_S = 10.0  # how long the first discovery may hold back readiness
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Daemon:
+    """One running controller. `start` returns when changes are accepted; `stop` leaves every change ended."""
+
+    def __init__(self, settings: Settings, now: Callable[[], datetime] = _now) -> None:
+        self.settings, self._now = settings, now
+        self.store = Store.open(settings.state)
+        self.drivers = {d.name: make_driver(d) for d in settings.domains}
+        timers = {d.name: d.timers for d in settings.domains}
+        self.transactions = Transactions(StoreJournal(self.store), self.drivers, timers, on_state=self._on_state)
+        self.domains = Domains(self.drivers, settings.inventory, self.store, self._back)
+        self.telemetry = Telemetry(tuple(self.drivers.values()))
+        self._conductor: Conductor | None = None
+        self.port = self.metrics_port = 0
+
+    async def start(self) -> None:
+        """Bring everything up; raises OnecityError where an address or the store cannot be had."""
+        doubtful = await end_open_changes(self.store, self.transactions, self._now())
+        await self.domains.start()
+        self.desk = Desk(rebuilt(self._standing(doubtful), self.domains.city), lambda: self.domains.city, self._now)
+        self._conductor = Conductor(self.desk, self.domains, self.transactions, self.store, self._now)
+        for change in doubtful:
+            self._conductor.await_end(_taken(change, self._stored()), change.record)
+        self.changes = Changes(
+            self.desk,
+            self.domains,
+            self._conductor,
+            self.store,
+            self.telemetry,
+            now=self._now,
+            clock=time.monotonic,
+            doubtful=self.transactions.in_doubt,
+        )
+        metrics = Metrics(self.changes)
+        self.changes.on_end(metrics.change_ended)
+        self._northbound = NorthboundServer(self.changes, self.settings.listen)
+        self._scrapes = ScrapeServer(metrics, self.settings.metrics)
+        await self._northbound.start()
+        await self._northbound.ready(False)
+        await self._scrapes.start()
+        self.port, self.metrics_port = self._northbound.port, self._scrapes.port
+        await self.telemetry.start()
+        await self.domains.settled(DISCOVERY_S)
+        await self.changes.start()
+        await self._northbound.ready(True)
+
+    async def stop(self) -> None:
+        """Accept nothing more, let changes end, close sessions and the store."""
+        await self._northbound.stop()
+        await self._scrapes.stop()
+        await self.changes.stop()
+        await self.telemetry.stop()
+        await self.domains.stop()
+        await self.transactions.close()
+        self.store.close()
+
+    def _stored(self) -> dict[ServiceId, Standing]:
+        return {kept.id: standing(kept) for kept in self.store.load_services()}
+
+    def _standing(self, doubtful: tuple[OpenChange, ...]) -> dict[ServiceId, Standing]:
+        """Return what stands; a decided change counts, whatever domain has yet to hear of it."""
+        services = self._stored()
+        for change in doubtful:
+            services.update({kept.id: standing(kept) for kept in change.puts})
+            for sid in change.drops:
+                services.pop(sid, None)
+        return services
+
+    def _on_state(self, step: Step, result: StepResult) -> None:
+        if self._conductor is not None:
+            self._conductor.on_state(step, result)
+
+    async def _back(self, domain: str) -> None:
+        self.transactions.nudge(domain)
+
+
+def _taken(change: OpenChange, stored: dict[ServiceId, Standing]) -> Taken:
+    concerned = frozenset({kept.id for kept in change.puts} | set(change.drops))
+    return Taken(change.record.id, concerned, {s: v for s, v in stored.items() if s in concerned}, ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    config: Path
+    verbose: bool
+
+
+def _options(arguments: list[str]) -> _Options:
+    parser = argparse.ArgumentParser(prog="onecity serve", description="Run the controller.")
+    parser.add_argument("-c", "--config", type=Path, default=Path("onecity.yaml"), help="settings (onecity.yaml)")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log more")
+    found = parser.parse_args(arguments)
+    return _Options(found.config, found.verbose)
+
+
+def command(arguments: list[str]) -> int:
+    """Run until SIGINT or SIGTERM; return the exit code."""
+    options = _options(arguments)
+    level = logging.DEBUG if options.verbose else logging.INFO
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in ("onecity", "controller"):
+        logging.getLogger(name).setLevel(level)
+    try:
+        asyncio.run(_serve(read_settings(options.config)))
+    except OnecityError as error:
+        print(f"onecity: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _serve(settings: Settings) -> None:
+    daemon = Daemon(settings)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    starting = asyncio.create_task(daemon.start())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        with suppress(asyncio.CancelledError):
+            await starting
+        return
+    starting.result()
+    print(f"onecity serves on {settings.listen.host}:{daemon.port}, metrics on port {daemon.metrics_port}", flush=True)
+    await stopping
+    await daemon.stop()

@@ -1,0 +1,62 @@
+"""The interior paths that routers choose by themselves: least delay inside one domain (RFC 7471 metric)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import dijkstra
+
+from controller.network.model import CityMap, Link
+
+
+@dataclass(slots=True)
+class Interior:
+    """Shortest paths inside every domain of one map, found on first use. Delays in seconds."""
+
+    city: CityMap
+    _domains: dict[str, _Domain] = field(default_factory=dict)
+
+    def links(self, domain: str, src: str, dst: str) -> tuple[Link, ...] | None:
+        """Return the links from one node to another of the same domain; None where there is no way."""
+        if domain not in self._domains:
+            self._domains[domain] = _Domain.of(self.city, domain)
+        return self._domains[domain].links(src, dst)
+
+
+@dataclass(slots=True)
+class _Domain:
+    index: dict[str, int]
+    best: dict[tuple[int, int], Link]  # the quickest of parallel links
+    nodes: list[str]
+    before: np.ndarray  # predecessors, shape (nodes, nodes); negative where unreachable
+
+    @classmethod
+    def of(cls, city: CityMap, domain: str) -> _Domain:
+        nodes = sorted(n.id for n in city.nodes.values() if n.domain == domain)
+        index = {node: i for i, node in enumerate(nodes)}
+        best: dict[tuple[int, int], Link] = {}
+        for link in city.links:
+            if link.domain != domain or not link.up:
+                continue
+            ends = index[link.src.node], index[link.dst.node]
+            if ends not in best or link.delay_s < best[ends].delay_s:
+                best[ends] = link
+        rows, cols = [e[0] for e in best], [e[1] for e in best]
+        weights = [max(link.delay_s, 1e-9) for link in best.values()]
+        graph = csr_matrix((weights, (rows, cols)), shape=(len(nodes), len(nodes)))
+        before = dijkstra(graph, return_predecessors=True)[1] if nodes else np.empty((0, 0), dtype=int)
+        return cls(index, best, nodes, before)
+
+    def links(self, src: str, dst: str) -> tuple[Link, ...] | None:
+        if src not in self.index or dst not in self.index:
+            return None
+        start, at, found = self.index[src], self.index[dst], []
+        while at != start:
+            previous = int(self.before[start, at])
+            if previous < 0:
+                return None
+            found.append(self.best[previous, at])
+            at = previous
+        return tuple(reversed(found))
