@@ -1,0 +1,120 @@
+"""The command line: every verb, its options, and a sentence on each."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from controller.cli.errors import CommandError
+
+FORMATS = ("table", "json", "yaml")
+SERVER_DEFAULT = "127.0.0.1:50505"
+VERBS_BESIDE = {
+    "serve": "run the controller (see onecity serve --help)",
+    "lab": "run an emulated city (onecity lab --help)",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Mistakes on the command line end as every other one: a sentence, exit code 1 (2 means "changes")."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise CommandError(f"{message}; see `{self.prog} --help`")
+
+
+def parser() -> Parser:
+    """Return the parser of all verbs but those that join through entry points."""
+    top = Parser(
+        prog="onecity",
+        description="The coordinating controller of a city's networks: intents in, committed configuration out.",
+        epilog="also: " + "; ".join(f"{verb}: {words}" for verb, words in VERBS_BESIDE.items()),
+    )
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
+    _intent_verbs(verbs)
+    _change_verbs(verbs)
+    _reading_verbs(verbs)
+    return top
+
+
+def _intent_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
+    validate = verbs.add_parser("validate", help="check intent files without a daemon")
+    _files(validate)
+    plan = verbs.add_parser("plan", help="show what apply would do (exit code 0 nothing, 2 changes, 1 error)")
+    _files(plan)
+    _connection(plan)
+    _pruning(plan)
+    plan.add_argument("-o", "--output", default="table", metavar="FORMAT|FILE",
+                      help="table, json or yaml; or a file that keeps the plan for `apply FILE`")  # fmt: skip
+    plan.add_argument("--native", action="store_true", help="also the exact XML and protobuf for each domain")
+    plan.add_argument("--details", action="store_true", help="paths and resources of every service")
+
+
+def _change_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
+    apply = verbs.add_parser("apply", help="make the network as the intents say")
+    apply.add_argument(
+        "files", nargs="+", metavar="FILE|DIR|PLAN", help="intent files, directories, -, or a saved plan"
+    )
+    _pruning(apply)
+    apply.add_argument("--partial", action="store_true", help="let each service succeed or fail alone")
+    _change(apply)
+    delete = verbs.add_parser("delete", help="withdraw services")
+    delete.add_argument("services", nargs="+", metavar="TENANT/NAME")
+    _change(delete)
+    watch = verbs.add_parser("watch", help="follow a change that goes on")
+    watch.add_argument("change", metavar="CHANGE")
+    _connection(watch)
+
+
+def _reading_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
+    get = verbs.add_parser("get", help="list services, or some of them")
+    get.add_argument("services", nargs="*", metavar="TENANT/NAME")
+    get.add_argument("--tenant", default="", help="only this tenant's")
+    get.add_argument("-l", "--label", default="", metavar="KEY=VALUE", help="only services with this label")
+    describe = verbs.add_parser("describe", help="show one service: status, promised and measured, path, resources")
+    describe.add_argument("service", metavar="TENANT/NAME")
+    diff = verbs.add_parser("diff", help="desired against running, per domain (exit code 0 equal, 2 different)")
+    diff.add_argument("domain", nargs="?", default="", metavar="DOMAIN")
+    diff.add_argument("--change", default="", metavar="CHANGE", help="what this change did instead")
+    history = verbs.add_parser("history", help="who changed what, when and why")
+    history.add_argument("service", nargs="?", default="", metavar="TENANT/NAME")
+    history.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (20)")
+    topology = verbs.add_parser("topology", help="show the map: sites, domains, nodes, links, fibres")
+    for verb in (get, describe, diff, history, topology):
+        _connection(verb)
+        _format(verb)
+    schema = verbs.add_parser("schema", help="print the JSON Schema of intents, for editors")
+    _connection(schema)
+    version = verbs.add_parser("version", help="print the version of this command")
+    _format(version)
+
+
+def _files(verb: Parser) -> None:
+    verb.add_argument("files", nargs="+", metavar="FILE|DIR", help="intent files, directories (*.yaml in them), or -")
+
+
+def _connection(verb: Parser) -> None:
+    server = os.environ.get("ONECITY_SERVER", SERVER_DEFAULT)
+    verb.add_argument("--server", default=server, metavar="HOST:PORT", help=f"the daemon ({server}; or ONECITY_SERVER)")
+    verb.add_argument("--timeout", type=float, default=120.0, metavar="S", help="seconds to wait for an answer (120)")
+
+
+def _format(verb: Parser) -> None:
+    verb.add_argument("-o", "--output", default="table", choices=FORMATS, help="table, json or yaml")
+
+
+def _pruning(verb: Parser) -> None:
+    verb.add_argument(
+        "--prune", action="store_true", help="also remove services with the label of -l that no file names"
+    )
+    verb.add_argument("-l", "--label", default="", metavar="KEY=VALUE", help="the label that --prune goes by")
+    verb.add_argument("--tenant", default="", help="the tenant that --prune acts in")
+
+
+def _change(verb: Parser) -> None:
+    _connection(verb)
+    verb.add_argument("-y", "--yes", action="store_true", help="do not ask before traffic is interrupted")
+    verb.add_argument("-m", "--reason", default="", help="why, for the history")
+    verb.add_argument("--author", default="", help="who, for the history (the login name)")
+    verb.add_argument("--request-id", default="", metavar="ID", help="a repeat with the same id does nothing twice")
+    verb.add_argument("--no-wait", action="store_true", help="print the change's id and do not follow it")
+    verb.add_argument("--details", action="store_true", help="paths and resources of every service")

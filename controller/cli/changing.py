@@ -1,0 +1,223 @@
+"""The verbs that change the network: plan, apply, delete, watch.
+
+Apply shows the plan first and sends the digest of what was shown: what a person approved is what happens. If the
+world moves in between and nothing was approved by hand, it plans again.
+"""
+
+from __future__ import annotations
+
+import getpass
+import sys
+import time
+import uuid
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from onecity.v1 import controller_pb2 as pb
+from onecity.v1 import plan_pb2
+
+from controller.cli.arguments import FORMATS
+from controller.cli.client import Client, LostError, MovedError, as_documents
+from controller.cli.errors import CommandError, StoppedError
+from controller.cli.plain import as_text, plain
+from controller.cli.plans import interrupting, moving, refused, show_plan
+from controller.cli.progress import ProgressView, ending
+from controller.cli.quantities import count
+from controller.cli.screen import Screen, harmless
+from controller.cli.sources import SavedPlan, read_sources, save_plan, saved_plan
+
+NO_CHANGE, ERROR, CHANGES = 0, 1, 2  # as Terraform's plan -detailed-exitcode
+REPLANS = 3
+LOST_FOR_S = 60.0  # a daemon that restarts is waited for
+
+
+def plan(arguments: Namespace, screen: Screen) -> int:
+    """Show what apply would do."""
+    wanted = _wanted(arguments)
+    with Client(arguments.server, arguments.timeout) as client:
+        found = _planned(client, wanted, native=arguments.native)
+    if arguments.output in FORMATS[1:]:
+        screen.line(as_text(plain(found), arguments.output))
+    else:
+        show_plan(screen, found, details=arguments.details)
+    if refused(found):
+        return ERROR
+    if arguments.output not in FORMATS:
+        save_plan(Path(arguments.output), replace(wanted, digest=found.digest))
+        screen.line(f"Kept in {arguments.output}; make it so with `onecity apply {arguments.output}`.")
+    return CHANGES if moving(found) else NO_CHANGE
+
+
+def apply(arguments: Namespace, screen: Screen) -> int:
+    """Make the network as the intents say."""
+    kept = saved_plan(arguments.files)
+    wanted = kept or _wanted(arguments)
+
+    def send(client: Client, digest: str) -> str:
+        request = pb.ApplyRequest(
+            documents=as_documents(wanted.sources),
+            request_id=arguments.request_id or uuid.uuid4().hex,
+            reason=arguments.reason,
+            author=_author(arguments),
+            partial=arguments.partial,
+            prune_label=wanted.prune_label,
+            prune_tenant=wanted.prune_tenant,
+            expected_digest=digest,
+        )
+        return str(client.call(client.stub.Apply, request).change_id)
+
+    with Client(arguments.server, arguments.timeout) as client:
+        return _carry_out(client, arguments, screen, lambda: _planned(client, wanted), send, kept)
+
+
+def delete(arguments: Namespace, screen: Screen) -> int:
+    """Withdraw services."""
+    with Client(arguments.server, arguments.timeout) as client:
+        services = list(dict.fromkeys(arguments.services))
+
+        def send(client: Client, digest: str) -> str:
+            request = pb.DeleteRequest(
+                services=services,
+                request_id=arguments.request_id or uuid.uuid4().hex,
+                reason=arguments.reason,
+                author=_author(arguments),
+                expected_digest=digest,
+            )
+            return str(client.call(client.stub.Delete, request).change_id)
+
+        def planned() -> plan_pb2.Plan:
+            found: plan_pb2.Plan = client.call(client.stub.Plan, pb.PlanRequest(remove=services)).plan
+            return found
+
+        return _carry_out(client, arguments, screen, planned, send, None)
+
+
+def watch(arguments: Namespace, screen: Screen) -> int:
+    """Follow a change to its end."""
+    with Client(arguments.server, arguments.timeout) as client:
+        return _follow(client, arguments.change, screen)
+
+
+def _carry_out(
+    client: Client,
+    arguments: Namespace,
+    screen: Screen,
+    planned: Callable[[], plan_pb2.Plan],
+    send: Callable[[Client, str], str],
+    kept: SavedPlan | None,
+) -> int:
+    """Plan, show, ask, send, follow."""
+    found = planned()
+    show_plan(screen, found, details=arguments.details)
+    partial = getattr(arguments, "partial", False)
+    if refused(found) and not partial:
+        raise CommandError(f"{count(len(refused(found)), 'service')} cannot be placed; nothing was applied")
+    if kept is not None and found.digest != kept.digest:
+        raise CommandError(
+            f"{arguments.files[0]}: the network or the intents moved since this plan was made; "
+            "what is shown above is the new difference: plan again and look at it"
+        )
+    if len(moving(found)) == len(refused(found)):
+        return ERROR if refused(found) else NO_CHANGE
+    asked = _ask(arguments, screen, found)
+    change_id = ""
+    for attempt in range(REPLANS):
+        try:
+            change_id = send(client, found.digest)
+            break
+        except MovedError:
+            if asked or kept is not None or attempt == REPLANS - 1:
+                raise
+            found = planned()
+            if interrupting(found) and not arguments.yes:
+                raise
+    if arguments.no_wait:
+        screen.line(change_id)
+        return NO_CHANGE
+    return _follow(client, change_id, screen)
+
+
+def _ask(arguments: Namespace, screen: Screen, found: plan_pb2.Plan) -> bool:
+    """Ask before traffic is interrupted, and only then. Return whether a person was asked."""
+    hurt = interrupting(found)
+    if not hurt or arguments.yes:
+        return False
+    if not sys.stdin.isatty():
+        raise CommandError(
+            f"this interrupts traffic of {count(len(hurt), 'service')} and there is nobody to ask; "
+            "add --yes if that is meant. Nothing was applied"
+        )
+    screen.out.write(f"This interrupts traffic of {count(len(hurt), 'service')}. Go on? [y/N] ")
+    screen.out.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise CommandError("stopped as you said; nothing was applied")
+    return True
+
+
+def _follow(client: Client, change_id: str, screen: Screen) -> int:
+    """Draw a change until it ends; a stream that breaks is taken up again, Ctrl-C leaves the change alone."""
+    view, lost_since = ProgressView(screen, change_id), None
+    try:
+        while True:
+            try:
+                for event in client.watch(change_id):
+                    lost_since = None
+                    view.take(event)
+                    if event.HasField("result"):
+                        return _end(change_id, event.result, screen)
+                raise LostError(f"the daemon stopped to tell of change {change_id}")
+            except LostError:
+                lost_since = lost_since or time.monotonic()
+                if time.monotonic() - lost_since > LOST_FOR_S:
+                    raise CommandError(
+                        f"the daemon at {client.server} does not answer; change {change_id} ends as all or none by "
+                        f"itself. Follow it with `onecity watch {change_id}` when the daemon is back"
+                    ) from None
+                time.sleep(0.5)
+    except KeyboardInterrupt:
+        raise StoppedError(
+            f"\nChange {change_id} goes on without you looking. Re-attach with `onecity watch {change_id}`."
+        ) from None
+
+
+def _end(change_id: str, result: plan_pb2.ChangeResult, screen: Screen) -> int:
+    sentence, good = ending(change_id, result)
+    for warning in result.warnings:
+        screen.note(f"warning: {harmless(warning)}")
+    if good:
+        screen.line(sentence)
+        return NO_CHANGE
+    lines = [sentence]
+    lines += [f"  {f.domain} ({f.stage}): {harmless(f.message)}" for f in result.failures]
+    lines += [harmless(line) for s in result.services if s.refusal for line in s.refusal.splitlines()]
+    raise CommandError("\n".join(lines))
+
+
+def _planned(client: Client, wanted: SavedPlan, *, native: bool = False) -> plan_pb2.Plan:
+    request = pb.PlanRequest(
+        documents=as_documents(wanted.sources),
+        prune_label=wanted.prune_label,
+        prune_tenant=wanted.prune_tenant,
+        native=native,
+    )
+    found: plan_pb2.Plan = client.call(client.stub.Plan, request).plan
+    return found
+
+
+def _wanted(arguments: Namespace) -> SavedPlan:
+    if arguments.prune and "=" not in arguments.label:
+        raise CommandError("--prune removes by label: add -l KEY=VALUE")
+    if arguments.label and not arguments.prune:
+        raise CommandError("-l is for --prune here: add --prune, or leave it out")
+    return SavedPlan("", read_sources(arguments.files), arguments.label, arguments.tenant if arguments.prune else "")
+
+
+def _author(arguments: Namespace) -> str:
+    if arguments.author:
+        return str(arguments.author)
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""

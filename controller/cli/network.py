@@ -1,0 +1,93 @@
+"""The map, differences and history as a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from onecity.v1 import controller_pb2, plan_pb2, status_pb2, topology_pb2
+
+from controller.cli.plain import enum_word
+from controller.cli.quantities import count, rate, seconds
+from controller.cli.screen import Screen, columns, harmless
+from controller.cli.services import local_time
+
+MOST_DIFFERENCES = 50
+
+
+def show_topology(screen: Screen, city: topology_pb2.Topology) -> None:
+    """Write domains, nodes and links, busiest facts only."""
+    screen.line(f"map version {city.version}: {count(len(city.sites), 'site')}, {count(len(city.nodes), 'node')}, "
+                f"{count(len(city.links), 'link')}")  # fmt: skip
+    screen.line()
+    rows = [[d.id, _layer(d.layer), _state(screen, d.up), f"{d.nodes}", harmless(d.message)] for d in city.domains]
+    screen.table(("domain", "layer", "state", "nodes", ""), rows, right=(3,))
+    screen.line()
+    nodes = [[n.id, n.domain, n.site, f"L{n.trust}", _state(screen, n.up)] for n in city.nodes]
+    screen.table(("node", "domain", "site", "trust", "state"), nodes)
+    ip = [k for k in city.links if k.layer == plan_pb2.LAYER_IP]
+    if ip:
+        screen.line()
+        screen.table(("link", "domain", "reserved", "of", "delay", "shared risks", "state"), [
+            [k.id, k.domain or "border", rate(k.reserved_bps), rate(k.capacity_bps), seconds(k.delay_s),
+             ", ".join(k.srlgs), _state(screen, k.up)] for k in ip
+        ])  # fmt: skip
+    fibres = [k for k in city.links if k.layer == plan_pb2.LAYER_OPTICAL]
+    if fibres:
+        screen.line()
+        screen.table(("fibre", "from", "to", "channels taken", "delay", "shared risks", "state"), [
+            [k.id, k.a, k.z, f"{k.channels_taken} of {k.channels}" if k.channels else "", seconds(k.delay_s),
+             ", ".join(k.srlgs), _state(screen, k.up)] for k in fibres
+        ])  # fmt: skip
+    for problem in city.problems:
+        screen.line()
+        screen.line(f"problem: {harmless(problem)}")
+
+
+def _layer(value: int) -> str:
+    return enum_word(plan_pb2.Layer.DESCRIPTOR, value) or ""
+
+
+def _state(screen: Screen, up: bool) -> str:
+    return screen.paint("up", "green") if up else screen.paint("down", "red")
+
+
+def show_diff(screen: Screen, domains: Sequence[status_pb2.DomainDiff]) -> None:
+    """Write what differs on each domain, the wanted value first."""
+    for domain in domains:
+        if not domain.reachable:
+            screen.line(f"{screen.paint(domain.domain, 'bold')}: cannot be compared: {harmless(domain.message)}")
+            continue
+        found = len(domain.differences)
+        screen.line(f"{screen.paint(domain.domain, 'bold')}: {count(found, 'difference') if found else 'as desired'}")
+        for difference in domain.differences[:MOST_DIFFERENCES]:
+            _difference(screen, difference)
+        if found > MOST_DIFFERENCES:
+            screen.line(screen.paint(f"  … {found - MOST_DIFFERENCES:,} more with -o yaml", "faint"))
+
+
+def _difference(screen: Screen, difference: status_pb2.Difference) -> None:
+    path, owner = harmless(difference.path), f"   ({difference.service})" if difference.service else ""
+    wanted = harmless(difference.wanted) if difference.HasField("wanted") else None
+    running = harmless(difference.running) if difference.HasField("running") else None
+    if running is None:
+        screen.line(screen.paint(f"  - {path} = {wanted}   missing on the domain{owner}", "red"))
+    elif wanted is None:
+        screen.line(screen.paint(f"  + {path} = {running}   not desired{owner}", "green"))
+    else:
+        screen.line(screen.paint(f"  ~ {path} = {running}   desired {wanted}{owner}", "yellow"))
+
+
+def show_history(screen: Screen, changes: Sequence[controller_pb2.ChangeRecord]) -> None:
+    """Write one line a change, newest first."""
+    if not changes:
+        screen.line("No changes.")
+        return
+    rows = [["change", "accepted", "kind", "outcome", "author", "services", "reason"]]
+    for change in changes:
+        outcome = enum_word(plan_pb2.ChangeOutcome.DESCRIPTOR, change.outcome) or "running"
+        names = ", ".join(change.services[:2]) + (f" +{len(change.services) - 2}" if len(change.services) > 2 else "")
+        when = local_time(change.accepted_at)
+        words = " — ".join(harmless(w) for w in (change.reason, change.message.split("\n")[0]) if w)
+        rows.append([change.change_id, when, change.kind, outcome, harmless(change.author), names, words])
+    for i, row in enumerate(columns(rows)):
+        screen.line(screen.paint(row, "bold") if i == 0 else row)

@@ -1,0 +1,190 @@
+"""A plan as a person reads it: first what changes and whether it hurts, then where it goes, then the sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from onecity.v1 import plan_pb2 as pb
+
+from controller.cli.quantities import count, percent, rate, seconds
+from controller.cli.screen import Screen, columns, harmless
+
+MOST_LINES = 8  # of paths and of changes of one service, unless details are asked for
+MOST_DETAILED = 12  # services whose way is shown at once
+LAYERS = {pb.LAYER_IP: "ip", pb.LAYER_OPTICAL: "optical"}
+ROLES = {
+    pb.PATH_ROLE_WORKING: "working",
+    pb.PATH_ROLE_STANDBY: "standby",
+    pb.PATH_ROLE_TREE: "tree",
+    pb.PATH_ROLE_BORDER: "border",
+}
+IMPACTS = {
+    pb.IMPACT_NONE: "no interruption",
+    pb.IMPACT_MAKE_BEFORE_BREAK: "make-before-break",
+    pb.IMPACT_INTERRUPTING: "interrupts traffic",
+}
+
+
+def moving(plan: pb.Plan) -> list[pb.ServiceAction]:
+    """Return what a plan does: everything but what stands as asked."""
+    return [s for s in plan.services if s.action != pb.ACTION_UNCHANGED]
+
+
+def refused(plan: pb.Plan) -> list[pb.ServiceAction]:
+    return [s for s in plan.services if s.action == pb.ACTION_REFUSED]
+
+
+def interrupting(plan: pb.Plan) -> list[pb.ServiceAction]:
+    return [s for s in plan.services if s.impact == pb.IMPACT_INTERRUPTING and s.action != pb.ACTION_REFUSED]
+
+
+def show_plan(screen: Screen, plan: pb.Plan, *, details: bool) -> None:
+    """Write the whole plan."""
+    moves = moving(plan)
+    _summary(screen, plan, moves)
+    placed = [s for s in moves if s.action not in (pb.ACTION_REFUSED, pb.ACTION_REMOVE)]
+    if details or len(placed) <= MOST_DETAILED:
+        for service in placed:
+            _way(screen, service, MOST_LINES if not details else 1_000_000)
+    elif placed:
+        screen.line()
+        screen.line(screen.paint("  add --details for paths and resources of every service", "faint"))
+    for service in refused(plan):
+        screen.line()
+        for line in service.refusal.splitlines():
+            screen.line("  " + harmless(line))
+    _domains(screen, plan)
+    _proofs(screen, plan)
+    for native in plan.native:
+        screen.line()
+        screen.line(screen.paint(f"  ── {native.domain} · {native.step} ──", "bold"))
+        screen.line(native.text.rstrip("\n"))
+    screen.line()
+    screen.line(closing(plan))
+
+
+def _summary(screen: Screen, plan: pb.Plan, moves: Sequence[pb.ServiceAction]) -> None:
+    rows, colours = [], []
+    for service in moves:
+        mark, colour = _mark(service)
+        facts = [harmless(fact) for fact in service.facts]
+        if service.action == pb.ACTION_REFUSED:
+            facts = ["cannot be placed"]
+        elif service.action == pb.ACTION_REMOVE or (service.action == pb.ACTION_CHANGE and service.impact):
+            facts.append(IMPACTS.get(service.impact, ""))
+        rows.append([mark, service.kind, service.service, *facts])
+        colours.append(colour)
+    for row, colour in zip(columns(rows, indent="  "), colours, strict=True):
+        screen.line(screen.paint(row, colour))
+    same = len(plan.services) - len(moves)
+    if same:
+        screen.line(screen.paint(f"  = {same:,} unchanged", "faint"))
+
+
+def _mark(service: pb.ServiceAction) -> tuple[str, str]:
+    if service.action == pb.ACTION_CREATE:
+        return "+", "green"
+    if service.action == pb.ACTION_REMOVE:
+        return "-", "red"
+    if service.action == pb.ACTION_REFUSED:
+        return "✗", "red"
+    if service.impact == pb.IMPACT_INTERRUPTING:
+        return "~", "red"
+    return ("±" if service.impact == pb.IMPACT_MAKE_BEFORE_BREAK else "~"), "yellow"
+
+
+def _way(screen: Screen, service: pb.ServiceAction, most: int) -> None:
+    lines = [[f"{change}"] for change in service.changes]
+    lines += path_rows(service.paths)
+    lines += promise_rows(service.promises)
+    if not lines and not service.resources and not service.notes:
+        return
+    screen.line()
+    screen.line(f"  {screen.paint(service.service, 'bold')}")
+    for row in columns(lines[:most], indent="    "):
+        screen.line(row)
+    if len(lines) > most:
+        screen.line(screen.paint(f"    … {len(lines) - most:,} more lines with --details", "faint"))
+    for row in resource_rows(service.resources, every=most > MOST_LINES):
+        screen.line("    " + row)
+    for note in service.notes:
+        screen.line("    note  " + harmless(note))
+
+
+def path_rows(paths: Any) -> list[list[str]]:
+    """Return one row per segment: layer, domain, role, the hops, delay, detail."""
+    rows = []
+    for path in paths:
+        where = path.domain or "between domains"
+        delay = seconds(path.delay_s) if path.HasField("delay_s") else ""
+        hops = " → ".join(hop.removeprefix("node:") for hop in path.hops)
+        rows.append([LAYERS.get(path.layer, ""), where, ROLES.get(path.role, ""), hops, delay, path.detail])
+    return [[harmless(cell) for cell in row] for row in rows]
+
+
+def promise_rows(promises: Any) -> list[list[str]]:
+    """Return one row per pair of ends: what it is given, of what was asked."""
+    rows = []
+    for promise in promises:
+        delay = seconds(promise.delay_s)
+        if promise.HasField("budget_s"):
+            delay += f" of {seconds(promise.budget_s)}"
+        standby = f"standby {seconds(promise.standby_delay_s)}" if promise.HasField("standby_delay_s") else ""
+        ends = f"{promise.a} – {promise.z}"
+        rows.append(["slo", ends, rate(promise.rate_bps), delay, percent(promise.availability), standby])
+    return rows
+
+
+def resource_rows(resources: Any, *, every: bool) -> list[str]:
+    """Return what is taken: each on its line, or a count of each kind."""
+    if every:
+        return columns([["takes", r.kind, harmless(r.where), harmless(r.taken)] for r in resources])
+    tally: dict[str, int] = {}
+    for resource in resources:
+        tally[resource.kind] = tally.get(resource.kind, 0) + 1
+    few = len(resources) <= 3
+    if few and resources:
+        return ["takes  " + ", ".join(f"{harmless(r.taken)} on {harmless(r.where)}" for r in resources)]
+    words = {"rate": "rate reservation", "vlan": "VLAN", "address": "address", "slot": "timeslot reservation"}
+    listed = ", ".join(
+        count(n, words.get(kind, kind), "addresses" if kind == "address" else "") for kind, n in tally.items()
+    )
+    return [f"takes  {listed}"] if tally else []
+
+
+def _domains(screen: Screen, plan: pb.Plan) -> None:
+    if not plan.domains:
+        return
+    screen.line()
+    rows = [["domain", "steps", "adds", "changes", "removes"]]
+    rows += [[d.domain, f"{d.steps}", f"{d.adds}", f"{d.changes}", f"{d.removes}"] for d in plan.domains]
+    for i, row in enumerate(columns(rows, indent="  ", right=(1, 2, 3, 4))):
+        screen.line(screen.paint(row, "bold") if i == 0 else row)
+
+
+def _proofs(screen: Screen, plan: pb.Plan) -> None:
+    if not plan.proofs:
+        return
+    words = " ".join(
+        f"{p.name} {screen.paint('✓', 'green') if p.holds else screen.paint('✗', 'red')}" for p in plan.proofs
+    )
+    screen.line(f"  proofs: {words}   (in {seconds(plan.proofs_s)})")
+    for proof in plan.proofs:
+        if not proof.holds:
+            screen.line(f"  {proof.name} does not hold: {harmless(proof.detail)}")
+
+
+def closing(plan: pb.Plan) -> str:
+    """Return the sentence that sums a plan up."""
+    actions = [s.action for s in plan.services]
+    turned_away = actions.count(pb.ACTION_REFUSED)
+    if turned_away:
+        return f"{count(turned_away, 'service')} cannot be placed; nothing is applied, or the rest with --partial."
+    adds, changes, removes = (actions.count(a) for a in (pb.ACTION_CREATE, pb.ACTION_CHANGE, pb.ACTION_REMOVE))
+    if not adds + changes + removes:
+        return "Nothing to change: the network is as asked."
+    hurt = interrupting(plan)
+    names = ", ".join(s.service for s in hurt[:5]) + (f" and {len(hurt) - 5} more" if len(hurt) > 5 else "")
+    effect = f"Traffic of {names} is interrupted." if hurt else "Nothing interrupts traffic."
+    return f"{adds} to add, {changes} to change, {removes} to remove. {effect}"

@@ -1,0 +1,137 @@
+"""The verbs that only read: validate, get, describe, diff, history, topology, schema, version."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from datetime import UTC, datetime
+from typing import Any
+
+from controller.cli.errors import CommandError
+from controller.cli.quantities import count
+from controller.cli.screen import Screen
+from controller.cli.sources import read_sources
+
+EQUAL, DIFFERENT = 0, 2
+
+
+def validate(arguments: Namespace, screen: Screen) -> int:
+    """Check intent files here, without a daemon: form and sense, not whether the city has room."""
+    from controller.intent.reading import read
+
+    sources = read_sources(arguments.files)
+    services = read([(source.name, source.text) for source in sources], datetime.now(UTC))
+    screen.line(f"{count(len(services), 'intent')} in {count(len(sources), 'file')} well formed.")
+    return 0
+
+
+def get(arguments: Namespace, screen: Screen) -> int:
+    """List services."""
+    from onecity.v1 import controller_pb2 as pb
+
+    from controller.cli.client import Client
+    from controller.cli.services import show_services
+
+    with Client(arguments.server, arguments.timeout) as client:
+        request = pb.GetServicesRequest(tenant=arguments.tenant, label=arguments.label)
+        found = list(client.call(client.stub.GetServices, request).services)
+    if arguments.services:
+        known = {service.service: service for service in found}
+        for name in arguments.services:
+            if name not in known:
+                raise CommandError(f"there is no service {name}; `onecity get` lists those there are")
+        found = [known[name] for name in dict.fromkeys(arguments.services)]
+    return _show(arguments, screen, found, lambda: show_services(screen, found))
+
+
+def describe(arguments: Namespace, screen: Screen) -> int:
+    """Show one service."""
+    from onecity.v1 import controller_pb2 as pb
+
+    from controller.cli.client import Client
+    from controller.cli.services import show_description
+
+    with Client(arguments.server, arguments.timeout) as client:
+        request = pb.DescribeServiceRequest(service=arguments.service)
+        found = client.call(client.stub.DescribeService, request).description
+    return _show(arguments, screen, found, lambda: show_description(screen, found))
+
+
+def diff(arguments: Namespace, screen: Screen) -> int:
+    """Compare desired with running, or show what a change did."""
+    from onecity.v1 import controller_pb2 as pb
+
+    from controller.cli.client import Client
+    from controller.cli.network import show_diff
+
+    with Client(arguments.server, arguments.timeout) as client:
+        request = pb.DiffRequest(domain=arguments.domain, change_id=arguments.change)
+        found = list(client.call(client.stub.Diff, request).domains)
+    _show(arguments, screen, found, lambda: show_diff(screen, found))
+    unread = [d for d in found if not d.reachable]
+    if unread:
+        names = ", ".join(d.domain for d in unread)
+        raise CommandError(f"{names} could not be read; the rest is shown")
+    return DIFFERENT if any(d.differences for d in found) else EQUAL
+
+
+def history(arguments: Namespace, screen: Screen) -> int:
+    """List changes."""
+    from onecity.v1 import controller_pb2 as pb
+
+    from controller.cli.client import Client
+    from controller.cli.network import show_history
+
+    if not 1 <= arguments.limit <= 1000:
+        raise CommandError("--limit must be from 1 to 1000")
+    with Client(arguments.server, arguments.timeout) as client:
+        request = pb.GetHistoryRequest(service=arguments.service, limit=arguments.limit)
+        found = list(client.call(client.stub.GetHistory, request).changes)
+    return _show(arguments, screen, found, lambda: show_history(screen, found))
+
+
+def topology(arguments: Namespace, screen: Screen) -> int:
+    """Show the map."""
+    from onecity.v1 import controller_pb2 as pb
+
+    from controller.cli.client import Client
+    from controller.cli.network import show_topology
+
+    with Client(arguments.server, arguments.timeout) as client:
+        found = client.call(client.stub.GetTopology, pb.GetTopologyRequest()).topology
+    return _show(arguments, screen, found, lambda: show_topology(screen, found))
+
+
+def schema(arguments: Namespace, screen: Screen) -> int:
+    """Print the JSON Schema of intents."""
+    from onecity.v1 import controller_pb2 as pb
+
+    from controller.cli.client import Client
+
+    with Client(arguments.server, arguments.timeout) as client:
+        screen.line(client.call(client.stub.GetSchema, pb.GetSchemaRequest()).json_schema)
+    return 0
+
+
+def version(arguments: Namespace, screen: Screen) -> int:
+    """Print the version of the command."""
+    from importlib.metadata import version as installed
+
+    number = installed("onecity")
+    if arguments.output == "table":
+        screen.line(f"onecity {number}")
+        return 0
+    from controller.cli.plain import as_text
+
+    screen.line(as_text({"version": number}, arguments.output))
+    return 0
+
+
+def _show(arguments: Namespace, screen: Screen, found: Any, table: Any) -> int:
+    if arguments.output == "table":
+        table()
+        return 0
+    from controller.cli.plain import as_text, plain
+
+    value = [plain(item) for item in found] if isinstance(found, list) else plain(found)
+    screen.line(as_text(value, arguments.output))
+    return 0
