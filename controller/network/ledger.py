@@ -229,6 +229,12 @@ class Ledger:
         """Return the windowed holders of a link within [start, end)."""
         return tuple(sorted({h.service for h in self._windowed.get(link, ()) if overlap(h.start, h.end, start, end)}))
 
+    def squeezable(self, link: str) -> tuple[ServiceId, ...]:
+        """Return the services that would give way to a VIP on a link."""
+        return tuple(
+            sorted(s for s, (rates, _) in self._held.items() if any(r.link == link and r.squeezable_bps for r in rates))
+        )
+
     def holder(self, resource: str, label: int, start: Instant = None, end: Instant = None) -> ServiceId | None:
         """Return who holds a label at some moment of [start, end), the first by name where several do."""
         holds = self._labels.get(resource, {}).get(label, ())

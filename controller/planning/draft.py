@@ -29,6 +29,10 @@ class CannotPlaceError(OnecityError):
     status = Status.RESOURCE_EXHAUSTED
 
 
+class TooRareError(CannotPlaceError):
+    """A way without standby misses the availability that was asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pools:
     """Where addresses come from. The border pool is cut out of the access pool where they overlap."""
@@ -67,6 +71,7 @@ class Draft:
     pools: Pools
     old: Placement | None
     taken: list[LabelReservation] = field(default_factory=list)
+    port_load: dict[str, int] = field(default_factory=dict)  # bit/s on optical client ports, this service's own
 
     def free(self, resource: str, label: int) -> bool:
         return self.ledger.holder(resource, label) is None

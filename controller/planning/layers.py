@@ -1,8 +1,8 @@
 """The map as graphs: routers with their links, fibres, and lit ODU links, built once per map.
 
 Edge i of `ip` is link i of the map, so that the ledger's arrays fit. Fibres and ODU links give two edges each.
-Every pair of directions is a risk of its own (a negative number), so that "risk-disjoint" also means
-"no common cable" where no duct is known.
+A pair of directions without a known duct is a risk of its own (a negative number), so that "risk-disjoint"
+always means "no common cable" too.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Layers:
 
     nodes: Mapping[str, Node]
     links: tuple[Link, ...]
+    link_index: Mapping[str, int]
     ip: Graph
     fibres: Graph
     odu: Graph
@@ -41,6 +42,7 @@ class Layers:
     up: Mask  # of IP links: they, their reverse and both nodes are up
     ports: Mapping[str, Port]  # by "node/port"
     spare: Mapping[str, tuple[tuple[Port, Port], ...]]  # router → (its otn port, the client port it is cabled to)
+    srlg_names: Mapping[int, str]
     borders: Mapping[frozenset[str], tuple[Link, ...]]  # two domains → one direction of each border, by rank
 
 
@@ -63,7 +65,7 @@ def _build(city: CityMap) -> Layers:
     pair_risk = {link.id: -1 - min(i, city.link_index[link.reverse]) for i, link in enumerate(city.links)}
     ip = Graph(
         (n.id for n in city.nodes.values() if n.kind is DomainKind.IP),
-        [Edge(k.src.node, k.dst.node, k.delay_s, k.srlgs | {pair_risk[k.id]}) for k in city.links],
+        [Edge(k.src.node, k.dst.node, k.delay_s, k.srlgs or frozenset({pair_risk[k.id]})) for k in city.links],
     )
     fibres = [f for _, f in sorted(city.fibres.items())]
     odu = [o for _, o in sorted(city.odu_links.items())]
@@ -74,6 +76,7 @@ def _build(city: CityMap) -> Layers:
     return Layers(
         nodes=city.nodes,
         links=city.links,
+        link_index=city.link_index,
         ip=ip,
         fibres=_both_ways([(f.a, f.z, f.delay_s + ROADM_S, f.srlgs) for f in fibres]),
         odu=_both_ways([(o.a, o.z, o.delay_s + OTN_SWITCH_S, o.srlgs) for o in odu]),
@@ -83,6 +86,7 @@ def _build(city: CityMap) -> Layers:
         up=up & up[reverse] if len(up) else up,
         ports={str(ref): port for ref, port in city.ports.items()},
         spare=_spare(city),
+        srlg_names=city.srlg_names,
         borders=_borders(city),
     )
 
@@ -90,7 +94,7 @@ def _build(city: CityMap) -> Layers:
 def _both_ways(items: Iterable[tuple[str, str, float, frozenset[int]]]) -> Graph:
     edges: list[Edge] = []
     for i, (a, z, delay_s, srlgs) in enumerate(items):
-        risks = srlgs | {-1 - i}
+        risks = srlgs or frozenset({-1 - i})
         edges += [Edge(a, z, delay_s, risks), Edge(z, a, delay_s, risks)]
     return Graph((), edges)
 

@@ -84,9 +84,11 @@ class Graph:
     def delay_of(self, path: Iterable[int]) -> float:
         return float(sum(self.edges[i].delay_s for i in path))
 
-    def tree(self, src: str, usable: Mask) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-        """Return (delay to every node, predecessor of every node) from one source."""
-        weights = np.where(usable, self.delay, _UNUSABLE)[self._order]
+    def tree(
+        self, src: str, usable: Mask, cost: npt.NDArray[np.float64] | None = None
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+        """Return (delay to every node, predecessor of every node) from one source; `cost` stands in for delay."""
+        weights = np.where(usable, self.delay if cost is None else cost, _UNUSABLE)[self._order]
         folded = np.minimum.reduceat(weights, self._starts) if len(weights) else weights
         n = len(self.nodes)
         # Zero-length cables must stay edges: csgraph reads an explicit zero of a CSR matrix as weight zero.
@@ -135,11 +137,12 @@ class Graph:
         if quickest is None:
             return None
         floor_s = self.delay_of(quickest)  # no standby is quicker
+        least_s = self._least_pair_s(src, dst, usable) if standby_usable is None else 0.0
         while queue and len(seen) <= MAX_BRANCHES:
             working_s, forbidden, working = heapq.heappop(queue)
             if budget_s is not None and working_s > budget_s:
                 break
-            if best is not None and working_s + floor_s >= best.working_s + best.standby_s:
+            if best is not None and max(working_s + floor_s, least_s) >= best.working_s + best.standby_s - 1e-12:
                 break
             risks = self.risks_of(working)
             free = self.without_risks(second, risks)
@@ -155,6 +158,23 @@ class Graph:
                     if path is not None:
                         heapq.heappush(queue, (self.delay_of(path), tuple(sorted(more)), path))
         return best
+
+    def _least_pair_s(self, src: str, dst: str, usable: Mask) -> float:
+        """Return what two paths without a common directed edge take together (Suurballe 1974): a lower bound."""
+        distance, before = self.tree(src, usable)
+        first = self.path_to(dst, before, usable) if np.isfinite(distance[self.node_index[dst]]) else None
+        if first is None:
+            return np.inf
+        known = np.where(np.isfinite(distance), distance, 0.0)
+        reduced = np.maximum(self.delay + known[self.src] - known[self.dst], 0.0)
+        residual = usable & np.isfinite(distance)[self.src]
+        for i in first:
+            residual[i] = False
+            for back in self._parallel.get((int(self.dst[i]), int(self.src[i])), ()):
+                reduced[back], residual[back] = 0.0, True
+        second, _ = self.tree(src, residual, reduced)
+        at = self.node_index[dst]
+        return float(2 * distance[at] + second[at])
 
     def _better(
         self, best: Pair | None, working: Path, standby: Path, budget_s: float | None, *, may_swap: bool

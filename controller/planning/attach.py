@@ -1,0 +1,128 @@
+"""Where a service meets a provider edge: access ports, VLANs and the /30 towards the customer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from controller.intent.model import AccessSite, Boundaries, Prefix
+from controller.network.model import CityMap, Port
+from controller.planning.draft import FIRST_ACCESS_VLAN, LAST_VLAN, CannotPlaceError, Draft, rate_text
+from controller.planning.layers import Layers, node_allowed
+from controller.planning.placement import Attachment
+from controller.planning.reasons import boundary_text, short
+
+
+def access_port(city: CityMap, net: Layers, access: AccessSite) -> Port:
+    """Return the IP port that an access is to use; raises CannotPlaceError where the map has none."""
+    if access.port is not None:
+        port = net.ports.get(access.port)
+        if port is None or port.role not in ("access", "otn"):
+            raise CannotPlaceError(f"access {access.name}: {access.port} is not an access port of this map")
+        return port
+    site = city.sites.get(access.site)
+    if site is None:
+        raise CannotPlaceError(f"access {access.name}: the map has no site {access.site}")
+    if site.access is None:
+        raise CannotPlaceError(f"access {access.name}: no IP port is known at site {access.site}")
+    return city.ports[site.access]
+
+
+def attach_all(
+    city: CityMap,
+    net: Layers,
+    draft: Draft,
+    accesses: Iterable[AccessSite],
+    lans: Mapping[str, tuple[Prefix, ...]],
+    bounds: Boundaries,
+) -> tuple[Attachment, ...]:
+    """Hold VLAN and addresses of every access; what the present placement gives an unchanged one stays."""
+    before = {a.access: a for a in draft.old.attachments} if draft.old is not None else {}
+    indices = _access_indices(draft)
+    result = []
+    for access in accesses:
+        port = access_port(city, net, access)
+        node = net.nodes[port.ref.node]
+        if not node_allowed(node, bounds):
+            raise CannotPlaceError(
+                f"access {access.name}: {short(node.id)} is outside the boundaries "
+                f"({boundary_text(bounds)}; its trust is {node.trust})"
+            )
+        if port.rates_bps and access.rate_bps > max(port.rates_bps):
+            raise CannotPlaceError(f"access {access.name}: port {port.ref} runs at {rate_text(max(port.rates_bps))}")
+        old = before.get(access.name)
+        if old is not None and (old.node, old.port) != tuple(port.ref):
+            old = None
+        vlan = _vlan(draft, port, access, old)
+        index = draft.pick(
+            "access-net", draft.pools.access_nets, "access /30", indices.get(access.name) if old else None
+        )
+        pe, ce = draft.pools.access_net(index)
+        prefixes = tuple(str(p) for p in lans.get(access.name, access.lans))
+        result.append(
+            Attachment(
+                access.name, access.site, port.domain, port.ref.node, port.ref.port, vlan, pe, ce, 30, prefixes,
+                access.rate_bps, access.hub,
+            )
+        )  # fmt: skip
+    return tuple(result)
+
+
+def _access_indices(draft: Draft) -> dict[str, int]:
+    """Read the /30 numbers of the present placement back from its addresses."""
+    if draft.old is None:
+        return {}
+    numbers = {draft.pools.access_net(r.label)[0]: r.label for r in draft.old.labels if r.resource == "access-net"}
+    return {a.access: numbers[a.pe_address] for a in draft.old.attachments if a.pe_address in numbers}
+
+
+def _vlan(draft: Draft, port: Port, access: AccessSite, old: Attachment | None) -> int:
+    resource = f"vlan:{port.ref}"
+    if access.vlan is None:
+        keep = old.vlan if old is not None else None
+        return draft.pick(resource, range(FIRST_ACCESS_VLAN, LAST_VLAN + 1), "VLAN", keep)
+    holder = draft.ledger.holder(resource, access.vlan)
+    if holder is not None:
+        raise CannotPlaceError(f"access {access.name}: VLAN {access.vlan} on {port.ref} is held by {holder}")
+    return draft.hold(resource, access.vlan)
+
+
+def allocate_lans(
+    accesses: Iterable[AccessSite], pool: Prefix | None, prefix_len: int, old: Iterable[Attachment]
+) -> dict[str, tuple[Prefix, ...]]:
+    """Give every access without prefixes one of the pool: the one it has, else the lowest that overlaps none."""
+    accesses = tuple(accesses)
+    given: dict[str, tuple[Prefix, ...]] = {a.name: a.lans for a in accesses}
+    if pool is None:
+        return given
+    has = {a.access: tuple(ip_network(x) for x in a.lans) for a in old}
+    fixed = [p for a in accesses for p in a.lans]
+    used: set[Prefix] = set()
+    waiting: list[str] = []
+    for access in accesses:
+        mine = has.get(access.name, ())
+        kept = not access.lans and len(mine) == 1 and mine[0].prefixlen == prefix_len and _inside(mine[0], pool)
+        if kept and not any(_overlap(mine[0], f) for f in fixed):
+            given[access.name] = mine
+            used.add(mine[0])
+        elif not access.lans:
+            waiting.append(access.name)
+    if prefix_len < pool.prefixlen and waiting:
+        raise CannotPlaceError(f"the LAN pool {pool} is smaller than one /{prefix_len}")
+    candidates = pool.subnets(new_prefix=prefix_len) if waiting else iter(())
+    for name in waiting:
+        free = next((c for c in candidates if c not in used and not any(_overlap(c, f) for f in fixed)), None)
+        if free is None:
+            raise CannotPlaceError(f"the LAN pool {pool} has no /{prefix_len} left for access {name}")
+        given[name] = (free,)
+    return given
+
+
+def _inside(prefix: Prefix, pool: Prefix) -> bool:
+    if isinstance(prefix, IPv4Network) and isinstance(pool, IPv4Network):
+        return prefix.subnet_of(pool)
+    return isinstance(prefix, IPv6Network) and isinstance(pool, IPv6Network) and prefix.subnet_of(pool)
+
+
+def _overlap(one: Prefix, other: Prefix) -> bool:
+    return one.version == other.version and one.overlaps(other)

@@ -1,0 +1,104 @@
+"""Slices of the IP networks: tunnels of one's own, a resource partition per domain, option A at the borders."""
+
+from __future__ import annotations
+
+from controller.intent.model import AttachLayer, ExclusiveSlice
+from controller.network.model import CityMap, Link
+from controller.planning.attach import attach_all
+from controller.planning.borders import border_stitches
+from controller.planning.draft import CannotPlaceError, Draft, TooRareError
+from controller.planning.layers import Layers, ip_mask
+from controller.planning.placement import Attachment, NrpPlacement, Placement, Promise, RateReservation, Steering
+from controller.planning.tunnels import Need, Ways, Weave, chains, usable_borders
+
+SLICE_SETUP_PRIORITY = 4
+SLICE_HOLD_PRIORITY = 0  # never preempted
+
+
+def place_partition(
+    city: CityMap,
+    net: Layers,
+    draft: Draft,
+    wanted: ExclusiveSlice,
+    avoid: frozenset[int],
+    protected: bool,
+) -> Placement:
+    """A slice of the IP networks: tunnels, a partition in every domain, option A at the borders."""
+    if any(a.attach is AttachLayer.OPTICAL for a in wanted.endpoints):
+        raise CannotPlaceError("an endpoint is attached at the optical layer; only a circuit serves it")
+    number = draft.number()
+    attachments = attach_all(city, net, draft, wanted.endpoints, {}, wanted.boundaries)
+    last: CannotPlaceError | None = None
+    for order in ((0, 1), (1, 0)) if protected else ((0,), (1,)):
+        try:
+            weave, ways = _weave(net, draft, wanted, attachments, avoid, protected, order)
+            break
+        except CannotPlaceError as error:
+            last = last or error
+    else:
+        assert last is not None
+        raise last
+    return _assemble_partition(city, net, draft, wanted, number, attachments, weave, ways)
+
+
+def _weave(
+    net: Layers, draft: Draft, wanted: ExclusiveSlice, attachments: tuple[Attachment, ...], avoid: frozenset[int],
+    protected: bool, order: tuple[int, ...],
+) -> tuple[Weave, list[Ways]]:  # fmt: skip
+    usable = net.ip.without_risks(ip_mask(net, wanted.boundaries), avoid)
+    free = draft.ledger.free_array()
+    old = {(t.domain, t.src, t.dst): t for t in draft.old.tunnels} if draft.old is not None else {}
+    weave = Weave(net, usable, free.clip(max=free[net.reverse]), protected, old)
+    borders = usable_borders(net, net.borders, usable)
+    node = {a.access: a.node for a in attachments}
+    needs = [Need(node[d.a], node[d.z], d.rate_bps, d.a, d.z) for d in wanted.demands]
+    ways = weave.run((n, chains(net, borders, n.a, n.z, order)) for n in needs)
+    for way in ways:
+        try:
+            weave.check(way, wanted.slo.latency_s, 0.0, must_protect=protected)
+            weave.check(way, None, wanted.slo.availability, must_protect=False)
+        except CannotPlaceError as error:
+            if not protected and way.availability < wanted.slo.availability:
+                raise TooRareError(str(error)) from error
+            raise
+    return weave, ways
+
+
+def _assemble_partition(
+    city: CityMap, net: Layers, draft: Draft, wanted: ExclusiveSlice, number: int,
+    attachments: tuple[Attachment, ...], weave: Weave, ways: list[Ways],
+) -> Placement:  # fmt: skip
+    service = wanted.metadata.service
+    crossings: dict[str, tuple[Link, int, int]] = {}
+    for way in ways:
+        for rank, chain in enumerate(way.chains, start=1):
+            for border in chain.borders:
+                link, _, rate = crossings.get(_canonical(border), (border, rank, 0))
+                crossings[_canonical(border)] = (link, rank, rate + way.need.rate_bps)
+    reserved = weave.reserved()
+    domains = sorted({s[0] for s in weave.rates})
+    tunnels = weave.tunnels(
+        "slice", service, SLICE_SETUP_PRIORITY, SLICE_HOLD_PRIORITY, wanted.slo.loss_ratio,
+        weave.budgets(ways, wanted.slo.latency_s), dict.fromkeys(domains, number),
+    )  # fmt: skip
+    partitions = []
+    for domain in domains:
+        links = tuple(k for k in sorted(reserved) if net.links[net.link_index[k]].domain == domain)
+        rate = max((reserved[k] for k in links), default=0)
+        partitions.append(NrpPlacement(f"slice/{service.replace('/', '.')}", number, domain, rate, links))
+    return Placement(
+        service=service, kind=wanted.kind, number=number, attachments=attachments,
+        stitches=border_stitches(city, draft, [crossings[k] for k in sorted(crossings)]),
+        tunnels=tunnels, partitions=tuple(partitions),
+        steering=tuple(Steering(t.domain, service, t.src, t.dst, "*", (t.name,), "drop") for t in tunnels),
+        promises=tuple(
+            Promise(w.need.label_a, w.need.label_z, w.need.rate_bps, w.delay_s, wanted.slo.latency_s, w.standby_s, w.availability, w.via)
+            for w in ways
+        ),
+        rates=tuple(RateReservation(k, r) for k, r in sorted(reserved.items())),
+        labels=draft.labels(), isolation="nrp",
+    )  # fmt: skip
+
+
+def _canonical(link: Link) -> str:
+    return min(link.id, link.reverse)

@@ -1,0 +1,77 @@
+"""What stands in the way, in words that name the duct, the boundary or the node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from controller.intent.model import Boundaries
+from controller.planning.layers import Layers, node_allowed
+from controller.planning.paths import Graph, Mask
+
+MOST_NAMED = 4
+
+
+def short(node: str) -> str:
+    """Name a node as people do."""
+    return node.removeprefix("node:")
+
+
+def risk_name(net: Layers, risk: int) -> str:
+    """Name a shared risk by its duct where one is known."""
+    return f"duct {net.srlg_names[risk]}" if risk in net.srlg_names else f"risk group {risk}"
+
+
+def risk_names(net: Layers, risks: Iterable[int]) -> str:
+    return ", ".join(risk_name(net, r) for r in sorted(risks) if r >= 0)
+
+
+def why_no_path(
+    net: Layers, graph: Graph, src: str, dst: str, up: Mask, bounds: Boundaries, avoid: frozenset[int]
+) -> str:
+    """Say why no way is allowed from src to dst, before any question of capacity."""
+    for end in (src, dst):
+        node = net.nodes[end]
+        if not node.up:
+            return f"{short(end)} is down"
+        if not node_allowed(node, bounds):
+            return f"{short(end)} itself is outside the boundaries ({boundary_text(bounds)}; its trust is {node.trust})"
+    if graph.shortest(src, dst, up) is None:
+        return f"nothing that is up joins {short(src)} and {short(dst)}"
+    if avoid and graph.shortest(src, dst, graph.without_risks(up, avoid)) is None:
+        return f"{risk_names(net, avoid)}: the service to be diverse from uses them, and no way avoids them"
+    return f"the boundaries ({boundary_text(bounds)}) leave no way from {short(src)} to {short(dst)}"
+
+
+def why_no_pair(net: Layers, graph: Graph, src: str, dst: str, usable: Mask) -> str:
+    """Name the risk that every way shares, or say that no two ways are apart."""
+    path = graph.shortest(src, dst, usable) or ()
+    for edge in path:
+        for risk in sorted(graph.edges[edge].risks):
+            if graph.shortest(src, dst, graph.without_risks(usable, (risk,))) is None:
+                ends = f"{short(graph.edges[edge].src)}–{short(graph.edges[edge].dst)}"
+                if risk < 0:
+                    return f"{ends}: every way from {short(src)} to {short(dst)} uses it"
+                alike = _members(graph, risk)
+                return f"{risk_name(net, risk)} ({alike}): every way from {short(src)} to {short(dst)} uses it"
+    return f"no two ways from {short(src)} to {short(dst)} are free of a common duct"
+
+
+def _members(graph: Graph, risk: int) -> str:
+    pairs = sorted(
+        {
+            " – ".join(sorted((short(graph.edges[i].src), short(graph.edges[i].dst))))
+            for i in graph.edges_with_risks((risk,))
+        }
+    )
+    return ", ".join(pairs[:MOST_NAMED]) + (", …" if len(pairs) > MOST_NAMED else "")
+
+
+def boundary_text(bounds: Boundaries) -> str:
+    """Write boundaries in a few words; "none" where there are none."""
+    parts: Mapping[str, str] = {
+        "within": ", ".join(sorted(bounds.include_regions)),
+        "not in": ", ".join(sorted(bounds.exclude_regions)),
+        "not over": ", ".join(sorted(bounds.exclude_nodes)),
+        "trust ≥": str(bounds.least_trust) if bounds.least_trust > 1 else "",
+    }
+    return "; ".join(f"{k} {v}" for k, v in parts.items() if v) or "none"

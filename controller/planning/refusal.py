@@ -1,0 +1,160 @@
+"""The three lines of a refusal: what was needed, what binds, and the nearest requests that would fit.
+
+What would fit is found by placing eased variants of the service, so every number in it is true of this network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from controller.intent.model import (
+    Boundaries,
+    DedicatedPlane,
+    ExclusiveSlice,
+    Isolation,
+    Protection,
+    Service,
+    VipAssurance,
+)
+from controller.planning.draft import CannotPlaceError, rate_text, ratio_text, time_text
+from controller.planning.placement import Placement, Refusal
+from controller.planning.reasons import boundary_text
+
+MOST_OFFERS = 3
+BISECTIONS = 12  # the largest rate that fits is found to 1 part in 4,096 of what was asked
+Place = Callable[[Service], Placement]
+
+
+def refuse(service: Service, binds: str, place: Place) -> Refusal:
+    """Return the refusal of a service; `place` tries a variant and raises CannotPlaceError."""
+    offers: list[str] = []
+    for offer in _offers(service, place):
+        if offer not in offers:
+            offers.append(offer)
+        if len(offers) == MOST_OFFERS:
+            break
+    meta = service.metadata
+    return Refusal(meta.service, service.kind, meta.source or meta.name, _needs(service), binds, tuple(offers))
+
+
+def _needs(service: Service) -> str:
+    bounds = boundary_text(service.boundaries)
+    parts = [_rate(service), _latency(service.slo.latency_s)]
+    if isinstance(service, ExclusiveSlice):
+        parts += ["" if service.isolation is Isolation.AUTO else str(service.isolation), _standby(service)]
+        parts += [f"diverse from {s}" for s in service.diverse_from]
+    if isinstance(service, DedicatedPlane) and service.plane is not None:
+        parts.append(f"plane {service.plane}")
+    parts.append("" if bounds == "none" else bounds)
+    return ", ".join(p for p in parts if p)
+
+
+def _standby(service: ExclusiveSlice) -> str:
+    if service.protection is Protection.STANDBY:
+        return "SRLG-disjoint standby"
+    return f"availability ≥ {ratio_text(service.slo.availability)}"
+
+
+def _rate(service: Service) -> str:
+    if isinstance(service, ExclusiveSlice):
+        return rate_text(max((d.rate_bps for d in service.demands), default=0))
+    if isinstance(service, DedicatedPlane):
+        return f"{len(service.accesses)} accesses, {rate_text(sum(a.rate_bps for a in service.accesses))} in all"
+    if service.conference is not None:
+        media = sum(f.rate_bps for f in service.conference.flows)
+        return f"{len(service.conference.parties)} parties with {rate_text(media)} each"
+    return rate_text(service.rate_bps) if service.rate_bps else "the whole of what it protects"
+
+
+def _latency(budget_s: float | None) -> str:
+    return "" if budget_s is None else f"≤ {time_text(budget_s)}"
+
+
+def _offers(service: Service, place: Place) -> Iterable[str]:
+    if isinstance(service, ExclusiveSlice):
+        yield from _slice_offers(service, place)
+    yield from _eased(service, place)
+    yield from _less(service, place)
+
+
+def _slice_offers(service: ExclusiveSlice, place: Place) -> Iterable[str]:
+    said = f"{_rate(service)} {_latency(service.slo.latency_s)}".rstrip()
+    alone = replace(service, protection=Protection.NONE, slo=replace(service.slo, availability=0.0))
+    if service.protection is not Protection.NONE and (found := _try(place, alone)) is not None:
+        given = min(p.availability for p in found.promises)
+        yield f"{said} without standby (availability {ratio_text(given)})"
+    if service.protection is Protection.NONE and (found := _try(place, alone)) is not None:
+        yield f"{said} at availability {ratio_text(min(p.availability for p in found.promises))}"
+    if service.isolation is not Isolation.AUTO:
+        for kind in (Isolation.TIMESLOT, Isolation.WAVELENGTH, Isolation.NRP):
+            if kind is not service.isolation and _try(place, replace(service, isolation=kind)) is not None:
+                yield f"{said} as {kind}"
+                return
+
+
+def _eased(service: Service, place: Place) -> Iterable[str]:
+    if service.slo.latency_s is not None:
+        found = _try(place, _with_latency(service, None))
+        if found is not None and found.promises:
+            yield f"{_rate(service)} ≤ {time_text(_worst(found) * 1.0005)}"
+    if service.boundaries != Boundaries() and _try(place, replace(service, boundaries=Boundaries())) is not None:
+        yield f"{_rate(service)} {_latency(service.slo.latency_s)} without the boundaries".replace("  ", " ")
+    if isinstance(service, DedicatedPlane) and service.plane and _try(place, replace(service, plane=None)) is not None:
+        yield f"{_rate(service)} over both planes"
+
+
+def _with_latency(service: Service, budget_s: float | None) -> Service:
+    return replace(service, slo=replace(service.slo, latency_s=budget_s))
+
+
+def _worst(placement: Placement) -> float:
+    if placement.kind == "DedicatedPlane":  # a pair of accesses meets at the tree's root
+        delays = sorted((p.delay_s for p in placement.promises), reverse=True)
+        return sum(delays[:2])
+    return max(max(p.delay_s, p.standby_delay_s or 0.0) for p in placement.promises)
+
+
+def _less(service: Service, place: Place) -> Iterable[str]:
+    """The largest share of the asked rates that fits."""
+    low, high = 0.0, 1.0
+    best: Service | None = None
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        variant = _scaled(service, middle)
+        if _try(place, variant) is not None:
+            low, best = middle, variant
+        else:
+            high = middle
+        if best is None and middle < 1 / 256:
+            return
+    if best is not None:
+        yield f"{_rate(best)} {_latency(service.slo.latency_s)}".rstrip()
+
+
+def _scaled(service: Service, share: float) -> Service:
+    if isinstance(service, ExclusiveSlice):
+        demands = tuple(replace(d, rate_bps=_part(d.rate_bps, share)) for d in service.demands)
+        ends = tuple(replace(e, rate_bps=_part(e.rate_bps, share)) for e in service.endpoints)
+        return replace(service, demands=demands, endpoints=ends)
+    if isinstance(service, DedicatedPlane):
+        return replace(service, accesses=tuple(replace(a, rate_bps=_part(a.rate_bps, share)) for a in service.accesses))
+    assert isinstance(service, VipAssurance)
+    if service.conference is None:
+        flows = tuple(replace(f, rate_bps=_part(f.rate_bps, share)) for f in service.flows)
+        return replace(service, rate_bps=_part(service.rate_bps, share), flows=flows)
+    flows = tuple(replace(f, rate_bps=_part(f.rate_bps, share)) for f in service.conference.flows)
+    return replace(service, conference=replace(service.conference, flows=flows))
+
+
+def _part(rate_bps: int, share: float) -> int:
+    """A share of a rate, rounded down to what people write (1 Mbit/s, or 1 kbit/s below 10)."""
+    step = 10**6 if rate_bps * share >= 10**7 else 10**3
+    return max(1, int(rate_bps * share) // step * step)
+
+
+def _try(place: Place, variant: Service) -> Placement | None:
+    try:
+        return place(variant)
+    except CannotPlaceError:
+        return None

@@ -1,0 +1,284 @@
+"""Exclusive slices: a dedicated circuit for every demand, or a partition of the IP networks.
+
+Sensitive classes of traffic ride a wavelength, the rest tributary slots; the IP networks serve only where optics
+cannot, and the placement says so. Availability is that of the ways between the access nodes: the devices at the
+two ends are left out, no choice of way changes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from controller.intent.model import AccessSite, AttachLayer, Demand, ExclusiveSlice, Isolation, Protection, ServiceId
+from controller.network.model import CityMap, Port
+from controller.planning.attach import access_port, attach_all
+from controller.planning.circuits import Ends, Lit, Wish, light, risks_of_route
+from controller.planning.containers import LINE_RATES
+from controller.planning.draft import FIRST_ACCESS_VLAN, CannotPlaceError, Draft, TooRareError, rate_text, ratio_text
+from controller.planning.layers import Layers
+from controller.planning.partition import place_partition
+from controller.planning.placement import (
+    CircuitPlacement,
+    Placement,
+    Promise,
+    RateReservation,
+    Stitch,
+    StitchEnd,
+)
+
+SENSITIVE = frozenset({"video", "compute", "natural-resources", "education", "health"})
+
+
+def place_slice(
+    city: CityMap,
+    net: Layers,
+    draft: Callable[[], Draft],
+    wanted: ExclusiveSlice,
+    risks: Mapping[ServiceId, frozenset[int]],
+) -> Placement:
+    """Place one slice; `draft` starts afresh for every way that is tried. Raises CannotPlaceError."""
+    avoid = frozenset(r for s in wanted.diverse_from for r in risks.get(s, ()))
+    missing = [s for s in wanted.diverse_from if s not in risks]
+    if missing:
+        raise CannotPlaceError(f"the service {missing[0]} to be diverse from is not placed")
+    if wanted.isolation is not Isolation.AUTO:
+        return _place_as(city, net, draft(), wanted, wanted.isolation, avoid)
+    order = [Isolation.WAVELENGTH, Isolation.TIMESLOT, Isolation.NRP]
+    if wanted.traffic_class not in SENSITIVE:
+        order = [Isolation.TIMESLOT, Isolation.WAVELENGTH, Isolation.NRP]
+    first: CannotPlaceError | None = None
+    for kind in order:
+        try:
+            placement = _place_as(city, net, draft(), wanted, kind, avoid)
+        except CannotPlaceError as error:
+            first = first or error
+            continue
+        if first is None:
+            return placement
+        return replace(placement, notes=(*placement.notes, f"isolation is {kind}, not {order[0]}: {first}"))
+    assert first is not None
+    raise first
+
+
+def _place_as(
+    city: CityMap, net: Layers, draft: Draft, wanted: ExclusiveSlice, kind: Isolation, avoid: frozenset[int]
+) -> Placement:
+    protected = wanted.protection is Protection.STANDBY
+    if wanted.protection is not Protection.AUTO:
+        return _build(city, net, draft, wanted, kind, avoid, protected)
+    scratch = replace(draft, ledger=draft.ledger.copy(), taken=[], port_load={})
+    try:
+        return _build(city, net, scratch, wanted, kind, avoid, False)
+    except TooRareError:
+        return _build(city, net, draft, wanted, kind, avoid, True)
+
+
+def _build(
+    city: CityMap,
+    net: Layers,
+    draft: Draft,
+    wanted: ExclusiveSlice,
+    kind: Isolation,
+    avoid: frozenset[int],
+    protected: bool,
+) -> Placement:
+    if kind is Isolation.NRP:
+        return place_partition(city, net, draft, wanted, avoid, protected)
+    return _circuits(city, net, draft, wanted, kind, avoid, protected)
+
+
+def _circuits(
+    city: CityMap,
+    net: Layers,
+    draft: Draft,
+    wanted: ExclusiveSlice,
+    kind: Isolation,
+    avoid: frozenset[int],
+    protected: bool,
+) -> Placement:
+    accesses = {a.name: a for a in wanted.endpoints}
+    number = draft.number()
+    lit, stitches, rates, promises = [], [], [], []
+    for demand in wanted.demands:
+        a, z = accesses[demand.a], accesses[demand.z]
+        if a.attach is not z.attach:
+            raise CannotPlaceError(f"{a.name} is attached at {a.attach} and {z.name} at {z.attach}; both must be alike")
+        result, stitch, held = _one(city, net, draft, wanted, kind, demand, (a, z), avoid, protected)
+        _check_availability(result.availability, wanted, demand, protected)
+        lit.append(result.circuit)
+        rates += held
+        if stitch is not None:
+            stitches.append(stitch)
+        budget = wanted.slo.latency_s
+        promises.append(
+            Promise(
+                demand.a,
+                demand.z,
+                demand.rate_bps,
+                result.delay_s,
+                budget,
+                result.standby_s,
+                result.availability,
+                result.via,
+            )
+        )
+    attached = [a for a in wanted.endpoints if a.attach is AttachLayer.IP]
+    attachments = attach_all(city, net, draft, attached, {}, wanted.boundaries)
+    return Placement(
+        service=wanted.metadata.service, kind=wanted.kind, number=number, attachments=attachments,
+        stitches=tuple(stitches), circuits=tuple(lit), promises=tuple(promises), rates=tuple(rates),
+        labels=draft.labels(), isolation=str(kind),
+    )  # fmt: skip
+
+
+def _check_availability(given: float, wanted: ExclusiveSlice, demand: Demand, protected: bool) -> None:
+    if given < wanted.slo.availability:
+        kind = CannotPlaceError if protected else TooRareError
+        raise kind(f"availability: the way {demand.a}–{demand.z} gives {ratio_text(given)}")
+
+
+def _one(
+    city: CityMap, net: Layers, draft: Draft, wanted: ExclusiveSlice, kind: Isolation, demand: Demand,
+    ends: tuple[AccessSite, AccessSite], avoid: frozenset[int], protected: bool,
+) -> tuple[Lit, Stitch | None, list[RateReservation]]:  # fmt: skip
+    service = wanted.metadata.service
+    circuit_id = f"{service.replace('/', '.')}/{demand.a}-{demand.z}"
+    old = next((c for c in draft.old.circuits if c.id == circuit_id), None) if draft.old is not None else None
+    whole = kind is Isolation.WAVELENGTH
+    options = [_options(city, net, access) for access in ends]
+    rate = _line_rate(options, demand) if whole else demand.rate_bps
+    before = (old.a.port, old.z.port) if old is not None else ("", "")
+    chosen = [
+        _choose(draft, access, found, rate, whole or _takes_whole_port(access), keep)
+        for access, found, keep in zip(ends, options, before, strict=True)
+    ]
+    vlan, a_vlan, z_vlan = _vlans(draft, ends, chosen, whole, old)
+    wish = Wish(circuit_id, "wavelength" if whole else "odu", wanted.slo.latency_s, protected, wanted.boundaries, avoid)
+    a, z = chosen[0][1], chosen[1][1]
+    result = light(net, draft, Ends(a.ref, z.ref, a_vlan, z_vlan, rate), wish, old)
+    held = [RateReservation(f"port:{p.ref}", rate) for p in (a, z)]
+    stitch = None
+    if chosen[0][0] is not None and chosen[1][0] is not None:
+        stitch = _stitch(city, draft, demand, (chosen[0][0], chosen[1][0]), vlan, circuit_id)
+    return result, stitch, held
+
+
+def _takes_whole_port(access: AccessSite) -> bool:
+    """A site's own equipment shares a client port only where it names a VLAN."""
+    return access.attach is AttachLayer.OPTICAL and access.vlan is None
+
+
+def _options(city: CityMap, net: Layers, access: AccessSite) -> tuple[tuple[Port | None, Port], ...]:
+    if access.attach is AttachLayer.OPTICAL:
+        site = city.sites.get(access.site)
+        named = [net.ports[access.port]] if access.port and access.port in net.ports else None
+        ports = named or [city.ports[r] for r in (site.client_ports if site else ())]
+        if not ports:
+            raise CannotPlaceError(f"site {access.site} has no client port of the optical network")
+        return tuple((None, p) for p in ports)
+    node = access_port(city, net, access).ref.node
+    pairs = net.spare.get(node, ())
+    if not pairs:
+        raise CannotPlaceError(f"{node.removeprefix('node:')} has no port cabled to the optical network")
+    return pairs
+
+
+def _line_rate(options: list[tuple[tuple[Port | None, Port], ...]], demand: Demand) -> int:
+    for rate in LINE_RATES:
+        if rate >= demand.rate_bps and all(any(rate in p.rates_bps for _, p in found) for found in options):
+            return rate
+    raise CannotPlaceError(
+        f"{rate_text(demand.rate_bps)} is more than a client port of {demand.a} and {demand.z} runs at"
+    )
+
+
+def _choose(
+    draft: Draft, access: AccessSite, options: tuple[tuple[Port | None, Port], ...], rate: int, whole: bool, keep: str
+) -> tuple[Port | None, Port]:
+    """Take a wholly free port, or for timeslots first one that is shared already and has room."""
+    ledger = draft.ledger
+    alive = [(r, c) for r, c in options if c.up and c.used_by is None and (r is None or r.up)]
+    free, shared = [], []
+    for router, client in alive:
+        used = ledger.held_labels(f"vlan:{client.ref}") or (router and ledger.held_labels(f"vlan:{router.ref}"))
+        if ledger.holder(f"port:{client.ref}", 0) is not None:
+            continue
+        if not used:
+            free.append((router, client))
+        elif not whole and max(client.rates_bps, default=0) - _load(draft, client) >= rate:
+            shared.append((router, client))
+    candidates = free if whole else shared + free
+    candidates = [
+        c
+        for c in candidates
+        if (whole and rate in c[1].rates_bps) or (not whole and max(c[1].rates_bps, default=0) >= rate)
+    ]
+    if not candidates:
+        raise CannotPlaceError(
+            f"no {'free' if whole else 'suitable'} optical port is left at {access.site} ({len(options)} there)"
+        )
+    choice = next((c for c in candidates if c[1].ref.port == keep), candidates[0])
+    if whole:
+        draft.hold(f"port:{choice[1].ref}", 0)
+    draft.port_load[str(choice[1].ref)] = draft.port_load.get(str(choice[1].ref), 0) + rate
+    return choice
+
+
+def _load(draft: Draft, client: Port) -> int:
+    return draft.ledger.peak_bps(f"port:{client.ref}", None, None) + draft.port_load.get(str(client.ref), 0)
+
+
+def _vlans(
+    draft: Draft,
+    ends: tuple[AccessSite, AccessSite],
+    chosen: list[tuple[Port | None, Port]],
+    whole: bool,
+    old: CircuitPlacement | None,
+) -> tuple[int, int, int]:
+    """Return (VLAN of the routers, VLAN of the circuit's ends): one number everywhere where routers tag."""
+    if chosen[0][0] is None:
+        result = []
+        for access, (_, client) in zip(ends, chosen, strict=True):
+            if whole or access.vlan is None:
+                result.append(0)
+                continue
+            holder = draft.ledger.holder(f"vlan:{client.ref}", access.vlan)
+            if holder is not None:
+                raise CannotPlaceError(f"VLAN {access.vlan} on {client.ref} is held by {holder}")
+            result.append(draft.hold(f"vlan:{client.ref}", access.vlan))
+        return 0, result[0], result[1]
+    stitch = _old_stitch(draft, old.id) if old is not None else None
+    ports = [str(r.ref) for r, _ in chosen if r is not None] + ([] if whole else [str(c.ref) for _, c in chosen])
+    vlan = draft.common_vlan(ports, FIRST_ACCESS_VLAN, " and ".join(ports), stitch.vlan if stitch else None)
+    return (vlan, 0, 0) if whole else (vlan, vlan, vlan)
+
+
+def _old_stitch(draft: Draft, circuit: str) -> Stitch | None:
+    return next((s for s in draft.old.stitches if s.circuit == circuit), None) if draft.old is not None else None
+
+
+def _stitch(city: CityMap, draft: Draft, demand: Demand, routers: tuple[Port, Port], vlan: int, circuit: str) -> Stitch:
+    old = _old_stitch(draft, circuit)
+    numbers = (
+        {draft.pools.border_net(r.label)[0]: r.label for r in draft.old.labels if r.resource == "border-net"}
+        if draft.old
+        else {}
+    )
+    index = draft.pick("border-net", draft.pools.border_nets, "/31", numbers.get(old.a.address) if old else None)
+    a, z = (
+        StitchEnd(p.domain, p.ref.node, p.ref.port, address, city.domains[p.domain].asn or 0)
+        for p, address in zip(routers, draft.pools.border_net(index), strict=True)
+    )
+    return Stitch(f"circuit.{demand.a}-{demand.z}", 1, vlan, demand.rate_bps, a, z, None, circuit)
+
+
+def risks_of(net: Layers, placement: Placement) -> frozenset[int]:
+    """Return the shared risks under what a service normally rides on: working legs, routes, borders, trees."""
+    links = {k for t in placement.tunnels for k in t.working.links}
+    links |= {s.link for s in placement.stitches if s.link is not None and s.rank == 1}
+    links |= {k for tree in placement.trees for k in tree}
+    risks = {r for k in links if k in net.link_index for r in net.links[net.link_index[k]].srlgs}
+    for circuit in placement.circuits:
+        risks |= risks_of_route(net, circuit.working.route)
+    return frozenset(risks)
