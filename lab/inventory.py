@@ -70,7 +70,9 @@ def inventory(city: City) -> dict[str, Any]:
 
 
 def _sites(city: City) -> dict[str, Any]:
-    access = {p.site: f"node:{p.node}/tp:{p.id}" for d in city.ip.values() for p in d.ports if p.role == "access"}
+    access: dict[str, str] = {}
+    for port in (p for d in city.ip.values() for p in d.ports if p.role == "access" and p.site):
+        access.setdefault(str(port.site), f"node:{port.node}/tp:{port.id}")  # two routers: the first is the default
     sites = {}
     for site in city.sites.values():
         entry: dict[str, Any] = {

@@ -26,6 +26,7 @@ import yaml
 from lab.city import City, load_city
 from lab.credentials import make_credentials, write_known_hosts, write_private
 from lab.inventory import configuration
+from lab.plant.link import connect
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 3.0
@@ -272,27 +273,13 @@ def _free_port() -> int:
 
 def operator_socket(directory: Path) -> socket.socket:
     """Connect to the plant of a run directory as its operator; raises LabError."""
-    connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(60.0)
     try:
-        _connect(connection, directory / "plant.sock")
+        connection = connect(directory / "plant.sock")
     except OSError as error:
-        connection.close()
         raise LabError(f"no city runs in {directory}; start one with: onecity lab up") from error
+    connection.settimeout(60.0)
     connection.sendall(b'{"type":"hello","role":"operator"}\n')
     return connection
-
-
-def _connect(connection: socket.socket, path: Path) -> None:
-    """A socket's path may have 107 bytes only; a longer one is reached through its directory's descriptor."""
-    if len(str(path).encode()) < 100:
-        connection.connect(str(path))
-        return
-    room = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        connection.connect(f"/proc/self/fd/{room}/{path.name}")
-    finally:
-        os.close(room)
 
 
 def exchange(connection: socket.socket, lines: BinaryIO, command: dict[str, Any]) -> dict[str, Any]:

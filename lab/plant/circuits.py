@@ -105,6 +105,7 @@ class Circuits:
         self._at_port: dict[str, set[str]] = {}
         self.specs: dict[str, Circuit] = {}
         self.states: dict[str, CircuitState] = {}
+        self.pairs_of: dict[str, set[str]] = {}  # VPN → "a-z" of its circuits, from their ids
         for c in city.optical.circuits:
             leg = CircuitLeg(c.route, c.channel, ())
             mode = "100G QPSK oFEC"
@@ -159,6 +160,8 @@ class Circuits:
 
     def _add(self, spec: Circuit) -> set[str]:
         self.specs[spec.id] = spec
+        vpn, _, pair = spec.id.partition("/")
+        self.pairs_of.setdefault(vpn, set()).add(pair)
         touched = {spec.id}
         for claim in spec.claims():
             holders = self._claims.setdefault(claim, [])
@@ -174,6 +177,8 @@ class Circuits:
         spec = self.specs.pop(circuit, None)
         if spec is None:
             return set()
+        vpn, _, pair = circuit.partition("/")
+        self.pairs_of[vpn].discard(pair)
         touched = set()
         for claim in spec.claims():
             holders = self._claims[claim]

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,7 @@ class PlantLink:
             self._write({"type": "config", "replace": False, "put": put, "drop": list(drop)})
 
     async def _session(self) -> None:
-        reader, writer = await asyncio.open_unix_connection(str(self._socket), limit=LINE_LIMIT)
+        reader, writer = await asyncio.open_unix_connection(sock=connect(self._socket), limit=LINE_LIMIT)
         self._writer = writer
         try:
             self._write({"type": "hello", "role": "domain", "domain": self._domain})
@@ -58,3 +60,39 @@ class PlantLink:
     def _write(self, message: Mapping[str, Any]) -> None:
         assert self._writer is not None
         self._writer.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+
+
+def connect(path: Path) -> socket.socket:
+    """Connect to a unix socket however long its path is; raises OSError."""
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        with _short(path) as short:
+            connection.connect(short)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def listen(path: Path) -> socket.socket:
+    """Bind a unix socket that only its owner may use, in place of any that a dead process left."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    with _short(path) as short:
+        listener.bind(short)
+    path.chmod(0o600)
+    listener.listen()
+    return listener
+
+
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """The kernel takes 107 bytes: a longer path is reached through its directory's descriptor."""
+    if len(os.fsencode(path)) < 100:
+        yield str(path)
+        return
+    room = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{room}/{path.name}"
+    finally:
+        os.close(room)

@@ -1,0 +1,341 @@
+"""`onecity lab …`: start and stop an emulated city, break it, repair it, and ask where a packet goes."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+from lab.city import CityError, available, load_city
+from lab.supervision import LabError, RunningCity, exchange, operator_socket, start_city
+
+ROOM = Path(".onecity/lab")
+LISTEN, METRICS = "127.0.0.1:50505", "127.0.0.1:9464"
+DETACH_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 10.0
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|µs|ms|s)")
+_SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
+
+
+def command(arguments: list[str]) -> int:
+    """Run one `onecity lab` command; return its exit code."""
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as end:
+        return 0 if not end.code else 1
+    try:
+        return int(options.run(options))
+    except (LabError, CityError) as error:
+        print(f"onecity lab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends with one sentence that names what is near, not with a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"onecity lab: {message}", file=sys.stderr)
+        raise SystemExit(1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="onecity lab", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def verb(name: str, run: Any, summary: str) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(name, help=summary, description=summary)
+        if name != "cities":
+            sub.add_argument("--dir", type=Path, help=f"run directory (default {ROOM}/<city>)")
+        sub.set_defaults(run=run)
+        return sub
+
+    up = verb("up", _up, "start a city")
+    up.add_argument("city", help="a city's name, or a .yaml file")
+    up.add_argument("--detach", action="store_true", help="return when it is ready; `lab stop` ends it")
+    up.add_argument("--domains", help="only these domain controllers, separated by commas")
+    up.add_argument("--listen", default=LISTEN, help="what onecity.yaml tells the daemon to listen on")
+    up.add_argument("--metrics", default=METRICS)
+    up.add_argument("--bring-up-scale", type=float, default=0.0, help="1: light takes minutes as in the field; 0: none")
+    verb("stop", _stop, "end a detached city")
+    verb("status", _status, "say what runs and what is broken")
+    cut = verb("cut", _cut, "cut a fibre, or every fibre in a duct")
+    cut.add_argument("fibre")
+    degrade = verb("degrade", _degrade, "make a link or a fibre lossy or slow")
+    degrade.add_argument("link")
+    degrade.add_argument("--loss", type=_ratio, default=0.0, help="1%% or 0.01")
+    degrade.add_argument("--delay", type=_duration, default=0.0, help="5ms")
+    down = verb("down", _down, "switch a node off")
+    down.add_argument("node")
+    restore = verb("restore", _restore, "repair one thing, or everything")
+    restore.add_argument("what", nargs="?", default="all")
+    restore.add_argument("--all", action="store_true")
+    trace = verb("trace", _trace, "send one packet and say where it goes")
+    for name in ("vpn", "access", "dst"):
+        trace.add_argument(name)
+    for name, kind in (("domain", str), ("src", str), ("proto", str), ("port", int), ("sport", int)):
+        trace.add_argument(f"--{name}", type=kind)
+    verb("cities", _cities, "list the cities that there are")
+    return parser
+
+
+def _ratio(text: str) -> float:
+    try:
+        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a loss; write 1% or 0.01")
+    return value
+
+
+def _duration(text: str) -> float:
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a delay; write 5ms or 300us")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+# ── start and stop ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _up(options: argparse.Namespace) -> int:
+    city = _city_name(options.city)
+    directory: Path = options.dir or ROOM / Path(city).stem
+    if options.detach:
+        return _up_detached(city, directory, options)
+    with _claim(directory):
+        started = time.monotonic()
+        domains = options.domains.split(",") if options.domains else None
+        with start_city(
+            city,
+            directory,
+            domains=domains,
+            listen=options.listen,
+            metrics=options.metrics,
+            bring_up_scale=options.bring_up_scale,
+        ) as running:
+            print(f"{running.city.title} is up after {time.monotonic() - started:.1f} s", flush=True)
+            for name in running.domains:
+                ports = ", ".join(f"{k} {v}" for k, v in running.domain_process(name).ports.items())
+                print(f"  {name:<14}{ports}")
+            print(f"  configuration {_short(running.config_path)}")
+            print("Ctrl-C ends it.", flush=True)
+            _wait(running)
+    return 0
+
+
+def _city_name(name: str) -> str:
+    if not name.endswith(".yaml") and name not in available():
+        near = get_close_matches(name, available(), 1, 0.5)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(available())}"
+        raise LabError(f"no city {name!r}; {hint}")
+    load_city(name)
+    return name
+
+
+def _wait(running: RunningCity) -> None:
+    """Stay until a signal; a domain that dies is reported, its neighbours go on."""
+    ended: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: ended.append(number))
+    missing: set[str] = set()
+    while not ended:
+        time.sleep(0.1)
+        for name in ("plant", *running.domains):
+            if name not in missing and not running.domain_process(name).alive():
+                missing.add(name)
+                print(
+                    f"{name} has ended; see {running.directory / 'logs' / (name + '.log')}", file=sys.stderr, flush=True
+                )
+
+
+def _up_detached(city: str, directory: Path, options: argparse.Namespace) -> int:
+    directory.mkdir(parents=True, exist_ok=True)
+    arguments = [
+        "up",
+        city,
+        "--dir",
+        str(directory.resolve()),
+        "--listen",
+        options.listen,
+        "--metrics",
+        options.metrics,
+    ]
+    arguments += ["--bring-up-scale", str(options.bring_up_scale)]
+    arguments += ["--domains", options.domains] if options.domains else []
+    program = f"import sys; from lab.command import command; sys.exit(command({arguments!r}))"
+    log_path = directory / "lab.log"
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", program], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    deadline = time.monotonic() + DETACH_TIMEOUT_S
+    while time.monotonic() < deadline:
+        said = log_path.read_text(errors="replace")
+        if process.poll() is not None:
+            raise LabError(said.strip().removeprefix("onecity lab: ") or "the city ended at once")
+        if "Ctrl-C ends it." in said:
+            print(said.replace("Ctrl-C ends it.", "`onecity lab stop` ends it.").rstrip())
+            return 0
+        time.sleep(0.02)
+    process.terminate()
+    raise LabError(f"the city was not ready after {DETACH_TIMEOUT_S:g} s; see {log_path}")
+
+
+@contextlib.contextmanager
+def _claim(directory: Path) -> Any:
+    """Hold the run directory; the lock ends with the process, however that ends."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lab.pid").open("a+") as claim:
+        if not _locked(claim):
+            raise LabError(
+                f"a city runs in {_short(directory)} already; `onecity lab stop --dir {_short(directory)}` ends it"
+            )
+        claim.truncate(0)
+        claim.write(str(os.getpid()))
+        claim.flush()
+        yield
+
+
+def _locked(claim: IO[str]) -> bool:
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _stop(options: argparse.Namespace) -> int:
+    directory = _running_directory(options.dir)
+    with (directory / "lab.pid").open("r+") as claim:
+        pid = int(claim.read() or 0)
+        if pid > 1:
+            os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while not _locked(claim):
+            if time.monotonic() > deadline:
+                raise LabError(
+                    f"the city in {_short(directory)} did not end within {STOP_TIMEOUT_S:g} s (process {pid})"
+                )
+            time.sleep(0.02)
+    print(f"the city in {_short(directory)} has ended")
+    return 0
+
+
+def _running_directory(asked: Path | None) -> Path:
+    """Return the run directory meant: the one given, or the only one in which a city runs."""
+    if asked is not None:
+        if not _runs(asked):
+            raise LabError(
+                f"no city runs in {_short(asked)}; start one with: onecity lab up CITY --dir {_short(asked)}"
+            )
+        return asked
+    found = [d for d in sorted(ROOM.glob("*")) if _runs(d)]
+    if not found:
+        raise LabError(f"no city runs under {ROOM}; start one with: onecity lab up {available()[0]}")
+    if len(found) > 1:
+        raise LabError(f"several cities run; say which with --dir: {', '.join(str(d) for d in found)}")
+    return found[0]
+
+
+def _runs(directory: Path) -> bool:
+    claim_path = directory / "lab.pid"
+    if not claim_path.exists():
+        return False
+    with claim_path.open("r+") as claim:
+        return not _locked(claim)
+
+
+def _short(path: Path) -> str:
+    with contextlib.suppress(ValueError):
+        return str(path.resolve().relative_to(Path.cwd()))
+    return str(path)
+
+
+# ── operate ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _ask(options: argparse.Namespace, message: dict[str, Any]) -> dict[str, Any]:
+    """Send one command to the plant; raises LabError with its sentence."""
+    directory = options.dir if options.dir is not None else _running_directory(None)
+    with operator_socket(directory) as connection, connection.makefile("rb") as lines:
+        answer = exchange(connection, lines, message)
+    if not answer.get("ok"):
+        raise LabError(str(answer.get("error", "the plant refused")))
+    return answer
+
+
+def _tell(options: argparse.Namespace, message: dict[str, Any]) -> int:
+    print(_ask(options, message)["message"])
+    return 0
+
+
+def _cut(options: argparse.Namespace) -> int:
+    return _tell(options, {"type": "cut", "fibre": options.fibre})
+
+
+def _degrade(options: argparse.Namespace) -> int:
+    return _tell(options, {"type": "degrade", "link": options.link, "loss": options.loss, "delay_s": options.delay})
+
+
+def _down(options: argparse.Namespace) -> int:
+    return _tell(options, {"type": "down", "node": options.node})
+
+
+def _restore(options: argparse.Namespace) -> int:
+    return _tell(options, {"type": "restore", "what": "all" if options.all else options.what})
+
+
+def _status(options: argparse.Namespace) -> int:
+    answer = _ask(options, {"type": "status"})
+    print(f"{answer['city']} is up")
+    for domain, units in answer["units"].items():
+        print(f"  {domain:<14}{units} units of configuration")
+    broken = [*(f"{f} is cut" for f in answer["cut"]), *(f"{n} is down" for n in answer["down"])]
+    broken += [f"{k} loses {d['loss']:.2%}, {d['delay_s'] * 1e3:g} ms slower" for k, d in answer["degraded"].items()]
+    print("\n".join(f"  {line}" for line in broken) or "  nothing is broken")
+    return 0
+
+
+def _trace(options: argparse.Namespace) -> int:
+    message = {"type": "trace", "vpn": options.vpn, "access": options.access, "dst": options.dst}
+    for name in ("domain", "src", "proto", "port", "sport"):
+        if getattr(options, name) is not None:
+            message[name] = getattr(options, name)
+    answer = _ask(options, message)
+    print("\n".join(f"{n:>3}  {hop}" for n, hop in enumerate(answer["hops"], 1)))
+    if answer["delivered"] is None:
+        return 1
+    print(f"     {answer['delay_s'] * 1e3:.3f} ms one way")
+    return 0
+
+
+def _cities(options: argparse.Namespace) -> int:
+    for name in available():
+        city = load_city(name)
+        routers = sum(len(d.nodes) for d in city.ip.values())
+        print(
+            f"{name:<12}{city.title}: {len(city.optical.nodes)} OTN nodes, {len(city.optical.fibres)} fibres, {routers} routers"
+        )
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run without the `onecity` command around it."""
+    return command(list(arguments if arguments is not None else sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

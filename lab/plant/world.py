@@ -1,0 +1,268 @@
+"""The plant as one thing: takes configuration, faults and offered traffic; gives state, samples and traces.
+
+A change marks what it can reach; the next tick walks only the flows of those VPNs again and rebuilds the arrays.
+While nothing changes a tick is one numpy pass and the writing of the samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from lab.city import City
+from lab.plant.circuits import read_circuit
+from lab.plant.flows import Flow, flows_of, host_of
+from lab.plant.forwarding import Forwarding
+from lab.plant.physical import Physical, PlantError
+from lab.plant.queues import Model
+from lab.plant.units import Access, parse_address
+from lab.plant.walk import SHARED, Packet, live_path, walk
+
+FLOWS_A_SLICE = 200  # walks before the event loop gets its turn
+
+
+class World:
+    """Everything physical of a city and the configuration that runs on it."""
+
+    def __init__(self, city: City) -> None:
+        self.city = city
+        self.physical = Physical(city)
+        self.forwarding = Forwarding(self.physical)
+        self.offers: dict[str, float] = {}
+        self._units: dict[str, set[str]] = {}
+        self._flows: dict[str, list[Flow]] = {}
+        self._stale: set[str] = set()
+        self._model: Model | None = None
+        self._order: list[Flow] = []
+        self._groups: list[tuple[str, str, str, list[int], int]] = []  # domain, kind, name, flows, expected
+        self._tunnels: list[tuple[str, str, float]] = []
+        self._random = np.random.default_rng(1)
+
+    # ── in ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def configure(self, domain: str, put: Mapping[str, Any], drop: list[str], replace: bool) -> None:
+        """Take a domain's running configuration, all of it or what changed."""
+        known = self._units.setdefault(domain, set())
+        gone = set(drop) | ((known - put.keys()) if replace else set())
+        known |= put.keys()
+        known -= gone
+        if domain == self.city.optical.name:
+            circuits = {
+                c.id: c
+                for u, doc in put.items()
+                if u.startswith("circuit/")
+                for c in [read_circuit({"id": u[8:], **doc})]
+            }
+            dropped = {u.removeprefix("circuit/") for u in gone}
+            self.physical.circuits.change(circuits, dropped)
+            self._stale |= {c.split("/")[0] for c in (*circuits, *dropped)}
+            self._follow_ports()
+        else:
+            self._stale |= self.forwarding.change(domain, put, gone)
+        self._model = None
+
+    def operate(self, command: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out an operator's command; raises PlantError."""
+        kind = command.get("type")
+        if kind in ("cut", "degrade", "down", "restore"):
+            sentence = self.physical.apply(command)
+            self._follow_ports()
+            self._stale |= self.forwarding.by_vpn.keys()  # any path may run over it
+            self._model = None
+            return {"ok": True, "message": sentence}
+        if kind == "offer":
+            return self._offer(command)
+        if kind == "trace":
+            return self.trace(command)
+        if kind == "status":
+            return {
+                "ok": True,
+                "city": self.city.name,
+                "units": {d: len(u) for d, u in self._units.items()},
+                **self.physical.faults(),
+            }
+        raise PlantError(f"unknown command {kind!r}; there are cut, degrade, down, restore, trace, offer, status")
+
+    def _follow_ports(self) -> None:
+        before_ports, before_links = self.physical.port_up, self.physical.link_up
+        if self.physical.refresh_ports() or before_links is not self.physical.link_up:
+            changed = [p for p, up in self.physical.port_up.items() if before_ports.get(p) is not up]
+            self._stale |= self.forwarding.ports_changed(changed)
+
+    def _offer(self, command: Mapping[str, Any]) -> dict[str, Any]:
+        access = self._access(command)
+        self.offers[access.key] = float(command["rate_bps"])
+        self._model = None
+        return {"ok": True, "message": f"{access.key} offers {float(command['rate_bps']) / 1e6:g} Mbit/s"}
+
+    # ── out ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def trace(self, command: Mapping[str, Any]) -> dict[str, Any]:
+        """Send one packet and say where it goes; raises PlantError."""
+        self.forwarding.settle()
+        access = self._access(command)
+        destination = parse_address(str(command.get("dst", "")))
+        source = parse_address(str(command["src"])) if command.get("src") else host_of(access)
+        if destination is None or source is None:
+            raise PlantError(f"{command.get('dst')!r} is not an IP address")
+        protocol = {"tcp": 6, "udp": 17, "icmp": 1}.get(str(command.get("proto", "udp")).lower())
+        if protocol is None:
+            raise PlantError(f"proto {command.get('proto')!r} is not tcp, udp or icmp")
+        ports = int(command.get("sport") or 9), int(command.get("port") or 9)
+        way = walk(self.forwarding, access, Packet(source, destination, protocol, *ports))
+        flow = Flow(access, "", 1, way.delivered is not None, way)
+        measured = Model(self.physical, self._partition_rates(), [flow], {}).measure(self._random)
+        return {
+            "ok": True,
+            "delivered": way.delivered.key if way.delivered else None,
+            "reason": way.reason,
+            "hops": way.text,
+            "links": [link.id for link, _, _ in way.links],
+            "circuits": way.circuits,
+            "tunnels": [name for _, name in way.tunnels],
+            "delay_s": float(measured.delay_s[0]) if way.delivered else None,
+        }
+
+    def _access(self, command: Mapping[str, Any]) -> Access:
+        vpn, name, domain = str(command.get("vpn", "")), str(command.get("access", "")), command.get("domain")
+        members = self.forwarding.by_vpn.get(vpn)
+        if not members:
+            there = sorted(v for v, m in self.forwarding.by_vpn.items() if m)
+            raise PlantError(f"no VPN {vpn!r}; there are {', '.join(there[:8]) or 'none'}")
+        found = [a for (d, i), a in members.items() if i in (name, f"{vpn}.{name}") and domain in (None, "", d)]
+        if not found:
+            raise PlantError(
+                f"no access {name!r} in VPN {vpn}; there are {', '.join(sorted(i for _, i in members)[:8])}"
+            )
+        return found[0]
+
+    def refresh(self) -> Iterator[None]:
+        """Bring flows and arrays up to date, a slice at a time; the caller may do something else in between."""
+        if self._model is not None and not self._stale:
+            return
+        self.forwarding.settle()
+        stale, self._stale = self._stale, set()
+        walked = 0
+        for vpn in sorted(stale):
+            flows = flows_of(self.forwarding, vpn)
+            if flows:
+                self._flows[vpn] = flows
+            else:
+                self._flows.pop(vpn, None)
+            walked += len(flows)
+            if walked >= FLOWS_A_SLICE:
+                walked = 0
+                yield
+        self._compile()
+
+    def _compile(self) -> None:
+        self._order = [flow for vpn in sorted(self._flows) for flow in self._flows[vpn]]
+        groups: dict[tuple[str, str, str], list[int]] = {}
+        for n, flow in enumerate(self._order):
+            kind = "flows" if flow.target else "accesses"
+            name = f"{flow.target}@{flow.source.key}" if flow.target else flow.source.key
+            groups.setdefault((flow.source.domain, kind, name), []).append(n)
+        self._groups = [(d, k, n, members, self._order[members[0]].peers) for (d, k, n), members in groups.items()]
+        carried: dict[tuple[str, str], float] = {}
+        paths = []
+        self._tunnels = []
+        rates = self._partition_rates()
+        for (domain, name), tunnel in self.forwarding.tunnels.items():
+            path = live_path(self.forwarding, tunnel)
+            if path is None:
+                self._tunnels.append((domain, name, -1.0))
+                continue
+            links = [self.physical.link_from[h] for h in path.hops if h in self.physical.link_from]
+            partition = SHARED if tunnel.nrp is None else tunnel.nrp
+            paths.append([(link, partition if partition in rates.get(link.id, {}) else SHARED, 0) for link in links])
+            self._tunnels.append((domain, name, 0.0))
+        self._model = Model(self.physical, rates, self._order, self.offers, paths)
+        for n, flow in enumerate(self._order):
+            for tunnel_key in flow.way.tunnels:
+                carried[tunnel_key] = carried.get(tunnel_key, 0.0) + float(self._model.offered[n])
+        self._tunnels = [(d, n, up if up < 0 else carried.get((d, n), 0.0)) for d, n, up in self._tunnels]
+
+    def _partition_rates(self) -> dict[str, dict[int, int]]:
+        rates: dict[str, dict[int, int]] = {}
+        for partition in self.forwarding.partitions.values():
+            for link, rate in partition.rates_bps.items():
+                rates.setdefault(link, {})[partition.nrp] = rate
+        return rates
+
+    def samples(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return this second's samples: domain → kind → name → values."""
+        out: dict[str, dict[str, dict[str, Any]]] = {}
+        for domain in (*self.city.ip, self.city.optical.name):
+            out[domain] = {"links": {}, "tunnels": {}, "accesses": {}, "flows": {}, "circuits": {}}
+        model = self._model
+        if model is None:
+            return out
+        measured = model.measure(self._random)
+        ok = model.ok.tolist()
+        columns = (
+            measured.delay_s.tolist(),
+            measured.jitter_s.tolist(),
+            measured.loss.tolist(),
+            measured.throughput_bps.tolist(),
+        )
+        for domain, kind, name, members, expected in self._groups:
+            out[domain][kind][name] = _worst(members, expected, ok, columns)
+        self._sample_tunnels(out, columns)
+        self._sample_links(out, model)
+        self._sample_circuits(out)
+        return out
+
+    def _sample_tunnels(self, out: dict[str, Any], columns: tuple[list[float], ...]) -> None:
+        n = len(self._order)
+        for domain, name, throughput in self._tunnels:
+            if throughput < 0:
+                out[domain]["tunnels"][name] = {"up": 0}
+                continue
+            delay, jitter, loss = (c[n] for c in columns[:3])
+            values = {"delay_s": delay, "jitter_s": jitter, "loss_ratio": loss, "throughput_bps": throughput, "up": 1}
+            out[domain]["tunnels"][name] = values
+            n += 1
+
+    def _sample_links(self, out: dict[str, Any], model: Model) -> None:
+        physical, loads, waits = self.physical, model.link_load(), model.link_wait()
+        noise = self._random.uniform(0.9, 1.1, len(physical.links)).tolist()
+        for link, factor in zip(physical.links.values(), noise, strict=True):
+            if not physical.link_up[link.id]:
+                continue  # a dead link measures nothing
+            wait, queue_loss = waits.get(link.id, (0.0, 0.0))
+            loss = 1 - (1 - physical.loss(link)) * (1 - queue_loss)
+            out[physical.node_domain[link.source[0]]]["links"][link.id] = {
+                "delay_s": physical.delay_s(link) + wait * factor,
+                "jitter_s": wait * factor,
+                "loss_ratio": loss,
+                "throughput_bps": loads.get(link.id, 0.0),
+            }
+
+    def _sample_circuits(self, out: dict[str, Any]) -> None:
+        circuits = out[self.city.optical.name]["circuits"]
+        for circuit, state in self.physical.circuits.states.items():
+            margin = None if state.margin_db is None else state.margin_db + float(self._random.uniform(-0.05, 0.05))
+            circuits[circuit] = {
+                "latency_s": state.latency_s,
+                "margin_db": margin,
+                "pre_fec_ber": state.ber,
+                "up": state.up,
+            }
+
+
+def _worst(members: list[int], expected: int, ok: list[bool], columns: tuple[list[float], ...]) -> dict[str, Any]:
+    """Fold the flows of one access or class: the worst of what arrives, and how many do."""
+    delay, jitter, loss, throughput = columns
+    arriving = [n for n in members if ok[n]]
+    values: dict[str, Any] = {
+        "loss_ratio": max(loss[n] for n in members),
+        "throughput_bps": sum(throughput[n] for n in members),
+        "reachable": len(arriving),
+        "expected": expected,
+    }
+    if arriving:
+        values["delay_s"] = max(delay[n] for n in arriving)
+        values["jitter_s"] = max(jitter[n] for n in arriving)
+    return values
