@@ -6,6 +6,7 @@ asked for first, so that an additive change moves nothing that it need not move.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -136,5 +137,5 @@ def time_text(seconds: float) -> str:
 
 
 def ratio_text(ratio: float) -> str:
-    """Write an availability as people do: `99.99 %`."""
-    return f"{ratio * 100:.6g} %"
+    """Write an availability as people do, never rounded up: `99.99 %`."""
+    return f"{math.floor(ratio * 10**6) / 10**4:.6g} %"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from controller.intent.model import AttachLayer, ExclusiveSlice
 from controller.network.model import CityMap, Link
 from controller.planning.attach import attach_all
 from controller.planning.borders import border_stitches
 from controller.planning.draft import CannotPlaceError, Draft, TooRareError
 from controller.planning.layers import Layers, ip_mask
-from controller.planning.placement import Attachment, NrpPlacement, Placement, Promise, RateReservation, Steering
+from controller.planning.placement import Attachment, NrpPlacement, Placement, RateReservation, Steering
 from controller.planning.tunnels import Need, Ways, Weave, chains, usable_borders
 
 SLICE_SETUP_PRIORITY = 4
@@ -88,16 +90,23 @@ def _assemble_partition(
         partitions.append(NrpPlacement(f"slice/{service.replace('/', '.')}", number, domain, rate, links))
     return Placement(
         service=service, kind=wanted.kind, number=number, attachments=attachments,
-        stitches=border_stitches(city, draft, [crossings[k] for k in sorted(crossings)]),
+        stitches=border_stitches(city, draft, _by_rank(net, crossings.values())),
         tunnels=tunnels, partitions=tuple(partitions),
         steering=tuple(Steering(t.domain, service, t.src, t.dst, "*", (t.name,), "drop") for t in tunnels),
         promises=tuple(
-            Promise(w.need.label_a, w.need.label_z, w.need.rate_bps, w.delay_s, wanted.slo.latency_s, w.standby_s, w.availability, w.via)
-            for w in ways
+            w.promise(wanted.slo.latency_s) for w in ways
         ),
         rates=tuple(RateReservation(k, r) for k, r in sorted(reserved.items())),
         labels=draft.labels(), isolation="nrp",
     )  # fmt: skip
+
+
+def _by_rank(net: Layers, crossings: Iterable[tuple[Link, int, int]]) -> list[tuple[Link, int, int]]:
+    def key(crossing: tuple[Link, int, int]) -> tuple[list[str], int, str]:
+        link, rank, _ = crossing
+        return sorted(net.nodes[r.node].domain for r in (link.src, link.dst)), rank, link.id
+
+    return sorted(crossings, key=key)
 
 
 def _canonical(link: Link) -> str:

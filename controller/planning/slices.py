@@ -150,7 +150,7 @@ def _one(
     rate = _line_rate(options, demand) if whole else demand.rate_bps
     before = (old.a.port, old.z.port) if old is not None else ("", "")
     chosen = [
-        _choose(draft, access, found, rate, whole or _takes_whole_port(access), keep)
+        _choose(draft, access, found, rate, keep, whole=whole or _takes_whole_port(access), line=whole)
         for access, found, keep in zip(ends, options, before, strict=True)
     ]
     vlan, a_vlan, z_vlan = _vlans(draft, ends, chosen, whole, old)
@@ -194,7 +194,14 @@ def _line_rate(options: list[tuple[tuple[Port | None, Port], ...]], demand: Dema
 
 
 def _choose(
-    draft: Draft, access: AccessSite, options: tuple[tuple[Port | None, Port], ...], rate: int, whole: bool, keep: str
+    draft: Draft,
+    access: AccessSite,
+    options: tuple[tuple[Port | None, Port], ...],
+    rate: int,
+    keep: str,
+    *,
+    whole: bool,
+    line: bool,
 ) -> tuple[Port | None, Port]:
     """Take a wholly free port, or for timeslots first one that is shared already and has room."""
     ledger = draft.ledger
@@ -209,16 +216,16 @@ def _choose(
         elif not whole and max(client.rates_bps, default=0) - _load(draft, client) >= rate:
             shared.append((router, client))
     candidates = free if whole else shared + free
-    candidates = [
-        c
-        for c in candidates
-        if (whole and rate in c[1].rates_bps) or (not whole and max(c[1].rates_bps, default=0) >= rate)
-    ]
-    if not candidates:
-        raise CannotPlaceError(
-            f"no {'free' if whole else 'suitable'} optical port is left at {access.site} ({len(options)} there)"
-        )
-    choice = next((c for c in candidates if c[1].ref.port == keep), candidates[0])
+    fitting = [c for c in candidates if rate in c[1].rates_bps or (not line and rate <= max(c[1].rates_bps, default=0))]
+    if not fitting:
+        fastest = max((r for _, c in options for r in c.rates_bps), default=0)
+        if rate > fastest:
+            raise CannotPlaceError(
+                f"{rate_text(rate)} is more than an optical port at {access.site} runs at ({rate_text(fastest)})"
+            )
+        left = "wholly free" if whole else "free or shared"
+        raise CannotPlaceError(f"none of the {len(options)} optical ports at {access.site} is {left} with enough room")
+    choice = next((c for c in fitting if c[1].ref.port == keep), fitting[0])
     if whole:
         draft.hold(f"port:{choice[1].ref}", 0)
     draft.port_load[str(choice[1].ref)] = draft.port_load.get(str(choice[1].ref), 0) + rate

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from controller.network.model import Link
 from controller.planning.draft import CannotPlaceError, rate_text, ratio_text, time_text
 from controller.planning.layers import Layers, either, series
 from controller.planning.paths import Mask, Path
-from controller.planning.placement import Route, TunnelPlacement
+from controller.planning.placement import Promise, Route, TunnelPlacement
 from controller.planning.reasons import risk_names, short, why_no_pair
 
 Segment = tuple[str, str, str]  # domain, source, destination
@@ -53,6 +54,19 @@ class Ways:
     availability: float
     protected: bool
     via: tuple[str, ...]
+
+    def promise(self, budget_s: float | None) -> Promise:
+        need = self.need
+        return Promise(
+            need.label_a,
+            need.label_z,
+            need.rate_bps,
+            self.delay_s,
+            budget_s,
+            self.standby_s,
+            self.availability,
+            self.via,
+        )
 
 
 @dataclass(slots=True)
@@ -224,8 +238,16 @@ class Weave:
         )
         return {self.net.links[i].id: int(top[i]) for i in np.flatnonzero(top)}
 
-    def tunnels(self, prefix: str, service: ServiceId, priority: int, hold: int, loss: float | None,
-                budgets: Mapping[Segment, float], partitions: Mapping[str, int]) -> tuple[TunnelPlacement, ...]:  # fmt: skip
+    def tunnels(
+        self,
+        prefix: str,
+        service: ServiceId,
+        priority: int,
+        hold: int,
+        loss: float | None,
+        budgets: Mapping[Segment, float],
+        partitions: Mapping[str, int],
+    ) -> tuple[TunnelPlacement, ...]:
         """Return one tunnel per segment and direction, named `<prefix>/<tenant>.<name>/<from>-<to>`."""
         stem = f"{prefix}/{service.replace('/', '.')}"
         result = []
@@ -300,7 +322,7 @@ def chains(net: Layers, borders: Borders, a: str, z: str, order: tuple[int, ...]
     result: list[Chain] = []
     for choice in order:
         at, crossed, segments = a, [], []
-        for here, there in zip(domains, domains[1:], strict=False):
+        for here, there in pairwise(domains):
             options = borders[frozenset((here, there))]
             link = options[min(choice, len(options) - 1)]
             if net.nodes[link.src.node].domain != here:

@@ -49,7 +49,9 @@ def place_vip(
     return Placement(
         service=wanted.metadata.service, kind=wanted.kind, number=number, tunnels=tunnels,
         steering=tuple(
-            Steering(t.domain, wanted.protects, t.src, t.dst, c, (t.name,), "best-effort") for t in tunnels for c in classes
+            Steering(t.domain, wanted.protects, t.src, t.dst, c, (t.name,), "best-effort")
+            for t in tunnels
+            for c in classes
         ),
         promises=tuple(_promises(wanted, carried[1], ways)), rates=rates, labels=draft.labels(),
         start=window.start, end=window.end, notes=_squeezed(draft.ledger, rates),
@@ -137,10 +139,7 @@ def _promises(wanted: VipAssurance, below: Placement, ways: list[Ways]) -> Itera
     """Per party where there is a conference, else per pair of provider edges."""
     budget = wanted.slo.latency_s
     if wanted.conference is None:
-        for w in ways:
-            yield Promise(
-                w.need.label_a, w.need.label_z, w.need.rate_bps, w.delay_s, budget, w.standby_s, w.availability, w.via
-            )
+        yield from (w.promise(budget) for w in ways)
         return
     node = {a.access: a.node for a in below.attachments}
     by_node: Mapping[str, Ways] = {w.need.z: w for w in ways}
