@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from lxml import etree
@@ -16,7 +17,7 @@ from controller.rendering.xml import to_xml
 from controller.southbound.driver import EventKind, TransactionState
 from controller.southbound.netconf.driver import NetconfDriver, netconf_driver
 from tests.southbound.edits import adding, vpn_tree
-from tests.southbound.scripted_server import NC, OK, ScriptedServer, error
+from tests.southbound.scripted_server import CAPABILITIES, NC, OK, ScriptedServer, error, scripted_server
 
 TXN = "onecity-7f3c-0"
 EDIT = adding("city-ip", vpn_tree("gov.office"))
@@ -206,19 +207,13 @@ async def test_confirming_what_rolled_back_is_a_refusal(
     assert await driver.outcome(TXN, EDIT) is TransactionState.ABSENT
 
 
-async def test_a_server_without_confirmed_commit_is_not_trusted_with_a_change(tmp_path_factory: object) -> None:
-    import tempfile
-    from pathlib import Path
-
-    from tests.southbound.scripted_server import CAPABILITIES, scripted_server
-
+async def test_a_server_without_confirmed_commit_is_not_trusted_with_a_change(tmp_path: Path) -> None:
     capabilities = tuple(c for c in CAPABILITIES if "confirmed-commit" not in c)
-    with tempfile.TemporaryDirectory() as directory:
-        async with scripted_server(Path(directory), capabilities) as server:
-            driver = netconf_driver(server.settings)
-            with pytest.raises(DomainError, match="confirmed-commit"):
-                await driver.prepare(TXN, EDIT)
-            await driver.close()
+    async with scripted_server(tmp_path, capabilities) as server:
+        driver = netconf_driver(server.settings)
+        with pytest.raises(DomainError, match="confirmed-commit"):
+            await driver.prepare(TXN, EDIT)
+        await driver.close()
 
 
 async def test_events_tell_of_connection_change_by_others_and_loss(

@@ -66,9 +66,13 @@ def parse_reply(text: str) -> Reply:
 
 
 def refusal(domain: str, errors: tuple[RpcError, ...]) -> DomainError:
-    """Return the refusal that a person sees; the first error leads, the others follow in its message."""
+    """Return the refusal that a person sees; the first error leads, the others follow in its message.
+
+    A message that repeats its path at its end loses it there, for the refusal names the path already.
+    """
     first, *others = errors
-    message = "; ".join([first.message, *(f"{error.tag}: {error}" for error in others)])
+    own_words = first.message.removesuffix(first.path).rstrip(": ") if first.path else first.message
+    message = "; ".join([own_words, *(f"{error.tag}: {error}" for error in others)])
     return DomainError(domain, message, path=first.path, tag=first.tag)
 
 

@@ -1,0 +1,172 @@
+"""The NETCONF driver against the lab's IP domain controller, a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+
+import pytest
+
+from controller.errors import DomainError, DomainUnreachableError
+from controller.rendering.diff import edit as edit_of
+from controller.rendering.tree import Edit
+from controller.southbound.driver import EventKind, TransactionState
+from controller.southbound.netconf.driver import NetconfDriver, netconf_driver
+from tests.southbound.conftest import RunningDomain
+from tests.southbound.edits import adding, vpn_tree
+
+
+def removing(edit: Edit) -> Edit:
+    return edit_of(edit.domain, edit.after, {})
+
+
+async def apply(driver: NetconfDriver, txn: str, edit: Edit) -> None:
+    await driver.prepare(txn, edit)
+    await driver.commit(txn, 10)
+    assert await driver.read(edit.touched) == edit.after
+    await driver.confirm(txn)
+
+
+async def test_discovery_tells_nodes_links_borders_profiles_and_modules(ip: NetconfDriver) -> None:
+    topology = await ip.discover()
+    nodes = {node.id: node for node in topology.nodes}
+    assert nodes["node:lg-buji"].te_node_id == "10.0.1.3"
+    assert nodes["node:lg-buji"].asn == 65001
+    links = {link.id: link for link in topology.links}
+    link = links["link:lg-zhihui.ge-1..lg-nanwan.ge-1"]
+    assert (link.capacity_bps, link.plane, link.srlgs) == (100 * 10**9, "A", frozenset({1001}))
+    assert link.delay_s == pytest.approx(12_000 * 4.897e-9, abs=1e-6)
+    borders = [link for link in topology.links if link.dst is None]
+    plugs = {(port.node, port.id) for port in topology.ports if port.plug}
+    assert {(link.src, link.src_port) for link in borders} == plugs
+    assert (1001, "D1-shenhui-road") in topology.srlg_names
+    assert {"border-primary", "border-secondary"} <= topology.routing_profiles
+    assert {"vip", "slice-committed"} <= topology.qos_profiles
+    assert {"ietf-l3vpn-ntw", "ietf-te", "onecity-binding"} <= topology.modules
+
+
+async def test_a_service_is_brought_in_read_back_and_taken_away(ip: NetconfDriver, txn: str) -> None:
+    edit = adding("city-ip", vpn_tree("gov.office", vlan=110))
+    await apply(ip, txn, edit)
+    assert await ip.outcome(txn, edit) is TransactionState.CONFIRMED
+    assert await ip.read(()) == edit.after
+    await apply(ip, f"{txn}-away", removing(edit))
+    assert await ip.read(()) == {}
+
+
+async def test_what_was_cancelled_after_the_commit_is_gone(ip: NetconfDriver, txn: str) -> None:
+    edit = adding("city-ip", vpn_tree("gov.cancelled", vlan=111))
+    await ip.prepare(txn, edit)
+    await ip.commit(txn, 10)
+    await ip.cancel(txn)
+    await ip.cancel(txn)
+    assert await ip.outcome(txn, edit) is TransactionState.ABSENT
+
+
+async def test_what_nobody_confirms_rolls_back_by_itself(ip: NetconfDriver, txn: str) -> None:
+    edit = adding("city-ip", vpn_tree("gov.forgotten", vlan=112))
+    await ip.prepare(txn, edit)
+    await ip.commit(txn, 1)
+    events = ip.events()
+    assert (await anext(events)).kind is EventKind.CONNECTED
+    event = await asyncio.wait_for(anext(events), 5)
+    assert event.kind is EventKind.CONFIG_CHANGED
+    assert await ip.outcome(txn, edit) is TransactionState.ABSENT
+    await ip.cancel(txn)
+
+
+async def test_a_refusal_names_the_place_and_the_reason_and_holds_nothing(ip: NetconfDriver, txn: str) -> None:
+    with pytest.raises(DomainError, match=r"interface-id: .*has no port 'tp:nope'") as caught:
+        await ip.prepare(txn, adding("city-ip", vpn_tree("gov.nowhere", port="tp:nope")))
+    assert "l3nm:interface-id" in caught.value.path
+    assert str(caught.value).count(caught.value.path) == 1
+    edit = adding("city-ip", vpn_tree("gov.after", vlan=113))
+    await ip.prepare(txn, edit)
+    await ip.cancel(txn)
+
+
+async def test_a_replay_of_what_is_there_already_is_no_surprise(ip: NetconfDriver, txn: str) -> None:
+    edit = adding("city-ip", vpn_tree("gov.again", vlan=114))
+    await apply(ip, txn, edit)
+    with pytest.raises(DomainError) as caught:
+        await ip.prepare(f"{txn}-b", edit)
+    assert caught.value.tag == "data-exists"
+    await ip.prepare(f"{txn}-c", edit, replay=True)
+    await ip.commit(f"{txn}-c", 10)
+    await ip.confirm(f"{txn}-c")
+    await apply(ip, f"{txn}-d", removing(edit))
+
+
+async def test_a_server_that_dies_after_the_commit_keeps_it_for_the_confirmation(
+    ip_domain: RunningDomain, ip: NetconfDriver, txn: str
+) -> None:
+    edit = adding("city-ip", vpn_tree("gov.survivor", vlan=115))
+    await ip.prepare(txn, edit)
+    await ip.commit(txn, 30)
+    ip_domain.process.kill()
+    with pytest.raises(DomainUnreachableError):
+        await ip.confirm(txn)
+    ip_domain.process.restart()
+    assert await ip.outcome(txn, edit) is TransactionState.COMMITTED
+    await ip.confirm(txn)
+    assert await ip.outcome(txn, edit) is TransactionState.CONFIRMED
+    await apply(ip, f"{txn}-away", removing(edit))
+
+
+async def test_a_server_that_dies_before_the_commit_has_forgotten_it(
+    ip_domain: RunningDomain, ip: NetconfDriver, txn: str
+) -> None:
+    edit = adding("city-ip", vpn_tree("gov.lost", vlan=116))
+    await ip.prepare(txn, edit)
+    ip_domain.process.kill()
+    with pytest.raises(DomainUnreachableError):
+        await ip.commit(txn, 30)
+    ip_domain.process.restart()
+    assert await ip.outcome(txn, edit) is TransactionState.ABSENT
+    await ip.cancel(txn)
+
+
+async def test_a_hung_server_costs_one_deadline_and_its_commit_is_found_afterwards(
+    ip_domain: RunningDomain, ip: NetconfDriver, txn: str
+) -> None:
+    edit = adding("city-ip", vpn_tree("gov.hung", vlan=117))
+    await ip.prepare(txn, edit)
+    ip_domain.process.pause()
+    try:
+        start = time.perf_counter()
+        with pytest.raises(DomainUnreachableError, match="no answer to commit within 1 s"):
+            await ip.commit(txn, 30)
+        assert time.perf_counter() - start < 2
+        with pytest.raises(DomainUnreachableError):
+            await ip.outcome(txn, edit)
+    finally:
+        ip_domain.process.resume()
+    state = await ip.outcome(txn, edit)
+    assert state in (TransactionState.COMMITTED, TransactionState.ABSENT)
+    await ip.cancel(txn)
+    assert await ip.outcome(txn, edit) is TransactionState.ABSENT
+
+
+async def test_two_coordinators_take_turns(ip_domain: RunningDomain, ip: NetconfDriver, txn: str) -> None:
+    other = netconf_driver(ip_domain.settings)
+    edit = adding("city-ip", vpn_tree("gov.first", vlan=118))
+    await ip.prepare(txn, edit)
+    waiting = asyncio.create_task(other.prepare(f"{txn}-b", adding("city-ip", vpn_tree("gov.second", vlan=119))))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    await ip.cancel(txn)
+    await waiting
+    await other.cancel(f"{txn}-b")
+    await other.close()
+
+
+async def test_a_change_takes_milliseconds(ip: NetconfDriver, txn: str) -> None:
+    taken_s = []
+    edit = adding("city-ip", vpn_tree("gov.quick", vlan=120))
+    for n in range(10):
+        step = edit if n % 2 == 0 else removing(edit)
+        start = time.perf_counter()
+        await apply(ip, f"{txn}-{n}", step)
+        taken_s.append(time.perf_counter() - start)
+    assert statistics.median(taken_s) < 0.1
