@@ -156,7 +156,9 @@ async def test_a_lazy_record_is_on_disk_before_any_later_durable_one(store):
 
 async def test_the_journal_forgets_what_ended_long_ago(store):
     for n in range(600):
-        store._writer.write_soon(lambda db, n=n: db.execute("INSERT INTO transactions (txn, ended) VALUES (?, 1)", (f"o{n}",)))
+        store._writer.write_soon(
+            lambda db, n=n: db.execute("INSERT INTO transactions (txn, ended) VALUES (?, 1)", (f"o{n}",))
+        )
     await store.begin("t", lambda: "")
     await store.end("t", "committed")
     (left,) = store._reading.execute("SELECT count(*) FROM transactions").fetchone()

@@ -35,7 +35,9 @@ paths = st.lists(steps, max_size=4).map(tuple)
 operations = st.builds(
     Operation, st.sampled_from(OperationKind), paths, st.none() | trees | leaves, st.none() | steps, st.booleans()
 )
-edits = st.builds(Edit, text, st.lists(operations, max_size=3).map(tuple), st.lists(paths, max_size=3).map(tuple), trees, trees)
+edits = st.builds(
+    Edit, text, st.lists(operations, max_size=3).map(tuple), st.lists(paths, max_size=3).map(tuple), trees, trees
+)
 
 
 def resolved(cls):
@@ -125,7 +127,9 @@ def test_a_key_with_nul_is_refused():
 def test_a_big_edit_is_written_in_some_milliseconds():
     entries: Tree = {("t:entry", str(n)): {"t:id": str(n), "t:a": {"t:b": "1", "t:c": "2"}} for n in range(3000)}
     touched = tuple((step,) for step in entries)
-    edit = Edit("d", tuple(Operation(OperationKind.CREATE, path, entries[path[0]]) for path in touched), touched, {}, entries)
+    edit = Edit(
+        "d", tuple(Operation(OperationKind.CREATE, path, entries[path[0]]) for path in touched), touched, {}, entries
+    )
     step = Step("c", 0, "build", (edit,), (("d",),))
     started = time.perf_counter()
     written = dumps(Step, step)

@@ -1,4 +1,8 @@
-"""A journal in memory that forgets on a crash exactly what a disk would: lazy records not followed by a durable one."""
+"""A journal in memory that loses and keeps on a crash what a disk would.
+
+Lost: lazy records not followed by a durable one. Kept, perhaps: a write that the disk refused, unless another one
+has succeeded since; whoever was told that it failed must not rely on its absence.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +20,14 @@ class MemoryJournal:
     def __init__(self) -> None:
         self.disk: list[JournalRecord] = []
         self._lazy: list[JournalRecord] = []
+        self._ghost: list[JournalRecord] = []
         self.full = False
-        self.crash_at: int | None = None  # records until the coordinator dies; odd halves: after the write
+        self.crash_at: int | None = None  # the coordinator dies at this half write: odd before it, even after it
         self.before_durable: Callable[[str], None] = lambda kind: None
 
     def crash(self) -> None:
+        self.disk += self._ghost
+        self._ghost.clear()
         self._lazy.clear()
         self.crash_at = None
 
@@ -42,11 +49,13 @@ class MemoryJournal:
 
     def _write(self, record: JournalRecord) -> None:
         if self.full:
+            self._ghost = [*self._lazy, record]
             raise StoreError("the store's disk is full: free some space")
         if self.crash_at is not None:
             self.crash_at -= 1
             if self.crash_at == 0:
                 raise Crash
+        self._ghost.clear()
         self.disk += self._lazy
         self._lazy.clear()
         self.disk.append(record)

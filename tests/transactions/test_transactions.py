@@ -33,7 +33,7 @@ class City:
         self.engine = Transactions(
             self.journal,
             self.domains,
-            {name: TIMERS for name in NAMES},
+            dict.fromkeys(NAMES, TIMERS),
             self.clock,
             on_state=lambda step, result: self.told.append((step.change_id, result.outcome)),
             sleep=lambda _: asyncio.sleep(0.002),
@@ -43,7 +43,9 @@ class City:
     def fault(self, domain: str, verb: str, how: str, **more: int) -> None:
         self.domains[domain].faults.append(Fault(verb, how, **more))
 
-    async def apply(self, change: str = "c1", value: str = "1", names: tuple[str, ...] = NAMES, entry: str = "x") -> StepResult:
+    async def apply(
+        self, change: str = "c1", value: str = "1", names: tuple[str, ...] = NAMES, entry: str = "x"
+    ) -> StepResult:
         edits = []
         for name in names:
             old = entries(self.domains[name]).get(entry)
@@ -59,7 +61,7 @@ class City:
     async def ended(self) -> None:
         """Wait until the background has nothing left to do."""
         async with asyncio.timeout(5):
-            while self.engine.unsettled():
+            while self.engine.unsettled():  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
     def settled(self) -> bool:
@@ -335,7 +337,7 @@ async def test_a_decision_that_the_disk_refused_goes_back_and_says_so_only_when_
 
 async def test_cancelling_the_caller_before_the_decision_undoes_the_step(city):
     task = asyncio.create_task(city.apply())
-    while not any(" prepare " in line for line in city.log):
+    while not any(" prepare " in line for line in city.log):  # noqa: ASYNC110
         await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -417,6 +419,29 @@ async def test_confirm_timers_of_earlier_waves_outlast_those_of_later_ones(city)
 async def test_a_malformed_step_is_refused(city):
     with pytest.raises(ValueError, match="exactly one wave"):
         await city.engine.run(Step("c", 0, "build", (put("city-ip", "x", "1"),), ()))
+
+
+@pytest.mark.parametrize(("verb", "ends"), [("commit", None), ("confirm", "1")])
+async def test_a_change_left_open_in_the_store_is_ended_by_the_next_daemon(city, tmp_path, verb, ends):
+    store = Store.open(tmp_path / "onecity.db")
+    city.journal = StoreJournal(store)
+    city.start()
+    city.fault("district-ip", verb, "crash-after")
+    with pytest.raises(Crash):
+        await city.apply()
+    store.close()
+    city.domains["city-ip"].restart()
+    store = Store.open(tmp_path / "onecity.db")
+    city.journal = StoreJournal(store)
+    city.start()
+    ((step, result),) = await city.engine.recover()
+    assert step.edits == tuple(put(name, "x", "1") for name in NAMES)
+    assert result.outcome is (StepOutcome.COMMITTED if ends else StepOutcome.ROLLED_BACK)
+    assert city.values() == [ends] * 3
+    store.close()
+    store = Store.open(tmp_path / "onecity.db")
+    assert store.open_transactions() == ()
+    store.close()
 
 
 async def test_engine_and_journal_cost_at_most_five_milliseconds_a_step(city, tmp_path):

@@ -45,7 +45,12 @@ class Protocol(RuleBasedStateMachine):
             self.answers[step.txn] = result.outcome
 
         return Transactions(
-            self.journal, self.domains, dict.fromkeys(NAMES, TIMERS), self.clock, on_state=told, sleep=lambda _: asyncio.sleep(0)
+            self.journal,
+            self.domains,
+            dict.fromkeys(NAMES, TIMERS),
+            self.clock,
+            on_state=told,
+            sleep=lambda _: asyncio.sleep(0),
         )
 
     # What the network should hold, by the ends in the journal
@@ -80,7 +85,9 @@ class Protocol(RuleBasedStateMachine):
                 edits.append(drop(name, entry, before))
             else:
                 edits.append(put(name, entry, str(self.count), before))
-        waves = tuple(wave for one in (("optical",), ("city", "district")) if (wave := tuple(n for n in one if n in names)))
+        waves = tuple(
+            wave for one in (("optical",), ("city", "district")) if (wave := tuple(n for n in one if n in names))
+        )
         step = Step(f"c{self.count}", 0, "build", tuple(edits), waves)
         self.steps.append(step)
         return step
@@ -224,7 +231,7 @@ class Protocol(RuleBasedStateMachine):
 
         async def settle() -> None:
             async with asyncio.timeout(5):
-                while self.engine.unsettled():
+                while self.engine.unsettled():  # noqa: ASYNC110
                     await asyncio.sleep(0)
 
         self.loop.run_until_complete(settle())
