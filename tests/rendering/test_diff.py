@@ -90,9 +90,9 @@ def test_images_hold_exactly_what_is_touched(old: Tree, new: Tree) -> None:
     one = edit("d", old, new)
     assert extract(apply(old, one.operations), one.touched) == one.after
     assert extract(old, one.touched) == one.before
-    assert all(
-        any(operation.path[: len(path)] == path for path in one.touched) for operation in one.operations
-    ), "every operation lies in a touched entry"
+    assert all(any(operation.path[: len(path)] == path for path in one.touched) for operation in one.operations), (
+        "every operation lies in a touched entry"
+    )
     assert diff(new, old) == () or apply(new, diff(new, old)) == old
 
 
@@ -132,7 +132,7 @@ def test_a_surprise_is_refused() -> None:
 def test_rules_are_created_one_after_the_other_and_never_the_list_replaced() -> None:
     text = edit_xml(diff(domain_tree("z", (), (), "1"), domain_tree("abz", (), (), "2"))).decode()
     assert '<rule nc:operation="create" yang:insert="first"><id>a</id>' in text
-    assert '''<rule nc:operation="create" yang:insert="after" yang:key="[l3nm:id='a']"><id>b</id>''' in text
+    assert """<rule nc:operation="create" yang:insert="after" yang:key="[l3nm:id='a']"><id>b</id>""" in text
     assert '<pe-to-ce-bandwidth nc:operation="replace">2</pe-to-ce-bandwidth>' in text
     assert text.count("nc:operation") == 3
     etree.fromstring(text)
@@ -161,7 +161,7 @@ def test_keys_with_quotes_and_markup_survive() -> None:
     names = ("a'b", 'c"d')
     text = edit_xml(diff(domain_tree("z", (), (), "1"), domain_tree([*names, "z"], (), (), "1")))
     key = etree.fromstring(text).xpath("//@*[local-name()='key']")
-    assert key == ['''[l3nm:id="a'b"]''']
+    assert key == ["""[l3nm:id="a'b"]"""]
 
 
 def test_a_filter_selects_entries_by_key_and_the_outer_path_covers_the_inner() -> None:

@@ -81,9 +81,7 @@ def test_what_goes_out_as_xml_comes_back_the_same(kind: str) -> None:
 def test_a_circuit_slice_leaks_nothing_and_routes_statically_over_its_circuit() -> None:
     alone, _ = fragments("circuit")
     assert set(alone) == {"city-ip", "city-otn", "district-ip"}
-    vpn = at(
-        alone["city-ip"], ("l3nm:l3vpn-ntw", "l3nm:vpn-services", ("l3nm:vpn-service", "health.records"))
-    )
+    vpn = at(alone["city-ip"], ("l3nm:l3vpn-ntw", "l3nm:vpn-services", ("l3nm:vpn-service", "health.records")))
     text = to_xml(alone["city-ip"]).decode()
     assert isinstance(vpn, dict)
     assert "vpn-target" not in text

@@ -56,9 +56,7 @@ def test_defaults_state_server_leaves_and_other_spellings_vanish() -> None:
         },
         "l3nm:service": {
             "l3nm:mtu": "1500",
-            "l3nm:qos": {
-                "l3nm:qos-action": {("l3nm:rule", "c"): {"l3nm:id": "c", "l3nm:inbound-rate-limit": "20.0"}}
-            },
+            "l3nm:qos": {"l3nm:qos-action": {("l3nm:rule", "c"): {"l3nm:id": "c", "l3nm:inbound-rate-limit": "20.0"}}},
         },
     }
     node: Tree = {
@@ -74,9 +72,7 @@ def test_defaults_state_server_leaves_and_other_spellings_vanish() -> None:
     assert normalise(from_xml(READ_BACK)) == {
         "l3nm:l3vpn-ntw": {"l3nm:vpn-services": {("l3nm:vpn-service", "v"): vpn}},
         "te:te": {
-            "te:tunnels": {
-                ("te:tunnel", "t"): {"te:name": "t", "te:te-bandwidth": {"te:generic": "0x1.74876ep+33"}}
-            }
+            "te:tunnels": {("te:tunnel", "t"): {"te:name": "t", "te:te-bandwidth": {"te:generic": "0x1.74876ep+33"}}}
         },
     }
 

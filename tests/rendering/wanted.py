@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
+from itertools import pairwise
 
 from controller.intent.model import (
     AccessSite,
@@ -58,7 +59,9 @@ def _site(i: int) -> tuple[str, str]:
     return flat[i % len(flat)]
 
 
-def plane(count: int, *, number: int = 1001, hub: bool = False, name: str = "office") -> tuple[DedicatedPlane, Placement]:
+def plane(
+    count: int, *, number: int = 1001, hub: bool = False, name: str = "office"
+) -> tuple[DedicatedPlane, Placement]:
     """Return a plane of so many sites over both government networks, with both borders."""
     accesses = tuple(
         AccessSite(f"s{i:04}", SiteId("s"), 100_000_000, (IPv4Network((0x0A000000 + i * 256, 24)),), hub=hub and i == 0)
@@ -111,7 +114,7 @@ def borders() -> tuple[Stitch, ...]:
 def route(*nodes: str) -> Route:
     """Return the pinned path over these nodes, by the links of the map."""
     links = []
-    for a, z in zip(nodes, nodes[1:], strict=False):
+    for a, z in pairwise(nodes):
         links.append(next(x for x in city().links if (x.src.node, x.dst.node) == (f"node:{a}", f"node:{z}")))
     return Route(tuple(x.src for x in links), tuple(x.id for x in links), sum(x.delay_s for x in links))
 
@@ -168,7 +171,8 @@ def circuit_slice(number: int = 4101) -> tuple[ExclusiveSlice, Placement]:
         replace(_attachment(950 + i, end), domain=domains[i], node=f"node:lg-{end.name}") for i, end in enumerate(ends)
     )
     ports = [
-        next(p for p in city().ports.values() if p.ref.node == f"node:lg-{end.name}" and p.role == "otn") for end in ends
+        next(p for p in city().ports.values() if p.ref.node == f"node:lg-{end.name}" and p.role == "otn")
+        for end in ends
     ]
     clients = [port.peer or PortRef("", "") for port in ports]
     circuit = CircuitPlacement(
