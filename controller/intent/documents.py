@@ -29,6 +29,7 @@ Path = tuple[str | int, ...]
 _MARKER = re.compile(r"^(?:---|\.\.\.)(?=[ \t]|$)", re.MULTILINE)
 _NOTHING = re.compile(r"(?:---)?(?:\s|#[^\n]*(?:\n|$))*")
 _PLAIN, _TEXT = "plain", "text"
+_TOO_DEEP = f"is nested more than {DEEPEST} levels deep; an intent needs 6"
 
 
 class UnreadableError(Exception):
@@ -132,14 +133,24 @@ def load(document: Document) -> object:
 class _Loader(CParser):
     """libyaml with only the core of a resolver: whether a scalar was plain is all that we want to know."""
 
+    depth = 0
+
     def resolve(self, kind: type[Node], value: str | None, implicit: Sequence[bool]) -> str:
         return _PLAIN if kind is ScalarNode and implicit[0] else _TEXT
 
     def descend_resolver(self, current: Node | None, index: object) -> None:
-        """Nothing to resolve by path."""
+        """Called on the way into every node, before libyaml's binding recurses: it would overrun the C stack."""
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise _TooDeepError(current.start_mark.line if current is not None else 0)
 
     def ascend_resolver(self) -> None:
-        """Nothing to resolve by path."""
+        """Called on the way out of every node."""
+        self.depth -= 1
+
+
+class _TooDeepError(Exception):
+    """The line, from 0, on which the nesting goes too deep."""
 
 
 def _compose(document: Document) -> Node:
@@ -149,6 +160,8 @@ def _compose(document: Document) -> Node:
             node = loader.get_single_node()
         finally:
             loader.dispose()
+    except _TooDeepError as error:
+        raise UnreadableError(_TOO_DEEP, document.first_line + int(error.args[0])) from None
     except yaml.MarkedYAMLError as error:
         raise _syntax(error, document) from None
     except yaml.reader.ReaderError as error:
@@ -169,8 +182,8 @@ def _syntax(error: yaml.MarkedYAMLError, document: Document) -> UnreadableError:
     line = document.first_line + row
     if "\t" in written[: len(written) - len(written.lstrip())] or written[mark.column if mark else 0 :][:1] == "\t":
         return UnreadableError("a tab is used for indentation; YAML takes spaces only: replace the tab by spaces", line)
-    if written.startswith("%") or document.text.lstrip().startswith("%"):
-        return UnreadableError("YAML directives (%YAML, %TAG) are not taken; remove the line", line)
+    if document.text.lstrip().startswith("%"):
+        return UnreadableError("YAML directives (%YAML, %TAG) are not taken; remove the line", document.line)
     reason = " ".join(part for part in (error.context, error.problem) if part)
     hint = {
         "mapping values are not allowed": "quote text that holds `: `, or check the indentation",
@@ -200,7 +213,7 @@ class _Builder:
         if type(node) is ScalarNode:
             return None if node.tag == _PLAIN and node.value in ("", "~", "null") else node.value
         if depth >= DEEPEST:
-            self._refuse(node, f"is nested more than {DEEPEST} levels deep; an intent needs 6")
+            self._refuse(node, _TOO_DEEP)
         if type(node) is SequenceNode:
             return [self.build(child, depth + 1) for child in node.value]
         assert isinstance(node, MappingNode)

@@ -44,8 +44,8 @@ def _rates(spec: PlaneSpec, found: Found) -> list[int]:
     without = [index for index, rate in enumerate(rates) if rate == 0]
     if without:
         others = f" (and {len(without) - 1} more sites)" if len(without) > 1 else ""
-        problem = f"has no bandwidth{others}; write spec.bandwidth for all sites, as 100Mbps, or one for each"
-        found.append((("spec", "sites", without[0]), problem))
+        problem = f"is missing{others}; write spec.bandwidth for all sites, as 100Mbps, or one for each"
+        found.append((("spec", "sites", without[0], "bandwidth"), problem))
     return rates
 
 

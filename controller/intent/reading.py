@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
+from difflib import get_close_matches
 from hashlib import blake2b
 from threading import Lock
 from typing import Any
@@ -30,6 +31,11 @@ from controller.intent.shapes import API_VERSION, KINDS, DocumentShape, PlaneSha
 from controller.intent.slices import read_slice, slice_plain
 
 MOST_VIOLATIONS = 500  # told at once; a file of another kind has a mistake a line
+# Fields that others are judged by.
+_PIVOTS = (
+    "name", "access", "hub", "hubs", "topology", "connectivity", "demands", "attach", "pool", "prefixLength",
+    "bandwidth",
+)  # fmt: skip
 
 
 class Memory:
@@ -65,7 +71,7 @@ _MEMORY = Memory()
 
 
 def read(
-    documents: Sequence[tuple[str, str | bytes]],
+    documents: Sequence[tuple[str, str | bytes | Mapping[str, object]]],
     now: datetime,
     catalogue_sites: frozenset[str] | None = None,
     *,
@@ -73,15 +79,19 @@ def read(
 ) -> tuple[Service, ...]:
     """Return the services of all documents, in the order of the text.
 
-    documents: (source name, text) pairs; bytes are taken as UTF-8. catalogue_sites: the sites that exist, where
-    they are known. Raises IntentError with every mistake, ordered by source and line. `now` only tells a window
-    far in the future, which is a slip of the pen; windows that have passed are `check_windows`' matter.
+    documents: (source name, text) pairs; bytes are taken as UTF-8, a mapping is a typed order. catalogue_sites: the
+    sites that exist, where they are known. Raises IntentError with every mistake, ordered by source and line. `now`
+    only tells a window far in the future, a slip of the pen; windows that have passed are `check_windows`' matter.
     """
     memory = _MEMORY if memory is None else memory
     services: list[tuple[Document, Service]] = []
     wrong: list[Violation] = []
     for source, text in documents:
         found: list[Violation] = []
+        if isinstance(text, Mapping):
+            services.extend(_typed(source, text, catalogue_sites, found))
+            wrong.extend(found)
+            continue
         try:
             pieces = split(source, text)
             if not pieces:
@@ -103,12 +113,11 @@ def read(
 
 def from_document(document: Mapping[str, object], source: str = "") -> Service:
     """Return the service of one document that is already a mapping (a typed order, or one kept by the store)."""
-    found: Found = []
-    service = _understood(document, source, 0, None, found)
-    if service is None or found:
-        from_paths = Document(source, "", 0).violations(found)
-        raise _error([replace(violation, line=0) for violation in from_paths])
-    return service
+    wrong: list[Violation] = []
+    read_one = _typed(source, document, None, wrong)
+    if wrong:
+        raise _error(wrong)
+    return read_one[0][1]
 
 
 def to_document(service: Service) -> dict[str, Any]:
@@ -172,6 +181,16 @@ def _remembered(
     return service
 
 
+def _typed(
+    source: str, document: Mapping[str, object], sites: frozenset[str] | None, wrong: list[Violation]
+) -> list[tuple[Document, Service]]:
+    piece = Document(source, "", 0)
+    found: Found = []
+    service = _understood(document, source, 0, sites, found)
+    wrong.extend(piece.violations(found))
+    return [(piece, service)] if service is not None and not found else []
+
+
 def _understood(document: object, source: str, line: int, sites: frozenset[str] | None, found: Found) -> Service | None:
     """Return the service that a document means; with mistakes in `found` it means nothing."""
     if not isinstance(document, Mapping):
@@ -224,9 +243,14 @@ def _rules_on_the_rest(
 ) -> None:
     """Apply the rules that span fields to what is left without the broken fields, where that has the right shape.
 
-    So that one broken rate does not hide two overlapping prefixes until the next attempt.
+    So that one broken rate does not hide two overlapping prefixes until the next attempt. Not where a broken field
+    is one that others are judged by: then what is left would be blamed for it.
     """
     broken = [path for path, _ in found]
+    last = [str(path[-1]) for path in broken if path[:1] == ("spec",)]
+    meant = {name for field in last for name in get_close_matches(field, _PIVOTS, 1)}
+    if meant - {"bandwidth"}:
+        return
     rest: object = document
     for path in broken:
         rest = _without(rest, path)
@@ -237,7 +261,8 @@ def _rules_on_the_rest(
         return
     more += agreement.unknown_sites(service, sites) if sites is not None else []
     for path, problem in more:
-        if not any(path[: len(other)] == other or other[: len(path)] == path for other in broken):
+        apart = not any(path[: len(other)] == other or other[: len(path)] == path for other in broken)
+        if apart and path[-1] not in meant:
             found.append((path, problem))
 
 

@@ -106,7 +106,7 @@ def _written_demands(spec: SliceSpec, names: Sequence[str], found: Found) -> tup
             found.append((where, f"joins the same endpoints as demands[{before}]; a demand holds in both directions"))
         rate = shape.bandwidth or spec.bandwidth
         if rate is None:
-            found.append((where, "has no bandwidth; write it here, or spec.bandwidth for all demands"))
+            found.append(((*where, "bandwidth"), "is missing; write it here, or spec.bandwidth for all demands"))
         made.append(Demand(shape.from_, shape.to, rate or 0))
     joined = {end for demand in made for end in (demand.a, demand.z)}
     for index, name in enumerate(names):
