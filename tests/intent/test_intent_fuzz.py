@@ -64,10 +64,30 @@ plain = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=6), inner, max_size=3)),
     max_leaves=8,
 )
-FIELDS = (
-    "site sites endpoints bandwidth name lan window start end duration conference mcu parties address demands from to"
-    " slo latency regions include hubs"
-).split()
+FIELDS = [
+    "site",
+    "sites",
+    "endpoints",
+    "bandwidth",
+    "name",
+    "lan",
+    "window",
+    "start",
+    "end",
+    "duration",
+    "conference",
+    "mcu",
+    "parties",
+    "address",
+    "demands",
+    "from",
+    "to",
+    "slo",
+    "latency",
+    "regions",
+    "include",
+    "hubs",
+]
 shaped = st.recursive(
     plain,
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(FIELDS), inner, max_size=5)),
