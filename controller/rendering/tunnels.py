@@ -39,14 +39,21 @@ def tunnel_fragment(tunnels: Iterable[TunnelPlacement], city: CityMap, domain: D
 
 
 def steering_entries(steering: Iterable[Steering], class_id: dict[str, str]) -> dict[str, Tree]:
-    """Return, by node, the steering lists in our module's words. `class_id` names the classes of a VIP in full."""
-    out: dict[str, Tree] = {}
+    """Return, by node, the steering lists in our module's words. `class_id` names the classes of a VIP in full.
+
+    Several ways for one class to one far node become one entry: its tunnels in the order in which they came.
+    """
+    ways: dict[tuple[str, str, str], tuple[tuple[str, ...], str]] = {}
     for one in steering:
-        name = class_id.get(one.target_class, one.target_class)
-        entry: Tree = {"oc:remote-ne-id": one.remote, "oc:class-id": name, "oc:tunnel": one.tunnels}
-        if one.fallback != "best-effort":
-            entry["oc:fallback"] = one.fallback
-        out.setdefault(one.node, {})["oc:steering", one.remote, name] = entry
+        key = (one.node, one.remote, class_id.get(one.target_class, one.target_class))
+        known = ways.get(key, ((), one.fallback))[0]
+        ways[key] = (tuple(dict.fromkeys((*known, *one.tunnels))), one.fallback)
+    out: dict[str, Tree] = {}
+    for (node, remote, name), (names, fallback) in ways.items():
+        entry: Tree = {"oc:remote-ne-id": remote, "oc:class-id": name, "oc:tunnel": names}
+        if fallback != "best-effort":
+            entry["oc:fallback"] = fallback
+        out.setdefault(node, {})["oc:steering", remote, name] = entry
     return out
 
 
