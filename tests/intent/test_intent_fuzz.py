@@ -67,6 +67,18 @@ plain = st.recursive(
 FIELDS = [
     "site", "sites", "endpoints", "bandwidth", "name", "lan", "window", "start",
     "end", "duration", "conference", "mcu", "parties", "address", "demands", "from",
-    "to", "slo", "latency", "regions", "include", "hubs", "DedicatedPlane", "ExclusiveSlice",
-    "VipAssurance", "apiVersion", "kind", "metadata", "spec", "order",
+    "to", "slo", "latency", "regions", "include", "hubs",
 ]  # fmt: skip
+shaped = st.recursive(
+    plain,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(FIELDS), inner, max_size=5)),
+    max_leaves=20,
+)
+
+
+@given(st.sampled_from(["DedicatedPlane", "ExclusiveSlice", "VipAssurance"]), shaped, plain)
+@settings(max_examples=300, deadline=None)
+def test_typed_documents_of_any_shape_end_as_services_or_intent_errors(kind, spec, metadata):
+    document = {"apiVersion": "onecity/v1", "kind": kind, "metadata": metadata, "spec": spec}
+    with suppress(IntentError):
+        from_document(document, "order")
