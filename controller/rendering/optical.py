@@ -19,9 +19,10 @@ def circuit_fragment(circuit: CircuitPlacement, owner: ServiceId) -> Tree:
         "opt:layer": circuit.layer,
         "opt:rate-bps": str(circuit.rate_bps),
         "opt:odu": circuit.odu,
-        "opt:mode": circuit.mode,
         "opt:working": _leg(circuit.working),
     }
+    if circuit.mode:
+        content["opt:mode"] = circuit.mode
     if circuit.protect is not None:
         content["opt:protect"] = _leg(circuit.protect)
     return {("opt:circuit", circuit.id): content}
