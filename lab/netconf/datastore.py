@@ -73,7 +73,7 @@ class Datastore:
         self._locks: dict[str, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._valid: Data | None = None  # the candidate that was found valid last
-        saved = journal.load()
+        saved = journal.load(_with({}, device_data))
         self.running = _with(saved.running, device_data)
         self._pending = saved.pending
         if saved.pending is not None:

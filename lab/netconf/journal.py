@@ -60,10 +60,10 @@ class Journal:
         self._log: int | None = None
         self._log_bytes = self._snapshot_bytes = 0
 
-    def load(self) -> Saved:
-        """Read what was saved, and open the log for more."""
+    def load(self, first: Data) -> Saved:
+        """Read what was saved, and open the log for more. `first`: what ran before the first record."""
         snapshots = sorted(self._directory.glob("snapshot-*"), key=lambda p: int(p.name.rpartition("-")[2]))
-        saved = Saved({}, None)
+        saved = Saved(first, None)
         if snapshots:
             self._generation = int(snapshots[-1].name.rpartition("-")[2])
             content = snapshots[-1].read_bytes()
@@ -71,6 +71,7 @@ class Journal:
             saved = pickle.loads(content)
         path = self._directory / f"log-{self._generation}"
         self._log = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._sync_directory()
         content = path.read_bytes()
         records, self._log_bytes = _records(content)
         if self._log_bytes < len(content):

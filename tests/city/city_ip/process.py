@@ -6,12 +6,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from lxml import etree
-from ncclient import manager
+from ncclient import NCClientError, manager
 from ncclient.transport import session as ncclient_session
 
 from lab.credentials import make_credentials
@@ -46,7 +46,10 @@ class IpProcess:
     def kill(self) -> None:
         assert self._process is not None
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            stream.close()
 
     def wait_for_end_without_parent(self, timeout_s: float) -> None:
         """Close its stdin, as the death of its parent would, and wait."""
@@ -72,8 +75,9 @@ class IpProcess:
         try:
             yield connection
         finally:
-            if connection.connected:
-                connection.close_session()
+            with suppress(NCClientError):  # a test may have killed the other end
+                if connection.connected:
+                    connection.close_session()
 
 
 def read(session: Any, path: str = "/*", source: str = "running") -> list[str]:
