@@ -326,9 +326,8 @@ def _cities(options: argparse.Namespace) -> int:
     for name in available():
         city = load_city(name)
         routers = sum(len(d.nodes) for d in city.ip.values())
-        print(
-            f"{name:<12}{city.title}: {len(city.optical.nodes)} OTN nodes, {len(city.optical.fibres)} fibres, {routers} routers"
-        )
+        size = f"{len(city.optical.nodes)} OTN nodes, {len(city.optical.fibres)} fibres, {routers} routers"
+        print(f"{name:<12}{city.title}: {size}")
     return 0
 
 

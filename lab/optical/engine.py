@@ -11,6 +11,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import grpc
 from onecity.optical.v1 import optical_pb2 as pb
@@ -33,7 +34,7 @@ class Change:
     """One transaction. `deadline` is monotonic: of the lease while PREPARED, of the confirm timer while PROVISIONAL."""
 
     id: str
-    state: int
+    state: pb.TransactionState
     content: bytes = b""
     request: pb.PrepareRequest = field(default_factory=pb.PrepareRequest)
     deadline: float = 0.0
@@ -75,7 +76,8 @@ class Engine:
                 self.claims.hold(stored.id, claims_of(spec))
         offset = time.monotonic() - time.time()
         for row in self.store.transactions(time.time()):
-            change = Change(row.id, row.state, row.content, pb.PrepareRequest.FromString(row.request))
+            state = cast(pb.TransactionState, row.state)
+            change = Change(row.id, state, row.content, pb.PrepareRequest.FromString(row.request))
             change.deadline, change.confirm_s = row.deadline + offset, row.confirm_s
             change.before = {c.spec.id: c for c in pb.ListCircuitsResponse.FromString(row.before).circuits}
             change.reason, change.ended = row.reason, row.ended
@@ -273,7 +275,7 @@ class Engine:
     @staticmethod
     def _ended(change: Change) -> RefusedError:
         reason = "LEASE_EXPIRED" if change.state == pb.TRANSACTION_STATE_EXPIRED else "ENDED"
-        state = pb.TransactionState.Name(change.state).removeprefix("TRANSACTION_STATE_")  # type: ignore[arg-type]
+        state = pb.TransactionState.Name(change.state).removeprefix("TRANSACTION_STATE_")
         return precondition(reason, f"transaction {change.id} ended as {state}: {change.reason}")
 
     def _current(self, txn_id: str) -> Change | None:
@@ -287,7 +289,7 @@ class Engine:
             raise unknown("transaction", txn_id)
         return change
 
-    def _move(self, change: Change, state: int) -> None:
+    def _move(self, change: Change, state: pb.TransactionState) -> None:
         change.state = state
         if state not in OPEN:
             change.ended = time.time()
@@ -301,7 +303,7 @@ class Engine:
         for circuit in change.wanted():
             self.held_by.pop(circuit, None)
 
-    def _undo(self, change: Change, state: int, reason: str) -> None:
+    def _undo(self, change: Change, state: pb.TransactionState, reason: str) -> None:
         """Bring back the state before, free what was wanted."""
         was_lit = change.state == pb.TRANSACTION_STATE_PROVISIONAL
         wanted = change.wanted()

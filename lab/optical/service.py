@@ -26,7 +26,7 @@ WARM_UP_S = 120.0  # a transponder from cold; real time × the bring-up scale
 PER_HOP_S = 20.0  # a ROADM on the way
 
 
-class OpticalDomain(optical_pb2_grpc.OpticalDomainServiceServicer):  # type: ignore[misc]
+class OpticalDomain(optical_pb2_grpc.OpticalDomainServiceServicer):
     """All calls run in one event loop; a step of the engine is not interrupted."""
 
     def __init__(self, world: World, bring_up_scale: float) -> None:

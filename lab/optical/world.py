@@ -105,7 +105,8 @@ class World:
 
     def topology(self) -> pb.GetTopologyResponse:
         engine, equipment = self.engine, self.engine.equipment
-        claims, names = engine.claims, {}
+        claims = engine.claims
+        names: dict[int, str] = {}
         for fibre in equipment.fibres.values():
             names.update(zip(fibre.srlgs, fibre.ducts, strict=True))
         return pb.GetTopologyResponse(

@@ -113,14 +113,9 @@ class Physical:
     def _known(name: str, names: list[str], what: str) -> str:
         if name in names:
             return name
-        near = get_close_matches(name, names, 3, 0.4)
-        hint = (
-            f"; did you mean {' or '.join(near)}?"
-            if near
-            else f"; there are {', '.join(sorted(names)[:6])} …"
-            if names
-            else ""
-        )
+        near = [n for n in names if name and n.startswith(name)][:3] or get_close_matches(name, names, 3, 0.4)
+        some = f"; there are {', '.join(sorted(names)[:6])} …" if names else ""
+        hint = f"; did you mean {' or '.join(near)}?" if near else some
         raise PlantError(f"no {what} {name!r}{hint}")
 
     def _nodes(self) -> list[str]:

@@ -15,7 +15,7 @@ from lab.city import City
 from lab.plant.circuits import read_circuit
 from lab.plant.flows import Flow, flows_of, host_of
 from lab.plant.forwarding import Forwarding
-from lab.plant.physical import Physical, PlantError
+from lab.plant.physical import Physical, PlantError, Port
 from lab.plant.queues import Model
 from lab.plant.units import Access, parse_address
 from lab.plant.walk import SHARED, Packet, live_path, walk
@@ -58,7 +58,7 @@ class World:
             dropped = {u.removeprefix("circuit/") for u in gone}
             self.physical.circuits.change(circuits, dropped)
             self._stale |= {c.split("/")[0] for c in (*circuits, *dropped)}
-            self._follow_ports()
+            self._follow_ports(self.physical.port_up)
         else:
             self._stale |= self.forwarding.change(domain, put, gone)
         self._model = None
@@ -67,8 +67,9 @@ class World:
         """Carry out an operator's command; raises PlantError."""
         kind = command.get("type")
         if kind in ("cut", "degrade", "down", "restore"):
+            before = self.physical.port_up
             sentence = self.physical.apply(command)
-            self._follow_ports()
+            self._follow_ports(before)
             self._stale |= self.forwarding.by_vpn.keys()  # any path may run over it
             self._model = None
             return {"ok": True, "message": sentence}
@@ -85,10 +86,11 @@ class World:
             }
         raise PlantError(f"unknown command {kind!r}; there are cut, degrade, down, restore, trace, offer, status")
 
-    def _follow_ports(self) -> None:
-        before_ports, before_links = self.physical.port_up, self.physical.link_up
-        if self.physical.refresh_ports() or before_links is not self.physical.link_up:
-            changed = [p for p, up in self.physical.port_up.items() if before_ports.get(p) is not up]
+    def _follow_ports(self, before: Mapping[Port, bool]) -> None:
+        """Let routing hear of ports that went up or down."""
+        self.physical.refresh_ports()
+        changed = [p for p, up in self.physical.port_up.items() if before[p] is not up]
+        if changed:
             self._stale |= self.forwarding.ports_changed(changed)
 
     def _offer(self, command: Mapping[str, Any]) -> dict[str, Any]:
