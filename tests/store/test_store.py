@@ -16,7 +16,7 @@ import pytest
 from controller.errors import ConflictError, StoreError, UnknownNameError
 from controller.intent.model import AccessSite, DedicatedPlane, Metadata, ServiceId, SiteId
 from controller.network.discovered import DomainKind, DomainTopology
-from controller.store.migrations import MIGRATIONS
+from controller.store.migrations import MIGRATIONS, migrate
 from controller.store.records import ChangeRecord, ServiceChange, StoredService, WindowState
 from controller.store.store import Store
 
@@ -288,3 +288,28 @@ def test_a_kill_in_mid_write_keeps_all_that_was_acknowledged(tmp_path):
     kept = {records[0].txn for records in store.open_transactions()}
     store.close()
     assert {f"t{line.strip()}" for line in acknowledged if line.endswith("\n")} <= kept
+
+
+NEXT = (*MIGRATIONS, ("ALTER TABLE services ADD COLUMN colour TEXT", "CREATE TABLE later (x INTEGER)"))
+
+
+async def test_a_later_migration_keeps_what_is_there(store):
+    await store.record_change(record("c1"), (service("a"),))
+    store.close()
+    with sqlite3.connect(store.path) as db:
+        db.isolation_level = None
+        migrate(db, NEXT)
+        assert [row[0] for row in db.execute("SELECT version FROM schema_version ORDER BY version")] == [1, 2]
+        assert db.execute("SELECT id, colour FROM services").fetchall() == [("gov/a", None)]
+
+
+def test_a_migration_that_fails_leaves_the_schema_before_it(tmp_path):
+    path = tmp_path / "onecity.db"
+    Store.open(path).close()
+    with sqlite3.connect(path) as db:
+        db.isolation_level = None
+        with pytest.raises(sqlite3.OperationalError):
+            migrate(db, (*MIGRATIONS, ("CREATE TABLE later (x INTEGER)", "no SQL at all")))
+    store = Store.open(path)
+    assert store._read(lambda db: db.execute("SELECT name FROM sqlite_master WHERE name = 'later'").fetchall()) == []
+    store.close()
