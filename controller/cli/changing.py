@@ -127,6 +127,10 @@ def _carry_out(
         try:
             change_id = send(client, found.digest)
             break
+        except KeyboardInterrupt:
+            raise StoppedError(
+                "\nStopped while the change was handed over; `onecity history` says whether it was accepted."
+            ) from None
         except MovedError:
             if asked or kept is not None or attempt == REPLANS - 1:
                 raise

@@ -95,15 +95,15 @@ def _mark(service: pb.ServiceAction) -> tuple[str, str]:
 
 
 def _way(screen: Screen, service: pb.ServiceAction, most: int) -> None:
-    lines = [[f"{change}"] for change in service.changes]
-    lines += path_rows(service.paths)
-    lines += promise_rows(service.promises)
+    lines = [f"    {harmless(change)}" for change in service.changes]
+    lines += columns(path_rows(service.paths), indent="    ")
+    lines += columns(promise_rows(service.promises), indent="    ")
     if not lines and not service.resources and not service.notes:
         return
     screen.line()
     screen.line(f"  {screen.paint(service.service, 'bold')}")
-    for row in columns(lines[:most], indent="    "):
-        screen.line(row)
+    for line in lines[:most]:
+        screen.line(line)
     if len(lines) > most:
         screen.line(screen.paint(f"    … {len(lines) - most:,} more lines with --details", "faint"))
     for row in resource_rows(service.resources, every=most > MOST_LINES):

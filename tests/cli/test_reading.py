@@ -1,0 +1,160 @@
+"""The verbs that read, in every format; errors that a person can act on; a quick start."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from controller.cli.quantities import percent, rate, ratio, seconds
+from controller.cli.screen import columns, width
+from tests.cli.conftest import ONECITY, Run
+
+Write = Callable[..., str]
+
+SLICE = """apiVersion: onecity/v1
+kind: ExclusiveSlice
+metadata: {name: video, tenant: gov}
+spec:
+  bandwidth: 10Gbps
+  endpoints: [{site: buji}, {site: zhihui}]
+"""
+
+
+async def test_get_lists_measured_beside_promised(run: Run, write: Write) -> None:
+    assert (await run("get")).out == "No services.\n"
+    await run("apply", write())
+    ended = await run("get")
+    head, row = ended.out.splitlines()
+    assert head.split()[:6] == ["service", "kind", "phase", "health", "delay", "/"]
+    assert "0.21 ms / 20 ms" in row
+    assert "– / 1e-4" in row
+    assert "– / 10 Gbit/s" in row
+    assert "Active" in row
+
+
+async def test_get_as_json_and_yaml_keeps_numbers_and_gaps(run: Run, write: Write) -> None:
+    await run("apply", write())
+    (status,) = json.loads((await run("get", "gov/video", "-o", "json")).out)
+    assert (status["phase"], status["slo"]["rate_bps"], status["measured"]["loss"]) == ("active", 10**10, None)
+    assert status["measured"]["delay"]["value"] == 0.00021
+    assert status["conditions"][0]["since"] == "2026-11-21T01:00:00Z"
+    assert yaml.safe_load((await run("get", "-o", "yaml")).out)[0]["service"] == "gov/video"
+    ended = await run("get", "gov/none")
+    assert (ended.code, ended.err) == (1, "there is no service gov/none; `onecity get` lists those there are\n")
+
+
+async def test_describe_shows_status_objectives_path_and_resources(run: Run, write: Write) -> None:
+    await run("apply", write())
+    out = (await run("describe", "gov/video")).out
+    for words in (
+        "ExclusiveSlice, wavelength",
+        "Committed  True  Confirmed  on every domain",
+        "delay         20 ms",
+        "within",
+        "no measurement from circuit:x",
+        "optical  city-otn  working  otn-buji → f-1 → otn-zhihui  0.1 ms  193.10 THz",
+        "channel  f-zhihui-nanwan  channel 5",
+        "rides the east ring",
+    ):
+        assert words in out
+    assert json.loads((await run("describe", "gov/video", "-o", "json")).out)["isolation"] == "wavelength"
+
+
+async def test_diff_says_by_its_exit_code_whether_there_is_any(run: Run) -> None:
+    same = await run("diff", "city-otn")
+    assert (same.code, same.out) == (0, "city-otn: as desired\n")
+    other = await run("diff", "city-ip")
+    assert (other.code, "~ /l3nm:vpn-id = 2   desired 1   (gov/video)" in other.out) == (2, True)
+    gone = await run("diff", "gone")
+    assert (gone.code, "cannot be compared: no session" in gone.out) == (1, True)
+
+
+async def test_topology_shows_both_layers_and_problems(run: Run) -> None:
+    out = (await run("topology")).out
+    assert "10 Gbit/s  100 Gbit/s" in out
+    assert "1 of 80" in out
+    assert "problem: plug abc has one end only" in out
+    assert json.loads((await run("topology", "-o", "json")).out)["sites"][0]["title"] == "Buji (布吉)"
+
+
+async def test_history_schema_and_version_answer(run: Run) -> None:
+    assert (await run("history")).out == "No changes.\n"
+    assert json.loads((await run("schema")).out)["$schema"]
+    assert (await run("version")).out.startswith("onecity ")
+    assert "version" in json.loads((await run("version", "-o", "json")).out)
+
+
+async def test_validate_needs_no_daemon_and_tells_every_mistake(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text(SLICE)
+    ended = await run("validate", "good.yaml", ONECITY_SERVER="127.0.0.1:1")
+    assert (ended.code, ended.out) == (0, "1 intent in 1 file well formed.\n")
+    (tmp_path / "bad.yaml").write_text(SLICE.replace("10Gbps", "10Gbs").replace("endpoints", "endpointz"))
+    ended = await run("validate", "bad.yaml", ONECITY_SERVER="127.0.0.1:1")
+    assert ended.code == 1
+    assert "bad.yaml:5: spec.bandwidth" in ended.err
+    assert "endpointz" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("get",), "no onecity daemon answers at 127.0.0.1:1; start it with `onecity serve`"),
+        (("plan", "nowhere"), "nowhere: there is no such file or directory"),
+        (("plan", "."), ".: holds no *.yaml file"),
+        (("plan", "latin.yml"), "latin.yml:2: is not UTF-8 text"),
+        (("plan",), "the following arguments are required"),
+        (("get", "-o", "xml"), "invalid choice: 'xml'"),
+        (("fly",), "there is no verb fly; there are apply, delete, describe"),
+        ((), "the following arguments are required: VERB"),
+        (("history", "--limit", "0"), "--limit must be from 1 to 1000"),
+    ],
+)
+async def test_what_goes_wrong_is_one_sentence_and_exit_code_one(
+    run: Run, tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    if "latin.yml" in arguments:
+        (tmp_path / "latin.yml").write_bytes(b"a: b\nc: \xe4\n")
+    ended = await run(*arguments, ONECITY_SERVER="127.0.0.1:1")
+    assert (ended.code, ended.out) == (1, "")
+    assert words in ended.err
+    assert ended.err.count("\n") == 1
+
+
+async def test_a_reader_that_leaves_is_no_error(run: Run) -> None:
+    process = await asyncio.create_subprocess_shell(
+        f"{ONECITY} --help | head -1; echo ${{PIPESTATUS[0]}}", executable="/bin/bash", stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    assert out.decode().splitlines()[1] == "0"
+    assert err == b""
+
+
+async def test_the_command_starts_at_once(run: Run) -> None:
+    taken = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        await run("--help")
+        taken.append(time.perf_counter() - begun)
+    assert min(taken) < 0.35
+
+
+def test_quantities_are_written_as_people_write_them() -> None:
+    assert [rate(10**10), rate(2_500_000), rate(0), rate(None)] == ["10 Gbit/s", "2.5 Mbit/s", "0 bit/s", "–"]
+    assert [seconds(0.00021), seconds(0.02), seconds(3e-7), seconds(2.5), seconds(0), seconds(None)] == [
+        "0.21 ms", "20 ms", "300 ns", "2.5 s", "0 ms", "–",
+    ]  # fmt: skip
+    assert [ratio(1e-4), ratio(0.02), ratio(0), ratio(1.5e-6)] == ["1e-4", "2 %", "0", "1.5e-6"]
+    assert [percent(0.99995), percent(0.999)] == ["99.995 %", "99.9 %"]
+
+
+def test_tables_stay_straight_with_chinese_names() -> None:
+    assert width("布吉") == 4
+    first, second = columns([["布吉", "a"], ["buji", "b"]])
+    assert width(first) == width(second)
