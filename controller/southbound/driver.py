@@ -123,7 +123,7 @@ class Driver(Protocol):
         """Undo whatever this transaction did, at any state before confirmed. Idempotent, also for an unknown txn."""
 
     async def outcome(self, txn: str, edit: Edit) -> TransactionState:
-        """Say how far the transaction got, after a lost reply or a restart; reconnects and compares images if it must."""
+        """Say how far the transaction got, after a lost reply or a restart; reconnects and compares images."""
 
     def native(self, edit: Edit) -> str:
         """Return exactly what `prepare` would send, as text for people (XML, protobuf text format)."""

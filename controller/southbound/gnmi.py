@@ -40,12 +40,17 @@ _PORT: Final[tuple[Step, ...]] = (
     ("node", {"node-id": "*"}),
     ("ietf-network-topology:termination-point", {"tp-id": "*"}),
 )
-IP_ON_CHANGE: Final[tuple[tuple[Step, ...], ...]] = ((*_LINK, ("ietf-te-topology:te", {}), ("oper-status", {})),)
+_TUNNEL: Final[tuple[Step, ...]] = (("ietf-te:te", {}), ("tunnels", {}), ("tunnel", {"name": "*"}))
+IP_ON_CHANGE: Final[tuple[tuple[Step, ...], ...]] = (
+    (*_LINK, ("ietf-te-topology:te", {}), ("oper-status", {})),
+    (*_TUNNEL, ("operational-state", {})),
+)
 IP_SAMPLED: Final[tuple[tuple[Step, ...], ...]] = (
     (*_LINK, ("ietf-network-vpn-pm:perf-mon", {})),
     (*_PORT, ("ietf-network-vpn-pm:pm-statistics", {})),
     (("onecity-flow:flows", {}),),
     (("onecity-flow:accesses", {}),),
+    (("onecity-flow:tunnels", {}),),
 )
 _CIRCUIT: Final[tuple[Step, ...]] = (("onecity-flow:circuits", {}), ("circuit", {"id": "*"}), ("state", {}))
 OPTICAL_ON_CHANGE: Final[tuple[tuple[Step, ...], ...]] = (

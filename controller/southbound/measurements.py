@@ -91,8 +91,14 @@ class Translator:
 
     def _found(self, path: Sequence[Element], value: object, at: float) -> Iterator[_Found]:
         names = [element.name for element in path]
-        if names[0] in ("flows", "accesses", "circuits"):
+        if len(names) < 2:
+            return
+        if names[0] in ("flows", "accesses", "circuits", "tunnels"):
             yield from _state(path, value)
+        elif names[-1] == "operational-state" and (name := path[-2].keys.get("name")) is not None:
+            state = str(value).rpartition("-")[2]  # identity tunnel-state-up, tunnel-state-down
+            if state in _OPER:
+                yield _Found(f"tunnel:{name}", "up", _OPER[state])
         elif "perf-mon" in names:
             yield from self._performance(path, value)
         elif "pm-statistics" in names and names[-1] == "outbound-octets" and "vpn-network-access" not in names:
@@ -150,6 +156,8 @@ def _state_subject(path: Sequence[Element]) -> str | None:
             return f"flow:{keys.get('class', '')}@{keys.get('vpn', '')}/{keys.get('access', '')}"
         if name == "access":
             return f"access:{keys.get('vpn', '')}/{keys.get('access', '')}"
+        if name == "tunnel":
+            return f"tunnel:{keys.get('name', '')}"
         if name == "circuit":
             return f"circuit:{keys.get('id', '')}"
     return None

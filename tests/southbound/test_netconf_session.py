@@ -120,9 +120,8 @@ async def test_a_wrong_password_is_refused_and_not_shown(server: ScriptedServer,
 
 async def test_without_known_hosts_nothing_is_contacted(server: ScriptedServer) -> None:
     settings = dataclasses.replace(server.settings, known_hosts="")
-    with ThreadPoolExecutor(2) as executor:
-        with pytest.raises(ConfigurationError, match="knownHosts"):
-            await NetconfClient(settings, executor).connect()
+    with ThreadPoolExecutor(2) as executor, pytest.raises(ConfigurationError, match="knownHosts"):
+        await NetconfClient(settings, executor).connect()
     assert not server.sessions
 
 
@@ -133,18 +132,16 @@ async def test_a_port_that_takes_connections_and_says_nothing_ends_at_the_connec
         timers = DomainTimers(connect_s=0.4)
         settings = dataclasses.replace(real.settings, address=f"127.0.0.1:{port}", timers=timers)
         start = time.perf_counter()
-        with ThreadPoolExecutor(2) as executor:
-            with pytest.raises(DomainUnreachableError, match=r"within 0\.4 s"):
-                await NetconfClient(settings, executor).connect()
+        with ThreadPoolExecutor(2) as executor, pytest.raises(DomainUnreachableError, match=r"within 0\.4 s"):
+            await NetconfClient(settings, executor).connect()
         assert time.perf_counter() - start < 2.5
         listener.close()
 
 
 async def test_nobody_listening_is_told_at_once(server: ScriptedServer) -> None:
     settings = dataclasses.replace(server.settings, address="127.0.0.1:9")
-    with ThreadPoolExecutor(2) as executor:
-        with pytest.raises(DomainUnreachableError, match="no NETCONF session at 127"):
-            await NetconfClient(settings, executor).connect()
+    with ThreadPoolExecutor(2) as executor, pytest.raises(DomainUnreachableError, match="no NETCONF session at 127"):
+        await NetconfClient(settings, executor).connect()
 
 
 @given(st.lists(st.binary(min_size=1, max_size=300), max_size=6), st.lists(st.integers(1, 50)), st.booleans())

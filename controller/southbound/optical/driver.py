@@ -25,7 +25,14 @@ from controller.rendering.tree import Edit, Path, Tree
 from controller.southbound.channel import Metadata, call_metadata, open_channel
 from controller.southbound.driver import DomainEvent, DomainSettings, Sample, TransactionState
 from controller.southbound.gnmi import OPTICAL_ON_CHANGE, OPTICAL_SAMPLED, Telemetry
-from controller.southbound.optical.circuits import CIRCUIT, INFRASTRUCTURE, circuit_ids, request_of, topology_of, tree_of
+from controller.southbound.optical.circuits import (
+    CIRCUIT,
+    INFRASTRUCTURE,
+    circuit_ids,
+    request_of,
+    topology_of,
+    tree_of,
+)
 from controller.southbound.optical.events import TopologyWatch
 from controller.southbound.optical.refusals import error_of
 
@@ -102,24 +109,26 @@ class OpticalDriver:
     async def prepare(self, txn: str, edit: Edit, *, replay: bool = False) -> tuple[str, ...]:
         standing = await self._circuits(circuit_ids(edit))
         request = self._request(txn, edit, {c.spec.id: c.version for c in standing}, replay)
+        end = _now() + self._timers.edit_s
         try:
             answer = await self._call("Prepare", request, self._timers.edit_s)
-        except DomainUnreachableError:
-            state = await self._state(txn)
+        except DomainUnreachableError as lost:
+            state = await self._state(txn, self._left(end, lost))
             if state == pb.TRANSACTION_STATE_PREPARED:
                 return ()
-            answer = await self._call("Prepare", request, self._timers.edit_s)
+            answer = await self._call("Prepare", request, self._left(end, lost))
         return tuple(answer.warnings)
 
     async def commit(self, txn: str, confirm_timeout_s: float) -> None:
         request = pb.CommitRequest(txn_id=txn, confirm_timeout=_duration(confirm_timeout_s))
+        end = _now() + self._timers.commit_s
         try:
             answer = await self._call("Commit", request, self._timers.commit_s)
             state = answer.transaction.state
         except DomainUnreachableError as lost:
-            state = await self._settled(txn)
+            state = await self._settled(txn, self._left(end, lost))
             if state == pb.TRANSACTION_STATE_PREPARED:
-                state = (await self._call("Commit", request, self._timers.commit_s)).transaction.state
+                state = (await self._call("Commit", request, self._left(end, lost))).transaction.state
             elif state is None:
                 raise lost
         if state not in _COMMITTED:
@@ -127,21 +136,22 @@ class OpticalDriver:
 
     async def confirm(self, txn: str) -> None:
         request = pb.ConfirmRequest(txn_id=txn)
+        end = _now() + self._timers.commit_s
         try:
             await self._call("Confirm", request, self._timers.commit_s)
-        except DomainUnreachableError:
-            if await self._state(txn) != pb.TRANSACTION_STATE_CONFIRMED:
-                await self._call("Confirm", request, self._timers.commit_s)  # its second effect is none
+        except DomainUnreachableError as lost:
+            await self._call("Confirm", request, self._left(end, lost))  # its second effect is none
 
     async def cancel(self, txn: str) -> None:
         request = pb.CancelRequest(txn_id=txn)
+        end = _now() + self._timers.commit_s
         try:
             await self._call("Cancel", request, self._timers.commit_s)
-        except DomainUnreachableError:
-            await self._call("Cancel", request, self._timers.commit_s)  # its second effect is none
+        except DomainUnreachableError as lost:
+            await self._call("Cancel", request, self._left(end, lost))  # its second effect is none
 
     async def outcome(self, txn: str, edit: Edit) -> TransactionState:
-        state = await self._settled(txn)
+        state = await self._settled(txn, self._timers.read_s)
         if state is not None:
             return _OUTCOMES.get(state, TransactionState.UNKNOWN)
         # Not known there: never arrived, or the domain lost its record. Its circuits tell which.
@@ -173,10 +183,17 @@ class OpticalDriver:
         request.lease.CopyFrom(_duration(self._timers.edit_s + self._timers.commit_s + self._timers.confirm_s))
         return request
 
-    async def _state(self, txn: str) -> _State | None:
+    def _left(self, end: float, lost: DomainUnreachableError) -> float:
+        """Return the seconds left of a verb's deadline; raises `lost` where none are: a hang costs one deadline."""
+        left = end - _now()
+        if left <= 0.01:
+            raise lost
+        return left
+
+    async def _state(self, txn: str, deadline_s: float) -> _State | None:
         """Return where the domain sees the transaction; None where it does not know it."""
         try:
-            answer = await self._call("GetTransaction", pb.GetTransactionRequest(txn_id=txn), self._timers.read_s)
+            answer = await self._call("GetTransaction", pb.GetTransactionRequest(txn_id=txn), deadline_s)
         except DomainUnreachableError:
             raise
         except DomainError as error:
@@ -186,18 +203,16 @@ class OpticalDriver:
         state: _State = answer.transaction.state
         return state
 
-    async def _settled(self, txn: str) -> _State | None:
-        """Return the state once no equipment is being set, waiting up to the commit deadline."""
-        try:
-            async with asyncio.timeout(self._timers.commit_s):
-                while True:
-                    state = await self._state(txn)
-                    if state != pb.TRANSACTION_STATE_ACTIVATING:
-                        return state
-                    await asyncio.sleep(POLL_S)  # the domain offers no call that waits for it
-        except TimeoutError:
-            problem = f"transaction {txn} is still setting equipment after {self._timers.commit_s:g} s"
-            raise DomainUnreachableError(self.domain, problem) from None
+    async def _settled(self, txn: str, deadline_s: float) -> _State | None:
+        """Return the state once no equipment is being set, waiting up to the deadline."""
+        end = _now() + deadline_s
+        while True:
+            state = await self._state(txn, deadline_s)
+            if state != pb.TRANSACTION_STATE_ACTIVATING:
+                return state
+            if _now() >= end:
+                raise DomainUnreachableError(self.domain, f"transaction {txn} is still setting equipment")
+            await asyncio.sleep(POLL_S)  # the domain offers no call that waits for it
 
     def _ended(self, txn: str, state: int | None) -> DomainError:
         name = "UNKNOWN" if state is None else pb.TransactionState.Name(state).removeprefix("TRANSACTION_STATE_")
@@ -232,6 +247,10 @@ class OpticalDriver:
         except TimeoutError:
             problem = f"{method}: no connection to {self._settings.address} within {self._timers.connect_s:g} s"
             raise DomainUnreachableError(self.domain, problem) from None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _duration(seconds: float) -> Duration:
