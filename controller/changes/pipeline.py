@@ -10,12 +10,12 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from controller.changes.state import DesiredState, Standing, same_intent
+from controller.changes.state import DesiredState, Standing
 from controller.errors import ConflictError
 from controller.intent import FieldChange, changed_fields
-from controller.intent.model import Service, ServiceId, VipAssurance
+from controller.intent.model import Service, ServiceId, VipAssurance, Window
 from controller.network.model import CityMap
 from controller.planning.place import place
 from controller.planning.placement import Placement, Refusal
@@ -99,7 +99,10 @@ def plan(
         ledger.remove(sid)
     replaced = {s.metadata.service for s in (*changed, *dependants)}
     standing = {sid: pair for sid, pair in state.pairs().items() if sid not in gone}
-    outcome = place(city, ledger, (*changed, *dependants), standing, now, iterations)
+    dated = tuple(
+        _dated(service, state.services.get(service.metadata.service), now) for service in (*changed, *dependants)
+    )
+    outcome = place(city, ledger, dated, standing, now, iterations)
     refused = {r.service for r in outcome.refusals}
     puts: dict[ServiceId, Standing] = {}
     pairs = {sid: pair for sid, pair in standing.items() if sid not in replaced}
@@ -146,7 +149,7 @@ def _sort_out(state: DesiredState, wanted: Wanted) -> tuple[tuple[Service, ...],
     for service in wanted.puts:
         sid = service.metadata.service
         old = state.services.get(sid)
-        if old is not None and same_intent(old.service, service):
+        if old is not None and old.service == service:
             action = "expired" if old.expired else "unchanged"
             quiet.append(
                 ServicePlan(
@@ -156,6 +159,16 @@ def _sort_out(state: DesiredState, wanted: Wanted) -> tuple[tuple[Service, ...],
         else:
             changed.append(service)
     return tuple(changed), tuple(quiet)
+
+
+def _dated(service: Service, old: Standing | None, now: datetime) -> Service:
+    """Return the service with its window absolute: as accepted before, if what was written is still the same."""
+    if not isinstance(service, VipAssurance) or isinstance(service.window, Window):
+        return service
+    written = old.service.window if old is not None and isinstance(old.service, VipAssurance) else None
+    if old is not None and written == service.window and old.placement.start and old.placement.end:
+        return replace(service, window=Window(old.placement.start, old.placement.end))
+    return replace(service, window=Window(now, now + timedelta(seconds=service.window.duration_s)))
 
 
 def _refuse_orphans(state: DesiredState, wanted: Wanted) -> None:
@@ -184,7 +197,7 @@ def _standing(
     active = placement.start is None or placement.start <= now
     if (
         old is not None
-        and same_intent(old.service, service)
+        and old.service == service
         and old.placement == placement
         and dict(old.fragments) == fragments
     ):
@@ -253,4 +266,14 @@ def _digest(state: DesiredState, city: CityMap, puts: Mapping[ServiceId, Standin
 
 
 def _timeless(standing: Standing) -> tuple[Service, Placement]:
-    return replace(standing.service, metadata=replace(standing.service.metadata, source="", line=0)), standing.placement
+    """Leave out of a digest what only the moment of planning decided: when a window that starts now would start."""
+    service, placement = standing.service, standing.placement
+    if isinstance(service, VipAssurance) and not isinstance(service.window, Window):
+        placement = replace(
+            placement,
+            start=None,
+            end=None,
+            rates=tuple(replace(r, start=None, end=None) for r in placement.rates),
+            labels=tuple(replace(label, start=None, end=None) for label in placement.labels),
+        )
+    return service, placement

@@ -52,9 +52,9 @@ def service_action(plan: ServicePlan, city: CityMap, refusal: str = "") -> Servi
     placement = plan.placement
     action = _ACTIONS[plan.action]
     changes = tuple(
-        f"{f.field}: {f.old} → {f.new}"
+        f"{f.path}: {f.old} → {f.new}"
         if f.old and f.new
-        else f"{f.field}: {f.new or f.old} {'added' if f.new else 'removed'}"
+        else f"{f.path}: {f.new or f.old} {'added' if f.new else 'removed'}"
         for f in plan.fields
     )
     if placement is None:

@@ -8,7 +8,7 @@ outside its window reserves capacity but configures nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from controller.intent.model import Service, ServiceId, VipAssurance
@@ -78,12 +78,3 @@ def rebuilt(services: Mapping[ServiceId, Standing], city: CityMap) -> DesiredSta
     puts = {sid: s.fragments for sid, s in services.items() if s.active}
     number = max((s.revision for s in services.values()), default=0)
     return DesiredState(dict(services), Desired().with_changes(puts, frozenset()), ledger, number)
-
-
-def same_intent(a: Service, b: Service) -> bool:
-    """Say whether two intents ask for the same, wherever they were written."""
-    return _placeless(a) == _placeless(b)
-
-
-def _placeless(service: Service) -> Service:
-    return replace(service, metadata=replace(service.metadata, source="", line=0))

@@ -1,0 +1,1 @@
+from controller.northbound.ports import *  # noqa

@@ -1,0 +1,1 @@
+from controller.northbound.views import *  # noqa
