@@ -117,7 +117,8 @@ def _refuse_aliases(text: str) -> None:
     """A settings file needs no aliases; a YAML bomb does."""
     for event in yaml.parse(text, yaml.CSafeLoader):
         if isinstance(event, yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="write the value instead of an alias", problem_mark=event.start_mark)
+            mark: Any = event.start_mark
+            raise yaml.MarkedYAMLError(problem="write the value instead of an alias", problem_mark=mark)
 
 
 def _load(text: str, source: str) -> Mapping[str, Any]:
