@@ -72,7 +72,7 @@ class Datastore:
         self._listeners: list[Listener] = []
         self._locks: dict[str, int] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._valid: Data | None = None  # the candidate that was found valid last
+        self._valid: tuple[Data, Changes] | None = None  # the candidate that was found valid last, and how it differs
         saved = journal.load(_with({}, device_data))
         self.running = _with(saved.running, device_data)
         self._pending = saved.pending
@@ -161,12 +161,13 @@ class Datastore:
     def _check(self, candidate: Data) -> Changes | None:
         if candidate is self.running:
             return None
+        if self._valid is not None and self._valid[0] is candidate:
+            return self._valid[1]
         changes = Changes(self.schema, self.running, candidate)
-        if self._valid is not candidate:
-            errors = self._references.errors(changes, candidate) or self._inspector.errors(self.running, candidate)
-            if errors:
-                raise SeveralNetconfError(errors)
-            self._valid = candidate
+        errors = self._references.errors(changes, candidate) or self._inspector.errors(self.running, candidate)
+        if errors:
+            raise SeveralNetconfError(errors)
+        self._valid = candidate, changes
         return changes
 
     # committing
