@@ -249,7 +249,8 @@ def identities(ctx: context.Context) -> dict[str, list[str]]:
     return {name: sorted(closure(name)) for name in sorted(direct)}
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, target: Path = HERE / "subset.json") -> None:
+    """Write the table of what the modules in `folder` and our own say."""
     ctx = load(folder)
     modules = {module.arg: module for module in ctx.modules.values() if module.keyword == "module"}
     nodes: dict[str, dict[str, Any]] = {}
@@ -271,7 +272,7 @@ def main(folder: Path) -> None:
         for name, module in sorted(modules.items())
         if name in named
     }
-    write(HERE / "subset.json", table, known, nodes)
+    write(target, table, known, nodes)
 
 
 def all_types(nodes: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:

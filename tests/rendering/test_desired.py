@@ -26,21 +26,14 @@ def rendered(*pairs: Pair) -> dict[ServiceId, Fragments]:
     return {name: render(*pair, wanted.city(), standing) for name, pair in standing.items()}
 
 
-def _pool() -> list[Fragments]:
+def _pool() -> dict[ServiceId, Fragments]:
     carrier = wanted.plane(12)
-    conferences = [wanted.conference(carrier[0], 20, name=f"vip{i}", priority=i) for i in range(3)]
-    return list(
-        rendered(
-            carrier,
-            wanted.plane(5, number=1002, name="other"),
-            wanted.nrp_slice(),
-            wanted.circuit_slice(),
-            *conferences,
-        ).items()  # type: ignore[arg-type]
-    )
+    other = wanted.plane(5, number=1002, name="other")
+    vips = [wanted.conference(carrier[0], 20, name=f"vip{i}", priority=i) for i in range(3)]
+    return rendered(carrier, other, wanted.nrp_slice(), wanted.circuit_slice(), *vips)
 
 
-POOL = dict(_pool())  # type: ignore[arg-type]
+POOL = _pool()
 RULES: Path = ("l3nm:service", "l3nm:qos", "l3nm:qos-classification-policy")
 
 

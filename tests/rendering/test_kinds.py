@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from controller.intent.model import Service
+from controller.network.model import CityMap
 from controller.planning.placement import Placement
 from controller.rendering.merge import merge
 from controller.rendering.normalise import normalise
@@ -133,9 +135,7 @@ def test_rate_limits_are_percentages_of_the_access_and_add_up_at_the_mcu() -> No
     assert "<oc:committed-rate>20000000</oc:committed-rate>" in text, "five parties lie beyond the border"
 
 
-def _without_binding():  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
+def _without_binding() -> CityMap:
     city = wanted.city()
     domains = {n: replace(d, modules=d.modules - {"onecity-binding"}) for n, d in city.domains.items()}
     return replace(city, domains=domains)

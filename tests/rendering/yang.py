@@ -69,7 +69,9 @@ def _topology(city: CityMap, domain: str) -> Tree:
     content: Tree = {"nw:network-id": name}
     for node in city.nodes.values():
         if node.domain == domain:
-            ports = {("nt:termination-point", p.port): {"nt:tp-id": p.port} for p in city.ports if p.node == node.id}
+            ports: Tree = {
+                ("nt:termination-point", p.port): {"nt:tp-id": p.port} for p in city.ports if p.node == node.id
+            }
             content["nw:node", node.id] = {"nw:node-id": node.id, **ports}
     for link in city.links:
         if link.domain == domain:
