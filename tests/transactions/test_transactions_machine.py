@@ -22,6 +22,7 @@ from tests.transactions.model_domain import Clock, Crash, Fault, ModelDomain, dr
 
 NAMES = ("optical", "city", "district")
 ENTRIES = ("x", "y")
+FINAL = (StepOutcome.COMMITTED, StepOutcome.ROLLED_BACK, StepOutcome.COMPENSATED)
 TIMERS = DomainTimers(connect_s=0.003, edit_s=1.0, commit_s=1.0, confirm_s=60.0, read_s=1.0)
 
 subsets = st.sets(st.sampled_from(NAMES), min_size=1).map(lambda names: tuple(sorted(names)))
@@ -37,12 +38,13 @@ class Protocol(RuleBasedStateMachine):
         self.journal = MemoryJournal()
         self.steps: list[Step] = []  # in the order in which they were sent
         self.answers: dict[str, StepOutcome] = {}
+        self.lies: list[str] = []
         self.count = 0
         self.engine = self.new_engine()
 
     def new_engine(self) -> Transactions:
         def told(step: Step, result) -> None:
-            self.answers[step.txn] = result.outcome
+            self.answer(step, result.outcome)
 
         return Transactions(
             self.journal,
@@ -52,6 +54,13 @@ class Protocol(RuleBasedStateMachine):
             on_state=told,
             sleep=lambda _: asyncio.sleep(0),
         )
+
+    def answer(self, step: Step, outcome: StepOutcome) -> None:
+        earlier = self.answers.get(step.txn)
+        if earlier not in FINAL:
+            self.answers[step.txn] = outcome
+        elif outcome in FINAL and earlier is not outcome:  # in doubt again after a crash is the truth, not a lie
+            self.lies.append(f"{step.txn}: first {earlier}, then {outcome}")
 
     # What the network should hold, by the ends in the journal
 
@@ -97,7 +106,7 @@ class Protocol(RuleBasedStateMachine):
     def attempt(self, *steps: Step) -> None:
         async def run(step: Step) -> None:
             result = await self.engine.run(step)
-            self.answers[step.txn] = result.outcome
+            self.answer(step, result.outcome)
 
         async def all_of_them() -> list[BaseException | None]:
             return await asyncio.gather(*(run(step) for step in steps), return_exceptions=True)
@@ -123,7 +132,7 @@ class Protocol(RuleBasedStateMachine):
             except (asyncio.CancelledError, Crash):
                 continue  # died again, in the middle of its recovery
             for step, result in recovered:
-                self.answers[step.txn] = result.outcome
+                self.answer(step, result.outcome)
             return
 
     @rule(names=subsets, entry=st.sampled_from(ENTRIES), delete=st.booleans())
@@ -177,6 +186,15 @@ class Protocol(RuleBasedStateMachine):
     def coordinator_dies_now(self):
         self.die_and_return()
 
+    @rule()
+    def disk_fills_before_the_decision(self):
+        def fill(kind: str) -> None:
+            if kind == "decided":
+                self.journal.full = True
+                self.journal.before_durable = lambda kind: None
+
+        self.journal.before_durable = fill
+
     @rule(full=st.booleans())
     def disk(self, full):
         self.journal.full = full
@@ -209,9 +227,9 @@ class Protocol(RuleBasedStateMachine):
 
     @invariant()
     def an_answer_is_never_taken_back(self):
-        final = (StepOutcome.COMMITTED, StepOutcome.ROLLED_BACK, StepOutcome.COMPENSATED)
+        assert not self.lies
         for txn, outcome in self.ends().items():
-            if self.answers.get(txn) in final:
+            if self.answers.get(txn) in FINAL:
                 assert self.answers[txn] is outcome, txn
 
     def teardown(self) -> None:
