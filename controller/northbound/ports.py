@@ -102,7 +102,10 @@ class Measurements(Protocol):
         """Say of each domain whether its session stands."""
 
     def readings(self) -> Iterable[ServiceReading]:
-        """Yield every service; northbound bounds how many become series."""
+        """Yield every service of one snapshot; other work runs in the loop between two of them.
+
+        Northbound bounds how many become series.
+        """
 
     def telemetry_gaps(self) -> Mapping[str, int]:
         """Count per domain how often its telemetry stream was lost since start."""

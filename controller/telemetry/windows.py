@@ -102,8 +102,9 @@ class Windows:
         if ring is None or now - ring.last_arrived > self.settings.fresh_s:
             return None
         held = ring.since(now - self.settings.window_s)
-        p50, p99 = np.percentile(held, (50.0, 99.0))
-        return Indicator(subject, metric, ring.last, float(p50), float(p99), len(held), now - ring.last_arrived)
+        ordered = np.sort(held).tolist()
+        p50, p99 = _quantile(ordered, 0.50), _quantile(ordered, 0.99)
+        return Indicator(subject, metric, ring.last, p50, p99, len(ordered), now - ring.last_arrived)
 
     def metrics(self, subject: str) -> tuple[str, ...]:
         """Return the metrics ever seen of this subject, sorted."""
@@ -120,3 +121,11 @@ class Windows:
         for subject in gone:
             self._series -= len(self._rings.pop(subject))
         return len(gone)
+
+
+def _quantile(ordered: list[float], share: float) -> float:
+    """As numpy.percentile (linear), which takes ten times as long on so few values: it is asked for every service."""
+    at = (len(ordered) - 1) * share
+    low = int(at)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (at - low)
