@@ -151,8 +151,7 @@ def waits_and_losses(load_bps: Array, capacity_bps: Array) -> tuple[Array, Array
     left = np.maximum(1 - above, 1e-9)
     service = PACKET_BITS / capacity_bps[:, None]
     wait = service * rho.sum(axis=1)[:, None] / (left * np.maximum(1 - upto, 1e-9))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        loss = np.where(rho > 0, 1 - np.maximum(1 - above, 0) / np.where(rho > 0, rho, 1.0), 0.0)
+    loss = 1 - np.maximum(1 - above, 0) / np.maximum(rho, 1e-12)
     return np.minimum(wait, BUFFER_S), np.clip(loss, 0.0, 1.0)
 
 
