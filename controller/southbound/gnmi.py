@@ -25,6 +25,7 @@ from controller.southbound.driver import DomainSettings, Sample
 from controller.southbound.measurements import Translator
 
 QUEUED_BATCHES: Final = 512
+BATCH_SAMPLES: Final = 1000  # what waits is merged up to this, so that many small updates are few batches
 
 Key = Mapping[str, str]
 Step = tuple[str, Key]
@@ -79,14 +80,17 @@ class Telemetry:
 
     async def samples(self, interval_s: float) -> AsyncIterator[tuple[Sample, ...]]:
         """Yield batches for ever; see the module's docstring."""
-        queue: deque[tuple[Sample, ...]] = deque()
+        queue: deque[list[Sample]] = deque()
         news = asyncio.Event()
 
         def take(batch: tuple[Sample, ...]) -> None:
-            if len(queue) >= QUEUED_BATCHES:
+            if queue and len(queue[-1]) < BATCH_SAMPLES:
+                queue[-1].extend(batch)
+            else:
+                queue.append(list(batch))
+            if len(queue) > QUEUED_BATCHES:
                 queue.popleft()
                 self.dropped += 1
-            queue.append(batch)
             news.set()
 
         reader = asyncio.create_task(self._read_for_ever(interval_s, take))
@@ -94,7 +98,7 @@ class Telemetry:
         try:
             while True:
                 while queue:
-                    yield queue.popleft()
+                    yield tuple(queue.popleft())
                 if reader.done():
                     reader.result()  # it never returns: only an error of our own settings ends it
                 news.clear()

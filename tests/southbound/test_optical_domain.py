@@ -148,14 +148,22 @@ async def test_events_tell_of_connection_change_and_loss(
 ) -> None:
     events = optical.events()
     assert (await asyncio.wait_for(anext(events), 3)).kind is EventKind.CONNECTED
-    edit = adding("city-otn", await between_sites(optical, "gov.event/a-b", 47))
-    await apply(optical, txn, edit)
-    event = await asyncio.wait_for(anext(events), 3)
-    assert event.kind in (EventKind.CONFIG_CHANGED, EventKind.TOPOLOGY_CHANGED)
-    await apply(optical, f"{txn}-away", edit_of("city-otn", edit.after, {}))
+    news = asyncio.ensure_future(anext(events))
+    mine = adding("city-otn", await between_sites(optical, "gov.mine/a-b", 50))
+    await apply(optical, txn, mine)
+    await apply(optical, f"{txn}-away", edit_of("city-otn", mine.after, {}))
+    await asyncio.sleep(0.1)
+    assert not news.done()
+    other = optical_driver(optical_domain.settings)
+    edit = adding("city-otn", await between_sites(other, "gov.event/a-b", 47))
+    await apply(other, f"{txn}-other", edit)
+    event = await asyncio.wait_for(news, 3)
+    assert (event.kind, event.detail) == (EventKind.CONFIG_CHANGED, "gov.event/a-b")
+    await apply(other, f"{txn}-gone", edit_of("city-otn", edit.after, {}))
+    assert (await asyncio.wait_for(anext(events), 3)).kind is EventKind.CONFIG_CHANGED
+    await other.close()
     optical_domain.process.kill()
-    while (event := await asyncio.wait_for(anext(events), 3)).kind is not EventKind.LOST:
-        pass
+    assert (await asyncio.wait_for(anext(events), 3)).kind is EventKind.LOST
     optical_domain.process.restart()
     assert (await asyncio.wait_for(anext(events), 5)).kind is EventKind.CONNECTED
     await events.aclose()  # type: ignore[attr-defined]

@@ -164,6 +164,7 @@ async def test_a_reader_that_sleeps_loses_the_oldest_batches_and_no_memory(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gnmi, "QUEUED_BATCHES", 3)
+    monkeypatch.setattr(gnmi, "BATCH_SAMPLES", 1)
     path = "/onecity-flow:circuits/circuit[id=c]/state/oper-status"
     server.tree.update(path, "UP")
     telemetry = Telemetry(server.settings(), OPTICAL_ON_CHANGE, ())

@@ -52,7 +52,7 @@ class NetconfDriver:
     def __init__(self, settings: DomainSettings) -> None:
         self.domain = settings.name
         self._settings = settings
-        self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix=f"netconf-{settings.name}")
+        self._executor = self._new_executor()
         self._clients: dict[str, NetconfClient] = {}
         self._connecting = {"main": asyncio.Lock(), "bulk": asyncio.Lock()}
         self._transactions = CandidateTransactions(settings.name, settings.timers, self._main, self._read_main)
@@ -67,6 +67,7 @@ class NetconfDriver:
         await asyncio.gather(*(client.close() for client in self._clients.values()))
         self._clients.clear()
         self._executor.shutdown(wait=False, cancel_futures=True)
+        self._executor = self._new_executor()  # idle until somebody connects again
 
     async def discover(self) -> DomainTopology:
         topology = await self._watched(self._discover())
@@ -120,6 +121,9 @@ class NetconfDriver:
                 await client.connect()
                 self._clients[purpose] = client
             return client
+
+    def _new_executor(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(THREADS, thread_name_prefix=f"netconf-{self.domain}")
 
     def _new_client(self) -> NetconfClient:
         return NetconfClient(self._settings, self._executor)

@@ -33,7 +33,7 @@ from controller.southbound.optical.circuits import (
     topology_of,
     tree_of,
 )
-from controller.southbound.optical.events import TopologyWatch
+from controller.southbound.optical.events import OwnChanges, TopologyWatch
 from controller.southbound.optical.refusals import error_of
 
 COORDINATOR: Final = "onecity"
@@ -71,6 +71,7 @@ class OpticalDriver:
         self._channel: grpc.aio.Channel | None = None
         self._metadata: Metadata = ()
         self._versions: dict[str, int] = {}  # of the services' circuits, as last read: what `native` shows
+        self._own = OwnChanges()
         self._telemetry = Telemetry(settings, OPTICAL_ON_CHANGE, OPTICAL_SAMPLED)
 
     # ── sessions and reads ──────────────────────────────────────────────────────────────────────────────────────
@@ -109,6 +110,7 @@ class OpticalDriver:
     async def prepare(self, txn: str, edit: Edit, *, replay: bool = False) -> tuple[str, ...]:
         standing = await self._circuits(circuit_ids(edit))
         request = self._request(txn, edit, {c.spec.id: c.version for c in standing}, replay)
+        self._own.note(txn, circuit_ids(edit))
         end = _now() + self._timers.edit_s
         try:
             answer = await self._call("Prepare", request, self._timers.edit_s)
@@ -167,7 +169,8 @@ class OpticalDriver:
         return text_format.MessageToString(self._request("", edit, versions, False), as_utf8=True)
 
     def events(self) -> AsyncIterator[DomainEvent]:
-        return TopologyWatch(self.domain, self._stub, lambda: self._metadata, self._timers.connect_s).events()
+        watch = TopologyWatch(self.domain, self._stub, lambda: self._metadata, self._timers.connect_s, self._own)
+        return watch.events()
 
     def samples(self, interval_s: float) -> AsyncIterator[tuple[Sample, ...]]:
         return self._telemetry.samples(interval_s)

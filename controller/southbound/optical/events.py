@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import grpc
@@ -17,19 +17,47 @@ from controller.southbound.driver import DomainEvent, EventKind
 from controller.southbound.optical.circuits import INFRASTRUCTURE
 
 NAMED = 8  # ids told in an event's detail
+REMEMBERED = 4096  # of our own transactions and of the circuits in them
+
+
+class OwnChanges:
+    """What we changed lately: our own commits are no news to us."""
+
+    def __init__(self) -> None:
+        self._txns: dict[str, None] = {}
+        self._circuits: dict[str, None] = {}
+
+    def note(self, txn: str, circuits: Sequence[str]) -> None:
+        self._txns[txn] = None
+        self._circuits |= dict.fromkeys(circuits)
+        for memory in (self._txns, self._circuits):
+            while len(memory) > REMEMBERED:
+                del memory[next(iter(memory))]
+
+    def made(self, circuit: str, last_txn: str | None) -> bool:
+        """Say whether we brought a circuit to where it is; None: it is gone."""
+        return last_txn in self._txns or (last_txn is None and circuit in self._circuits)
 
 
 class TopologyWatch:
     """Follows one domain for ever: CONNECTED with the first message, LOST once when the stream ends.
 
-    A changed circuit is told as CONFIG_CHANGED too, for what lights up may have been put there by somebody else;
-    comparing tells whose it was.
+    The domain tells ids, not what happened to them. A circuit that somebody else's transaction changed or removed is
+    CONFIG_CHANGED; one that is as it was changed its state, like everything that is no circuit: TOPOLOGY_CHANGED.
     """
 
     def __init__(
-        self, domain: str, stub: Callable[[], Any], metadata: Callable[[], Metadata], connect_s: float
+        self,
+        domain: str,
+        stub: Callable[[], Any],
+        metadata: Callable[[], Metadata],
+        connect_s: float,
+        own: OwnChanges,
     ) -> None:
         self._domain, self._stub, self._metadata, self._connect_s = domain, stub, metadata, connect_s
+        self._own = own
+        self._things: frozenset[str] = frozenset()  # ids of what is no service's circuit
+        self._last_txns: dict[str, str] = {}  # of every service's circuit
 
     async def events(self) -> AsyncIterator[DomainEvent]:
         backoff, lost_told, reason = Backoff(), False, ""
@@ -39,13 +67,13 @@ class TopologyWatch:
                 call = self._stub().WatchTopology(pb.WatchTopologyRequest(), metadata=self._metadata())
                 async with asyncio.timeout(self._connect_s):
                     first = await call.read()
-                known = await self._topology_ids() if first is not END_OF_STREAM else frozenset()
                 if first is not END_OF_STREAM:
+                    await self._learn()
                     backoff.reset()
                     lost_told = False
                     yield DomainEvent(self._domain, EventKind.CONNECTED)
                 while (change := await call.read()) is not END_OF_STREAM:
-                    for event in self._told(change.changed, known):
+                    for event in await self._told(change.changed):
                         yield event
                 reason = "the domain ended the watch"
             except grpc.aio.AioRpcError as error:
@@ -62,26 +90,41 @@ class TopologyWatch:
                 yield DomainEvent(self._domain, EventKind.LOST, reason)
             await asyncio.sleep(backoff.next_s())
 
-    async def _topology_ids(self) -> frozenset[str]:
-        """Return the ids of everything that is no circuit of a service."""
+    async def _learn(self) -> None:
+        """Note what there is, to judge changes by."""
         answer = await self._stub().GetTopology(
             pb.GetTopologyRequest(), metadata=self._metadata(), timeout=self._connect_s
         )
         parts = (answer.nodes, answer.client_ports, answer.photonic_links, answer.odu_links)
         infrastructure = (c.spec.id for c in answer.circuits if c.spec.owner == INFRASTRUCTURE)
-        return frozenset(item.id for part in parts for item in part) | frozenset(infrastructure)
+        self._things = frozenset(item.id for part in parts for item in part) | frozenset(infrastructure)
+        self._last_txns = {c.spec.id: c.last_txn for c in answer.circuits if c.spec.owner != INFRASTRUCTURE}
 
-    def _told(self, changed: list[str], topology: frozenset[str]) -> list[DomainEvent]:
-        things = [name for name in changed if name in topology]
-        circuits = [name for name in changed if name not in topology]
-        events = []
-        if things or not changed:
-            events.append(DomainEvent(self._domain, EventKind.TOPOLOGY_CHANGED, _named(things)))
-        if circuits:
-            events.append(DomainEvent(self._domain, EventKind.CONFIG_CHANGED, _named(circuits)))
-        return events
+    async def _told(self, changed: Sequence[str]) -> list[DomainEvent]:
+        moved = [name for name in changed if name in self._things]
+        reconfigured = []
+        circuits = [name for name in changed if name not in self._things]
+        present = await self._present(circuits) if circuits else {}
+        for circuit in circuits:
+            before, now = self._last_txns.get(circuit), present.get(circuit)
+            if before == now:
+                moved.append(circuit)
+            elif not self._own.made(circuit, now):
+                reconfigured.append(circuit)
+            if now is None:
+                self._last_txns.pop(circuit, None)
+            else:
+                self._last_txns[circuit] = now
+        told = ((EventKind.TOPOLOGY_CHANGED, moved), (EventKind.CONFIG_CHANGED, reconfigured))
+        return [DomainEvent(self._domain, kind, _named(names)) for kind, names in told if names]
+
+    async def _present(self, circuits: Sequence[str]) -> dict[str, str]:
+        answer = await self._stub().ListCircuits(
+            pb.ListCircuitsRequest(ids=circuits), metadata=self._metadata(), timeout=self._connect_s
+        )
+        return {circuit.spec.id: circuit.last_txn for circuit in answer.circuits}
 
 
-def _named(names: list[str]) -> str:
+def _named(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
