@@ -9,41 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from controller.rendering.paths import step_name
 from controller.rendering.schema import Schema, SchemaNode
-from controller.rendering.tree import Leaf, Path, Step, Tree
-
-# What the controller may own in a domain; everything else is read, never written, never compared.
-OWNED: tuple[Path, ...] = (
-    ("l3nm:l3vpn-ntw", "l3nm:vpn-services"),
-    ("te:te", "te:tunnels"),
-    ("nw:networks", "nrp:nrp-policies"),
-    ("nw:networks", "topo-filt:topology-filters"),
-    ("nw:networks", "nw:network"),
-)
-_OWN_NETWORKS = "vpn:"  # the domain's own topology is a network too
+from controller.rendering.tree import Leaf, Step, Tree
 
 
 def normalise(tree: Tree) -> Tree:
     """Return the tree in canonical form: configuration only, no defaults, nothing empty, values and keys canonical."""
     return _normal(Schema.load().roots, (), tree)
-
-
-def owned(tree: Tree) -> Tree:
-    """Return the part of a domain's tree that a controller of ours could own: no topology, no profiles."""
-    out: Tree = {}
-    for root, below in ((path[0], path[1]) for path in OWNED):
-        content = tree.get(root)
-        if not isinstance(content, dict):
-            continue
-        for step, value in content.items():
-            ours = isinstance(step, str) or step[1].startswith(_OWN_NETWORKS)
-            if step_name(step) == below and ours:
-                place = out.setdefault(root, {})
-                if isinstance(place, dict):
-                    place[step] = value
-    out |= {step: value for step, value in tree.items() if step_name(step) == "opt:circuit"}
-    return out
 
 
 @cache

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from controller.rendering.bandwidth import bandwidth_bps, bandwidth_text
 from controller.rendering.diff import diff
-from controller.rendering.normalise import normalise, owned
+from controller.rendering.normalise import normalise
 from controller.rendering.schema import Schema
 from controller.rendering.tree import Leaf, Tree
-from controller.rendering.xml import from_xml, to_xml
+from controller.rendering.xml import from_xml
 from tests.rendering.test_kinds import KINDS, fragments
 
 READ_BACK = b"""<data xmlns="urn:ietf:params:xml:ns:netconf:base:1.0">
@@ -95,21 +95,6 @@ def test_bandwidth_text_is_stable_and_exact_to_a_float32(rate_bps: int) -> None:
 def test_whole_gigabits_read_back_whole(gigabits: int) -> None:
     assert bandwidth_bps(bandwidth_text(gigabits * 10**9)) == gigabits * 10**9
     assert bandwidth_text(10 * 10**9) == "0x1.2a05f2p+30"
-
-
-def test_what_is_not_ours_is_left_out() -> None:
-    tree: Tree = {
-        "nw:networks": {
-            ("nw:network", "net:city-ip"): {"nw:network-id": "net:city-ip"},
-            ("nw:network", "vpn:a"): {"nw:network-id": "vpn:a"},
-        },
-        "l3nm:l3vpn-ntw": {"l3nm:vpn-profiles": {}, "l3nm:vpn-services": {}},
-    }
-    assert owned(tree) == {
-        "nw:networks": {("nw:network", "vpn:a"): {"nw:network-id": "vpn:a"}},
-        "l3nm:l3vpn-ntw": {"l3nm:vpn-services": {}},
-    }
-    assert from_xml(to_xml(owned(tree))) == owned(tree)
 
 
 def test_every_identity_and_leafref_of_the_table_resolves() -> None:

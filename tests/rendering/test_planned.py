@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,25 +15,27 @@ from controller.rendering.normalise import normalise
 from controller.rendering.tree import Edit, OperationKind
 from controller.southbound.driver import DomainSettings, Driver
 from controller.southbound.netconf.driver import netconf_driver
+from controller.southbound.optical.driver import optical_driver
 from lab.credentials import make_credentials, write_known_hosts
 from lab.supervision import DomainProcess
 from tests.rendering.planned import OFFICE, STANDING, VIPS, planned, rerouted, with_a_site_more
 from tests.rendering.wanted import city
 from tests.rendering.yang import complaints, needs_yanglint, with_surroundings
 
+OPTICAL = "city-otn"
 IP_DOMAINS = ("city-ip", "district-ip", "compute-ip")
 
 
 @pytest.fixture(scope="module")
 def domains(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, DomainSettings]]:
-    """The IP domain controllers of Longgang, a process each."""
+    """The domain controllers of Longgang, a process each."""
     folder = tmp_path_factory.mktemp("city")
     make_credentials(folder, list(IP_DOMAINS))
-    started = [_process(name, folder) for name in IP_DOMAINS]
+    started = [_process(name, folder) for name in (*IP_DOMAINS, OPTICAL)]
     try:
         for process in started:
             process.wait_ready()
-        write_known_hosts(folder, {p.name: p.ports["netconf"] for p in started})
+        write_known_hosts(folder, {p.name: p.ports["netconf"] for p in started if p.name != OPTICAL})
         yield {process.name: _settings(process, folder) for process in started}
     finally:
         for process in started:
@@ -42,8 +44,10 @@ def domains(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Doma
 
 def _process(name: str, folder: Path) -> DomainProcess:
     def command(ports: dict[str, int]) -> list[str]:
-        where = ["--city", "longgang", "--dir", str(folder), "--watch-stdin", "--domain", name]
-        return ["lab.ip.main", *where, "--netconf-port", "0", "--gnmi-port", "0"]
+        where = ["--city", "longgang", "--dir", str(folder), "--watch-stdin"]
+        if name == OPTICAL:
+            return ["lab.optical.main", *where, "--port", "0", "--gnmi-port", "0"]
+        return ["lab.ip.main", *where, "--domain", name, "--netconf-port", "0", "--gnmi-port", "0"]
 
     process = DomainProcess(name, command, folder / f"{name}.log")
     process.start()
@@ -51,6 +55,14 @@ def _process(name: str, folder: Path) -> DomainProcess:
 
 
 def _settings(process: DomainProcess, folder: Path) -> DomainSettings:
+    if process.name == OPTICAL:
+        return DomainSettings(
+            name=OPTICAL,
+            driver="optical",
+            address=f"127.0.0.1:{process.ports['grpc']}",
+            ca_file=str(folder / "ca.pem"),
+            token_file=str(folder / "secrets" / "token"),
+        )
     return DomainSettings(
         name=process.name,
         driver="netconf",
@@ -88,12 +100,12 @@ async def test_domain_controllers_keep_exactly_what_is_desired_through_the_life_
     states = [Desired(), plain, during, wider, moved, after, plain, Desired()]
     kinds = {operation.kind for edit in edits(wider, moved) for operation in edit.operations}
     assert kinds == {OperationKind.REPLACE}, "routes and steering change as a whole"
-    drivers = {name: netconf_driver(settings) for name, settings in domains.items()}
+    make: dict[str, Callable[[DomainSettings], Driver]] = {"netconf": netconf_driver, "optical": optical_driver}
+    drivers: dict[str, Driver] = {name: make[settings.driver](settings) for name, settings in domains.items()}
     try:
         for i, (old, new) in enumerate(pairwise(states)):
             for edit in edits(old, new):
-                if edit.domain in drivers:
-                    await _carry_out(drivers[edit.domain], f"onecity-life-{i}", edit)
+                await _carry_out(drivers[edit.domain], f"onecity-life-{i}", edit)
             for name, driver in drivers.items():
                 assert diff(await driver.read(()), new.tree(name)) == ()
     finally:
