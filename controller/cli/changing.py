@@ -97,7 +97,7 @@ def delete(arguments: Namespace, screen: Screen) -> int:
 def watch(arguments: Namespace, screen: Screen) -> int:
     """Follow a change to its end."""
     with Client(arguments.server, arguments.timeout) as client:
-        return _follow(client, arguments.change, screen)
+        return _follow(client, arguments.change, screen, patient=False)
 
 
 def _carry_out(
@@ -160,20 +160,27 @@ def _ask(arguments: Namespace, screen: Screen, found: plan_pb2.Plan) -> bool:
     return True
 
 
-def _follow(client: Client, change_id: str, screen: Screen) -> int:
-    """Draw a change until it ends; a stream that breaks is taken up again, Ctrl-C leaves the change alone."""
+def _follow(client: Client, change_id: str, screen: Screen, *, patient: bool = True) -> int:
+    """Draw a change until it ends; a stream that breaks is taken up again, Ctrl-C leaves the change alone.
+
+    patient: the daemon is known to be there, so silence means that it restarts.
+    """
     view, lost_since = ProgressView(screen, change_id), None
     try:
         while True:
             try:
                 for event in client.watch(change_id):
-                    lost_since = None
+                    lost_since, patient = None, True
                     view.take(event)
                     if event.HasField("result"):
                         return _end(change_id, event.result, screen)
                 raise LostError(f"the daemon stopped to tell of change {change_id}")
             except LostError:
-                lost_since = lost_since or time.monotonic()
+                if not patient:
+                    raise
+                if lost_since is None:
+                    lost_since = time.monotonic()
+                    screen.note("lost the daemon; waiting for it to come back …")
                 if time.monotonic() - lost_since > LOST_FOR_S:
                     raise CommandError(
                         f"the daemon at {client.server} does not answer; change {change_id} ends as all or none by "

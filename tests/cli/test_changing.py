@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from controller.northbound.server import NorthboundServer
+from controller.settings import Listen
 from tests.cli.conftest import ONECITY, Run, environment
 from tests.northbound.remembered import RememberedChanges
 
@@ -206,3 +207,28 @@ async def test_prune_removes_only_by_label_and_lists_each(run: Run, write: Write
 async def test_standard_input_is_read(run: Run) -> None:
     ended = await run("plan", "-", stdin="kind: X\nmetadata: {name: a}\n")
     assert (ended.code, "default/a" in ended.out) == (2, True)
+
+
+async def test_a_daemon_that_restarts_is_waited_for(
+    server: NorthboundServer, run: Run, write: Write, changes: RememberedChanges
+) -> None:
+    changes.gate.clear()
+    applying = asyncio.ensure_future(run("apply", write()))
+    for _ in range(1000):
+        if changes.watchers:
+            break
+        await asyncio.sleep(0.01)
+    await server.stop(0)
+    again = NorthboundServer(changes, Listen("127.0.0.1", server.port))
+    await again.start()
+    changes.gate.set()
+    ended = await applying
+    await again.stop(0)
+    assert (ended.code, "lost the daemon" in ended.err) == (0, True)
+    assert ended.out.endswith("Done: 1 added, 0 changed, 0 removed in 310 ms.\n")
+    assert ended.out.count("change c1") == 1
+
+
+async def test_watching_without_a_daemon_says_so_at_once(run: Run) -> None:
+    ended = await run("watch", "c1", ONECITY_SERVER="127.0.0.1:1")
+    assert (ended.code, "no onecity daemon answers" in ended.err) == (1, True)
