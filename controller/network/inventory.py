@@ -67,7 +67,7 @@ class Inventory:
 
 def read_inventory(document: Mapping[str, Any] | None) -> Inventory:
     """Return the typed inventory of a parsed `inventory:` mapping; raises ConfigurationError naming the key."""
-    top = _Fields("inventory", document or {})
+    top = _Fields("inventory", {} if document is None else document)
     inventory = Inventory(
         sites=top.entries("sites", _site),
         nodes=top.entries("nodes", _node),
@@ -115,12 +115,13 @@ class _Fields:
 
     def entries(self, key: str, read: Callable[[_Fields], T]) -> dict[str, T]:
         self.seen.add(key)
-        section = self.document.get(key) or {}
+        section = self.document.get(key)
+        section = {} if section is None else section
         if not isinstance(section, Mapping):
             raise self.wrong(key, f"must be a mapping, not {type(section).__name__}")
         result: dict[str, T] = {}
         for name, body in section.items():
-            fields = _Fields(f"{self.path}.{key}.{name}", body or {})
+            fields = _Fields(f"{self.path}.{key}.{name}", {} if body is None else body)
             fields.name = str(name)
             result[str(name)] = read(fields)
             fields.finish()

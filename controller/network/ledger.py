@@ -80,6 +80,43 @@ def overlap(start: Instant, end: Instant, other_start: Instant, other_end: Insta
     )
 
 
+class _Table:
+    """Who holds which labels of one resource, shared by copies of a ledger until one of them writes.
+
+    `full_below` remembers, per first candidate, below which label everything is held for good, so that finding
+    the lowest free label of many need not look at all of them. It is true of the table, whoever found it out.
+    """
+
+    __slots__ = ("full_below", "holds")
+
+    def __init__(self, holds: dict[int, tuple[LabelHold, ...]], full_below: dict[int, int]) -> None:
+        self.holds, self.full_below = holds, full_below
+
+    def add(self, service: ServiceId, label: _Label) -> None:
+        hold = LabelHold(service, label.start, label.end)
+        self.holds[label.label] = (*self.holds.get(label.label, ()), hold)
+
+    def drop(self, service: ServiceId, label: int) -> None:
+        left = tuple(h for h in self.holds.get(label, ()) if h.service != service)
+        if left:
+            self.holds[label] = left
+        else:
+            self.holds.pop(label, None)
+        for first, below in self.full_below.items():
+            if first <= label < below:
+                self.full_below[first] = label
+
+    def free(self, label: int, start: Instant, end: Instant) -> bool:
+        return not any(overlap(h.start, h.end, start, end) for h in self.holds.get(label, ()))
+
+    def lowest(self, candidates: range, start: Instant, end: Instant) -> int | None:
+        first = self.full_below.get(candidates.start, candidates.start)
+        while first < candidates.stop and any(h.start is None and h.end is None for h in self.holds.get(first, ())):
+            first += 1
+        self.full_below[candidates.start] = first
+        return next((c for c in range(first, candidates.stop) if self.free(c, start, end)), None)
+
+
 class Ledger:
     """Reservations of all services on one map's links; `capacity_bps` of links that vanished counts as 0."""
 
@@ -92,9 +129,8 @@ class Ledger:
         self._held: dict[ServiceId, tuple[tuple[_Rate, ...], tuple[_Label, ...]]] = {}
         self._windowed: dict[str, tuple[RateHold, ...]] = {}
         self._always: dict[str, tuple[int, int]] = {}  # link → (full, hard) of holds without a window
-        self._labels: dict[str, dict[int, tuple[LabelHold, ...]]] = {}
+        self._labels: dict[str, _Table] = {}
         self._own: set[str] = set()  # label tables that no copy shares
-        self._full_below: dict[tuple[str, int], int] = {}  # (resource, first) → every label below is held for good
 
     def copy(self) -> Ledger:
         """Return a ledger that starts as this one; neither sees what the other does later."""
@@ -104,7 +140,6 @@ class Ledger:
         other._held, other._windowed = dict(self._held), dict(self._windowed)
         other._always, other._labels = dict(self._always), dict(self._labels)
         other._own, self._own = set(), set()
-        other._full_below = dict(self._full_below)
         return other
 
     def on(self, city: CityMap) -> Ledger:
@@ -132,8 +167,7 @@ class Ledger:
         self._held[placement.service] = (placement.rates, placement.labels)
         self._book(placement.service, placement.rates, 1)
         for label in placement.labels:
-            table = self._table(label.resource)
-            table[label.label] = (*table.get(label.label, ()), LabelHold(placement.service, label.start, label.end))
+            self._table(label.resource).add(placement.service, label)
 
     def remove(self, service: ServiceId) -> None:
         """Give back everything the service holds; nothing happens if it holds nothing."""
@@ -141,22 +175,14 @@ class Ledger:
         self._book(service, rates, -1)
         for label in labels:
             table = self._table(label.resource)
-            left = tuple(h for h in table.get(label.label, ()) if h.service != service)
-            if left:
-                table[label.label] = left
-            else:
-                table.pop(label.label, None)
-            if not table:
+            table.drop(service, label.label)
+            if not table.holds:
                 del self._labels[label.resource]
                 self._own.discard(label.resource)
-        for resource, number in {(r.resource, r.label) for r in labels}:
-            for key in [k for k in self._full_below if k[0] == resource and self._full_below[k] > number]:
-                self._full_below[key] = max(number, key[1])
 
     def take(self, service: ServiceId, label: _Label) -> None:
         """Hold one more label outside any placement: for plans under way, on a copy that is thrown away."""
-        table = self._table(label.resource)
-        table[label.label] = (*table.get(label.label, ()), LabelHold(service, label.start, label.end))
+        self._table(label.resource).add(service, label)
 
     def _book(self, service: ServiceId, rates: Iterable[_Rate], sign: int) -> None:
         for rate in rates:
@@ -179,9 +205,11 @@ class Ledger:
                 if not left:
                     del self._windowed[rate.link]
 
-    def _table(self, resource: str) -> dict[int, tuple[LabelHold, ...]]:
+    def _table(self, resource: str) -> _Table:
+        """The resource's table, made this ledger's own before it is written."""
         if resource not in self._own:
-            self._labels[resource] = dict(self._labels.get(resource, {}))
+            shared = self._labels.get(resource)
+            self._labels[resource] = _Table(dict(shared.holds), dict(shared.full_below)) if shared else _Table({}, {})
             self._own.add(resource)
         return self._labels[resource]
 
@@ -237,32 +265,25 @@ class Ledger:
 
     def holder(self, resource: str, label: int, start: Instant = None, end: Instant = None) -> ServiceId | None:
         """Return who holds a label at some moment of [start, end), the first by name where several do."""
-        holds = self._labels.get(resource, {}).get(label, ())
+        table = self._labels.get(resource)
+        holds = table.holds.get(label, ()) if table else ()
         return min((h.service for h in holds if overlap(h.start, h.end, start, end)), default=None)
 
     def held_labels(self, resource: str) -> frozenset[int]:
         """Return the labels of a resource that any service holds at any time."""
-        return frozenset(self._labels.get(resource, ()))
+        table = self._labels.get(resource)
+        return frozenset(table.holds) if table else frozenset()
 
     def free_label(
         self, resource: str, candidates: Iterable[int], start: Instant = None, end: Instant = None
     ) -> int | None:
         """Return the first candidate that nobody holds in [start, end); None where all are held."""
         table = self._labels.get(resource)
-        if not table:
+        if table is None:
             return next(iter(candidates), None)
-        if not isinstance(candidates, range) or candidates.step != 1:
-            return next((c for c in candidates if self._label_free(table, c, start, end)), None)
-        key = (resource, candidates.start)
-        first = self._full_below.get(key, candidates.start)
-        while first < candidates.stop and any(h.start is None and h.end is None for h in table.get(first, ())):
-            first += 1
-        self._full_below[key] = first
-        return next((c for c in range(first, candidates.stop) if self._label_free(table, c, start, end)), None)
-
-    @staticmethod
-    def _label_free(table: Mapping[int, tuple[LabelHold, ...]], label: int, start: Instant, end: Instant) -> bool:
-        return not any(overlap(h.start, h.end, start, end) for h in table.get(label, ()))
+        if isinstance(candidates, range) and candidates.step == 1:
+            return table.lowest(candidates, start, end)
+        return next((c for c in candidates if table.free(c, start, end)), None)
 
     def dump(self) -> dict[str, Any]:
         """Return everything that is held, in one canonical form: equal ledgers dump equal."""
@@ -270,7 +291,9 @@ class Ledger:
             "always": dict(sorted(self._always.items())),
             "windowed": {k: sorted(v, key=repr) for k, v in sorted(self._windowed.items())},
             "labels": {
-                f"{r}={n}": sorted(h, key=repr) for r, t in sorted(self._labels.items()) for n, h in sorted(t.items())
+                f"{r}={n}": sorted(h, key=repr)
+                for r, t in sorted(self._labels.items())
+                for n, h in sorted(t.holds.items())
             },
             "full": self._full[:-1].tolist(),
             "hard": self._hard[:-1].tolist(),

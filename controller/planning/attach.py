@@ -39,33 +39,36 @@ def attach_all(
     """Hold VLAN and addresses of every access; what the present placement gives an unchanged one stays."""
     before = {a.access: a for a in draft.old.attachments} if draft.old is not None else {}
     indices = _access_indices(draft)
-    result = []
-    for access in accesses:
-        port = access_port(city, net, access)
-        node = net.nodes[port.ref.node]
-        if not node_allowed(node, bounds):
-            raise CannotPlaceError(
-                f"access {access.name}: {short(node.id)} is outside the boundaries "
-                f"({boundary_text(bounds)}; its trust is {node.trust})"
-            )
-        if port.rates_bps and access.rate_bps > max(port.rates_bps):
-            raise CannotPlaceError(f"access {access.name}: port {port.ref} runs at {rate_text(max(port.rates_bps))}")
-        old = before.get(access.name)
-        if old is not None and (old.node, old.port) != tuple(port.ref):
-            old = None
-        vlan = _vlan(draft, port, access, old)
-        index = draft.pick(
-            "access-net", draft.pools.access_nets, "access /30", indices.get(access.name) if old else None
-        )
+    accesses = tuple(accesses)
+    ports = {a.name: _checked_port(city, net, a, bounds) for a in accesses}
+    kept = {n: old for n, old in before.items() if n in ports and (old.node, old.port) == tuple(ports[n].ref)}
+    result: dict[str, Attachment] = {}
+    # Written VLANs first, then what is kept: a newcomer must not take a label from either.
+    for access in sorted(accesses, key=lambda a: (a.vlan is None, a.name not in kept)):
+        port = ports[access.name]
+        vlan = _vlan(draft, port, access, kept.get(access.name))
+        keep = indices.get(access.name) if access.name in kept else None
+        index = draft.pick("access-net", draft.pools.access_nets, "access /30", keep)
         pe, ce = draft.pools.access_net(index)
         prefixes = tuple(str(p) for p in lans.get(access.name, access.lans))
-        result.append(
-            Attachment(
-                access.name, access.site, port.domain, port.ref.node, port.ref.port, vlan, pe, ce, 30, prefixes,
-                access.rate_bps, access.hub,
-            )
+        result[access.name] = Attachment(
+            access.name, access.site, port.domain, port.ref.node, port.ref.port, vlan, pe, ce, 30, prefixes,
+            access.rate_bps, access.hub,
         )  # fmt: skip
-    return tuple(result)
+    return tuple(result[a.name] for a in accesses)
+
+
+def _checked_port(city: CityMap, net: Layers, access: AccessSite, bounds: Boundaries) -> Port:
+    port = access_port(city, net, access)
+    node = net.nodes[port.ref.node]
+    if not node_allowed(node, bounds):
+        raise CannotPlaceError(
+            f"access {access.name}: {short(node.id)} is outside the boundaries "
+            f"({boundary_text(bounds)}; its trust is {node.trust})"
+        )
+    if port.rates_bps and access.rate_bps > max(port.rates_bps):
+        raise CannotPlaceError(f"access {access.name}: port {port.ref} runs at {rate_text(max(port.rates_bps))}")
+    return port
 
 
 def _access_indices(draft: Draft) -> dict[str, int]:

@@ -21,8 +21,10 @@ def border_stitches(city: CityMap, draft: Draft, crossings: Iterable[tuple[Link,
         }
         numbers = {draft.pools.border_net(r.label)[0]: r.label for r in draft.old.labels if r.resource == "border-net"}
     names = {s.name for s in before.values()}
-    result = []
-    for link, rank, rate in crossings:
+    crossings = tuple(crossings)
+    result: dict[str, Stitch] = {}
+    # What is kept first: a newcomer must not take its label.
+    for link, rank, rate in sorted(crossings, key=lambda c: min(c[0].id, c[0].reverse) not in before):
         old = before.get(min(link.id, link.reverse))
         if old is not None and old.link is not None:
             link = city.link_by_id[old.link]
@@ -45,5 +47,5 @@ def border_stitches(city: CityMap, draft: Draft, crossings: Iterable[tuple[Link,
                 strict=True,
             )
         )
-        result.append(Stitch(name, rank, vlan, rate, a, z, link.id, None))
-    return tuple(result)
+        result[min(link.id, link.reverse)] = Stitch(name, rank, vlan, rate, a, z, link.id, None)
+    return tuple(result[min(link.id, link.reverse)] for link, _, _ in crossings)

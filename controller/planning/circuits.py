@@ -113,8 +113,14 @@ class _Search:
             item = self.parts[self.edge_of[part]]
             size = item.channels if isinstance(item, Fibre) else item.slots
             held = self.draft.ledger.held_labels(self._resource(part))
-            known = self._free[part] = frozenset(range(1, size + 1)) - item.occupied - held
+            # A domain that does not say whose a label is counts our present one as occupied: it is ours to keep.
+            known = self._free[part] = frozenset(range(1, size + 1)) - (item.occupied - self._mine(part)) - held
         return known
+
+    def _mine(self, part: str) -> frozenset[int]:
+        old = self.draft.old
+        resource = self._resource(part)
+        return frozenset(r.label for r in old.labels if r.resource == resource) if old is not None else frozenset()
 
     def _resource(self, part: str) -> str:
         return f"{'channel' if self.wave else 'slot'}:{part}"

@@ -28,8 +28,12 @@ CONTAINERS = (
     Container("ODU3", 40_150_520_000, 31),
     Container("ODU4", 104_355_980_000, 80),
 )
-CLIENTS = {25 * 10**9: Container("ODUflex", 25 * 10**9, 20)}  # 25GE rides bit-transparent in ODUflex(CBR)
-_FLEX_STEPS = ((8, 1_249_177_000), (32, 1_254_470_000), (80, 1_301_467_000))  # up to n slots: rate of each
+CLIENTS = {  # what G.709 maps these into, whatever would take fewer slots
+    25 * 10**9: Container("ODUflex", 25 * 10**9, 20),
+    100 * 10**9: Container("ODU4", 104_355_980_000, 80),
+}
+_SLOT_BPS = 1_301_467_000 * (1 - 20e-6)  # one slot of an ODU4, the only server links here, at its lowest clock
+_CLOCK = 1 + 100e-6  # how much faster than nominal a client may run
 LINE_MODE = "100G QPSK SC-FEC"
 LINE_RATES = (10 * 10**9, 100 * 10**9)  # clients of a wavelength; the smaller rides alone in a 100G channel
 _REACH_100G = ((20_000, 6), (40_000, 6), (80_000, 6), (160_000, 5))
@@ -47,12 +51,9 @@ def container(rate_bps: int) -> Container | None:
 
 
 def _flexible(rate_bps: int) -> Container | None:
-    for most, step_bps in _FLEX_STEPS:
-        payload_bps = step_bps * 238 // 239
-        slots = max(1, ceil(rate_bps / payload_bps))
-        if slots <= most:
-            return Container("ODUflex", payload_bps * slots, slots)
-    return None
+    """Return the ODUflex(CBR) of a client: 239/238 of its rate, in whole slots (G.709 §17.13.2)."""
+    slots = max(1, ceil(rate_bps * 239 / 238 * _CLOCK / _SLOT_BPS))
+    return Container("ODUflex", rate_bps, slots) if slots <= 80 else None
 
 
 def line_container(rate_bps: int) -> str:

@@ -18,6 +18,7 @@ from scipy.sparse.csgraph import dijkstra
 Mask = npt.NDArray[np.bool_]
 Path = tuple[int, ...]  # edge indices from source to destination
 MAX_BRANCHES = 256  # pairs of paths are exact up to this many excluded risk sets
+TIE_S = 1e-9  # added per hop while searching: of equally quick ways the one with fewer hops is taken
 _UNUSABLE = np.inf
 
 
@@ -48,7 +49,7 @@ class Graph:
         self.node_index = {n: i for i, n in enumerate(self.nodes)}
         self.src = np.array([self.node_index[e.src] for e in edges], dtype=np.int64)
         self.dst = np.array([self.node_index[e.dst] for e in edges], dtype=np.int64)
-        self.delay = np.array([e.delay_s for e in edges], dtype=np.float64)
+        self.delay = np.array([e.delay_s + TIE_S for e in edges], dtype=np.float64)
         self._order = np.lexsort((self.dst, self.src))  # stable: parallel edges stay in index order
         s, d = self.src[self._order], self.dst[self._order]
         first = np.ones(len(s), dtype=np.bool_)
@@ -57,7 +58,7 @@ class Graph:
         self._columns = d[self._starts].astype(np.int32)
         counts = np.bincount(s[self._starts], minlength=len(self.nodes)) if len(s) else np.zeros(len(self.nodes), int)
         self._indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
-        ends = np.append(self._starts[1:], len(s))
+        ends = np.append(self._starts[1:], len(s))[: len(self._starts)]
         self._parallel = {
             (int(s[a]), int(d[a])): tuple(int(x) for x in self._order[a:b])
             for a, b in zip(self._starts, ends, strict=True)

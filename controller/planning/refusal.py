@@ -63,7 +63,8 @@ def _rate(service: Service) -> str:
         return f"{len(service.accesses)} accesses, {rate_text(sum(a.rate_bps for a in service.accesses))} in all"
     if service.conference is not None:
         media = sum(f.rate_bps for f in service.conference.flows)
-        return f"{len(service.conference.parties)} parties with {rate_text(media)} each"
+        count = len(service.conference.parties)
+        return f"{count} {'party' if count == 1 else 'parties'} with {rate_text(media)} each"
     return rate_text(service.rate_bps) if service.rate_bps else "the whole of what it protects"
 
 

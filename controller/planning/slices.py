@@ -99,37 +99,33 @@ def _circuits(
 ) -> Placement:
     accesses = {a.name: a for a in wanted.endpoints}
     number = draft.number()
-    lit, stitches, rates, promises = [], [], [], []
-    for demand in wanted.demands:
+    standing = {c.id for c in draft.old.circuits} if draft.old is not None else set()
+    done: dict[str, tuple[Lit, Stitch | None, list[RateReservation]]] = {}
+    # What stands first: a demand that was added must not take its port or VLAN.
+    for demand in sorted(wanted.demands, key=lambda d: _circuit_id(wanted, d) not in standing):
         a, z = accesses[demand.a], accesses[demand.z]
         if a.attach is not z.attach:
             raise CannotPlaceError(f"{a.name} is attached at {a.attach} and {z.name} at {z.attach}; both must be alike")
-        result, stitch, held = _one(city, net, draft, wanted, kind, demand, (a, z), avoid, protected)
-        _check_availability(result.availability, wanted, demand, protected)
-        lit.append(result.circuit)
-        rates += held
-        if stitch is not None:
-            stitches.append(stitch)
-        budget = wanted.slo.latency_s
-        promises.append(
-            Promise(
-                demand.a,
-                demand.z,
-                demand.rate_bps,
-                result.delay_s,
-                budget,
-                result.standby_s,
-                result.availability,
-                result.via,
-            )
-        )
+        found = _one(city, net, draft, wanted, kind, demand, (a, z), avoid, protected)
+        _check_availability(found[0].availability, wanted, demand, protected)
+        done[_circuit_id(wanted, demand)] = found
+    results = [(d, *done[_circuit_id(wanted, d)]) for d in wanted.demands]
+    budget = wanted.slo.latency_s
+    promises = [
+        Promise(d.a, d.z, d.rate_bps, lit.delay_s, budget, lit.standby_s, lit.availability, lit.via)
+        for d, lit, _, _ in results
+    ]
     attached = [a for a in wanted.endpoints if a.attach is AttachLayer.IP]
     attachments = attach_all(city, net, draft, attached, {}, wanted.boundaries)
     return Placement(
         service=wanted.metadata.service, kind=wanted.kind, number=number, attachments=attachments,
-        stitches=tuple(stitches), circuits=tuple(lit), promises=tuple(promises), rates=tuple(rates),
+        stitches=tuple(s for _, _, s, _ in results if s is not None), circuits=tuple(lit.circuit for _, lit, _, _ in results), promises=tuple(promises), rates=tuple(r for _, _, _, held in results for r in held),
         labels=draft.labels(), isolation=str(kind),
     )  # fmt: skip
+
+
+def _circuit_id(wanted: ExclusiveSlice, demand: Demand) -> str:
+    return f"{wanted.metadata.service.replace('/', '.')}/{demand.a}-{demand.z}"
 
 
 def _check_availability(given: float, wanted: ExclusiveSlice, demand: Demand, protected: bool) -> None:
@@ -142,8 +138,7 @@ def _one(
     city: CityMap, net: Layers, draft: Draft, wanted: ExclusiveSlice, kind: Isolation, demand: Demand,
     ends: tuple[AccessSite, AccessSite], avoid: frozenset[int], protected: bool,
 ) -> tuple[Lit, Stitch | None, list[RateReservation]]:  # fmt: skip
-    service = wanted.metadata.service
-    circuit_id = f"{service.replace('/', '.')}/{demand.a}-{demand.z}"
+    circuit_id = _circuit_id(wanted, demand)
     old = next((c for c in draft.old.circuits if c.id == circuit_id), None) if draft.old is not None else None
     whole = kind is Isolation.WAVELENGTH
     options = [_options(city, net, access) for access in ends]

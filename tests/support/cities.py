@@ -27,20 +27,31 @@ MODULES = frozenset(
 @cache
 def city_map(name: str) -> CityMap:
     """Return the merged map of a city, version 1, everything up."""
-    return merge(topologies(name), inventory(name), 1, frozenset())
+    return map_of(load_city(name))
+
+
+def map_of(city: City, version: int = 1) -> CityMap:
+    """Return the merged map of a city that was read or made up."""
+    return merge(topologies_of(city), inventory_of(city), version, frozenset())
 
 
 @cache
 def topologies(name: str) -> tuple[DomainTopology, ...]:
     """Return what each domain of the city would say of itself."""
-    city = load_city(name)
+    return topologies_of(load_city(name))
+
+
+def topologies_of(city: City) -> tuple[DomainTopology, ...]:
     return (*(_ip_domain(city, d) for d in city.ip.values()), _optical_domain(city))
 
 
 @cache
 def inventory(name: str) -> Inventory:
     """Return the inventory that the lab would write for the city."""
-    city = load_city(name)
+    return inventory_of(load_city(name))
+
+
+def inventory_of(city: City) -> Inventory:
     access = {p.site: f"node:{n}/tp:{p.id}" for n, p in _access_ports(city)}
     nodes = {
         f"node:{n.id}": NodeFacts(n.site, frozenset({city.sites[n.site].region}), n.trust, 0.9999)

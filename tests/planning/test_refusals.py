@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from controller.intent.model import Boundaries, Isolation, Protection, Service, Slo
+from controller.network.ledger import Ledger
+from controller.network.merge import merge
+from controller.planning.place import place
+from controller.planning.placement import Refusal
+from tests.support.cities import city_map, inventory, topologies
+from tests.support.intents import GBPS, NOW, slice_between
+
+CITY = city_map("longgang")
+
+
+def _refusal(*wanted: Service) -> Refusal:
+    return place(CITY, Ledger(CITY), wanted, {}, NOW).refusals[0]
+
+
+def test_latency_that_cannot_be_met_is_offered_as_it_would_be() -> None:
+    refusal = _refusal(slice_between("lat", "bantian", "pingdi", slo=Slo(latency_s=0.0002)))
+    assert refusal.needs == "1 Gbit/s, ≤ 0.2 ms, availability ≥ 99.9 %"
+    assert refusal.binds == "latency: the quickest way from otn-bantian to otn-pingdi takes 0.334 ms"
+    assert refusal.would_fit == ("1 Gbit/s ≤ 0.55 ms",)
+
+
+def test_reach_is_named_and_timeslots_are_offered() -> None:
+    refusal = _refusal(
+        slice_between("far", "bantian", "pingdi", isolation=Isolation.WAVELENGTH, protection=Protection.STANDBY)
+    )
+    assert "without regeneration" in refusal.binds
+    assert any("without standby" in offer for offer in refusal.would_fit)
+    assert any("as timeslot" in offer for offer in refusal.would_fit)
+
+
+def test_the_duct_that_every_way_shares_is_named() -> None:
+    shared = 1015  # both fibres of the compute centre in one duct
+    changed = []
+    for topology in topologies("longgang"):
+        fibres = tuple(replace(f, srlgs=frozenset({shared})) if "compute" in f.id else f for f in topology.fibres)
+        changed.append(replace(topology, fibres=fibres))
+    city = merge(tuple(changed), inventory("longgang"), 2, frozenset())
+    wanted = slice_between("dc", "buji", "compute", protection=Protection.STANDBY, isolation=Isolation.TIMESLOT)
+    refusal = place(city, Ledger(city), [wanted], {}, NOW).refusals[0]
+    assert refusal.binds == (
+        "duct D15-compute-north (otn-compute – otn-nanwan, otn-compute – otn-zhihui): "
+        "every way from otn-buji to otn-compute uses it"
+    )
+    assert "without standby" in refusal.would_fit[0]
+
+
+def test_boundaries_that_leave_no_way_are_named_and_eased() -> None:
+    bounds = Boundaries(exclude_nodes=frozenset({"otn-zhihui"}))
+    refusal = _refusal(slice_between("b", "buji", "pingdi", boundaries=bounds, isolation=Isolation.TIMESLOT))
+    assert refusal.binds == "the boundaries (not over otn-zhihui) leave no way from otn-buji to otn-pingdi"
+    assert any("without the boundaries" in offer for offer in refusal.would_fit)
+
+
+def test_the_largest_rate_that_fits_is_offered() -> None:
+    refusal = _refusal(slice_between("big", "buji", "nanwan", 120 * GBPS, isolation=Isolation.NRP))
+    assert refusal.would_fit
+    assert refusal.would_fit[-1].startswith("100 Gbit/s") or refusal.would_fit[-1].startswith("99.")
+
+
+def test_a_refusal_reads_as_four_lines() -> None:
+    text = str(_refusal(slice_between("lat", "bantian", "pingdi", slo=Slo(latency_s=0.0002))))
+    first, *rest = text.splitlines()
+    assert first == "lat: ExclusiveSlice gov/lat cannot be placed"
+    assert [line.split()[0] for line in rest] == ["needs", "binds", "would"]
+
+
+def test_one_refusal_does_not_hold_up_the_others() -> None:
+    outcome = place(
+        CITY, Ledger(CITY), [slice_between("ok", "buji", "nanwan"), slice_between("no", "buji", "moon")], {}, NOW
+    )
+    assert list(outcome.placements) == ["gov/ok"]
+    assert [r.service for r in outcome.refusals] == ["gov/no"]
+    assert outcome.ledger.services() == ("gov/ok",)

@@ -1,0 +1,113 @@
+"""What must hold of any set of placements, checked from the map and the placements alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+
+from controller.intent.model import ExclusiveSlice, Service, ServiceId, VipAssurance
+from controller.network.model import CityMap
+from controller.planning.placement import CircuitPlacement, Leg, Placement, Route, TunnelPlacement
+
+
+def check_all(city: CityMap, services: Mapping[ServiceId, Service], placements: Mapping[ServiceId, Placement]) -> None:
+    """Assert every invariant at once."""
+    check_capacity(city, placements.values())
+    check_labels(placements.values())
+    for name, placement in placements.items():
+        check_promises(services[name], placement)
+        for circuit in placement.circuits:
+            check_circuit(city, circuit)
+        for tunnel in placement.tunnels:
+            check_tunnel(city, tunnel)
+
+
+def check_capacity(city: CityMap, placements: Iterable[Placement]) -> None:
+    """No link is held beyond its capacity at any moment, in full by planes and slices, nor in what none can squeeze."""
+    rates = [r for p in placements for r in p.rates if r.link in city.link_by_id]
+    moments = {r.start for r in rates} | {None}
+    for link in city.links:
+        on_it = [r for r in rates if r.link == link.id]
+        for moment in moments:
+            alive = [
+                r for r in on_it
+                if (r.start is None or (moment is not None and r.start <= moment))
+                and (r.end is None or moment is None or moment < r.end)
+            ]  # fmt: skip
+            assert sum(r.rate_bps for r in alive if not r.squeezes) <= link.capacity_bps, link.id
+            assert sum(r.rate_bps - r.squeezable_bps for r in alive) <= link.capacity_bps, link.id
+
+
+def check_labels(placements: Iterable[Placement]) -> None:
+    """No label is held twice (none of these tests gives labels a window)."""
+    seen: set[tuple[str, int]] = set()
+    for placement in placements:
+        for label in placement.labels:
+            key = (label.resource, label.label)
+            assert key not in seen, key
+            seen.add(key)
+
+
+def check_promises(service: Service, placement: Placement) -> None:
+    for promise in placement.promises:
+        if service.slo.latency_s is not None and not isinstance(service, VipAssurance):
+            assert promise.delay_s <= service.slo.latency_s
+        if isinstance(service, ExclusiveSlice):
+            assert promise.availability >= service.slo.availability
+            budget = service.slo.latency_s
+            assert promise.standby_delay_s is None or budget is None or promise.standby_delay_s <= budget
+
+
+def check_circuit(city: CityMap, circuit: CircuitPlacement) -> None:
+    legs = [leg for leg in (circuit.working, circuit.protect) if leg is not None]
+    for leg in legs:
+        _check_leg(city, circuit, leg)
+    if circuit.protect is not None:
+        assert not _leg_risks(city, circuit.working) & _leg_risks(city, circuit.protect)
+
+
+def _check_leg(city: CityMap, circuit: CircuitPlacement, leg: Leg) -> None:
+    at = circuit.a.node
+    for position, hop in enumerate(leg.route):
+        if circuit.layer == "wavelength":
+            fibre = city.fibres[hop]
+            assert fibre.up
+            assert leg.channel is not None
+            assert 1 <= leg.channel <= fibre.channels
+            assert leg.channel not in fibre.occupied
+            at = fibre.z if fibre.a == at else fibre.a
+        else:
+            odu = city.odu_links[hop]
+            assert odu.up
+            assert leg.slots[position]
+            assert not set(leg.slots[position]) & odu.occupied
+            assert all(1 <= s <= odu.slots for s in leg.slots[position])
+            at = odu.z if odu.a == at else odu.a
+    assert at == circuit.z.node
+
+
+def _leg_risks(city: CityMap, leg: Leg) -> frozenset[int]:
+    parts = [city.fibres.get(h) or city.odu_links[h] for h in leg.route]
+    return frozenset(r for p in parts for r in p.srlgs)
+
+
+def check_tunnel(city: CityMap, tunnel: TunnelPlacement) -> None:
+    for route in (tunnel.working, tunnel.standby):
+        if route is not None:
+            _check_route(city, tunnel, route)
+    if tunnel.standby is not None:
+        assert not set(tunnel.working.links) & set(tunnel.standby.links)
+        assert not _route_risks(city, tunnel.working) & _route_risks(city, tunnel.standby)
+
+
+def _check_route(city: CityMap, tunnel: TunnelPlacement, route: Route) -> None:
+    links = [city.link_by_id[k] for k in route.links]
+    assert links[0].src.node == tunnel.src
+    assert links[-1].dst.node == tunnel.dst
+    assert all(a.dst.node == b.src.node for a, b in pairwise(links))
+    assert all(k.up and k.domain == tunnel.domain for k in links)
+    assert route.hops == tuple(k.src for k in links)
+
+
+def _route_risks(city: CityMap, route: Route) -> frozenset[int]:
+    return frozenset(r for k in route.links for r in city.link_by_id[k].srlgs)
