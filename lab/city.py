@@ -10,10 +10,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from lab.rings import spell_out
 
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)bps")
 _SCALE = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -169,7 +172,11 @@ def rate_bps(text: str) -> int:
 
 def available() -> tuple[str, ...]:
     """Return the names of the cities that ship with the product."""
-    return tuple(sorted(p.name.removesuffix(".yaml") for p in files("lab").joinpath("cities").iterdir() if p.name.endswith(".yaml")))
+    return tuple(
+        sorted(
+            p.name.removesuffix(".yaml") for p in files("lab").joinpath("cities").iterdir() if p.name.endswith(".yaml")
+        )
+    )
 
 
 def load_city(name: str) -> City:
@@ -179,7 +186,7 @@ def load_city(name: str) -> City:
         raise CityError(f"no city {name!r}; there are {', '.join(available())}, or give the path of a .yaml file")
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
-        return _Builder(document).build()
+        return _Builder(spell_out(document)).build()
     except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
         raise CityError(f"{path.name}: {type(error).__name__}: {error}") from error
 
@@ -250,7 +257,16 @@ class _Builder:
         km = float(f["km"])
         name = f"f-{a.removeprefix('otn-')}-{z.removeprefix('otn-')}"
         loss_db = km * FIBRE_LOSS_DB_PER_KM + 2 * CONNECTOR_LOSS_DB
-        return Fibre(name, a, z, round(km * 1000), loss_db, tuple(f["ducts"]), tuple(ducts[d] for d in f["ducts"]), int(f.get("odu4", 1)))
+        return Fibre(
+            name,
+            a,
+            z,
+            round(km * 1000),
+            loss_db,
+            tuple(f["ducts"]),
+            tuple(ducts[d] for d in f["ducts"]),
+            int(f.get("odu4", 1)),
+        )
 
     def _odu_links(self, fibre: Fibre) -> list[OduLink]:
         links = []
@@ -279,11 +295,13 @@ class _Builder:
         circuit_id, length_m = None, 100
         a_lock = z_lock = None
         if via:
-            route = tuple(self._fibre_between(x, y).id for x, y in zip(via, via[1:], strict=False))
+            route = tuple(self._fibre_between(x, y).id for x, y in pairwise(via))
             length_m = sum(self.fibres[f].length_m for f in route)
             a_client, z_client = self._client_port(via[0], (rate,)), self._client_port(via[-1], (rate,))
             a_lock, z_lock = a_client.lock_id, z_client.lock_id
-            circuit_id = self._circuit(f"infra/{link['a']}.{a_id}-{link['z']}.{z_id}", a_client.id, z_client.id, rate, route).id
+            circuit_id = self._circuit(
+                f"infra/{link['a']}.{a_id}-{link['z']}.{z_id}", a_client.id, z_client.id, rate, route
+            ).id
         for node, port, lock in ((link["a"], a_id, a_lock), (link["z"], z_id, z_lock)):
             self.ports.setdefault(node, []).append(IpPort(node, port, rate, role, None, lock, plug))
         a, z = (link["a"], a_id), (link["z"], z_id)
@@ -311,11 +329,15 @@ class _Builder:
     def _access_ports(self, sites: Mapping[str, Site], access: Mapping[str, Any]) -> None:
         rate, elsewhere = rate_bps(access["rate"]), access.get("elsewhere", {})
         for node in self.nodes.values():
-            self.ports.setdefault(node.id, []).append(IpPort(node.id, self._next_port(node.id, "acc"), rate, "access", node.site, None, None))
+            self.ports.setdefault(node.id, []).append(
+                IpPort(node.id, self._next_port(node.id, "acc"), rate, "access", node.site, None, None)
+            )
         for site, node_id in elsewhere.items():
             if site not in sites or node_id not in self.nodes:
                 raise CityError(f"access.elsewhere: {site}: {node_id} is not a site and a router of this city")
-            self.ports[node_id].append(IpPort(node_id, self._next_port(node_id, "acc"), rate, "access", site, None, None))
+            self.ports[node_id].append(
+                IpPort(node_id, self._next_port(node_id, "acc"), rate, "access", site, None, None)
+            )
 
     def _spare_ports(self, optical: Mapping[str, Any]) -> None:
         spare, handed = optical["sparePorts"], optical["sitePorts"]

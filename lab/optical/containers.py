@@ -29,7 +29,7 @@ FIXED = {
         Container("ODU0", 1_250_000_000, 1),
         Container("ODU1", 2_500_000_000, 2),
         Container("ODU2", 10_000_000_000, 8),
-        Container("ODU2e", 10_312_500_000, 8),
+        Container("ODU2e", 10_356_010_000, 8),
         Container("ODU3", 40_150_520_000, 31),
         Container("ODU4", 104_355_980_000, 80),
     )
