@@ -28,7 +28,7 @@ from controller.southbound.endpoint import read_password, split_address
 from controller.southbound.netconf.replies import NC, Reply, parse_reply
 from controller.southbound.netconf.session import NotificationSink, WakingSession
 
-LONG_REPLY_CHARACTERS = 50_000  # parsed on a thread above this, about 1 ms
+LONG_REPLY_CHARACTERS = 20_000  # parsed and turned into trees on a thread above this, about 1 ms
 KEEPALIVE_S = 15
 DEAD_PEER_S = 20.0  # unacknowledged data for this long ends the TCP connection
 _TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)

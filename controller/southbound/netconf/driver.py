@@ -21,7 +21,7 @@ from controller.southbound.gnmi import Telemetry
 from controller.southbound.netconf import operations as op
 from controller.southbound.netconf import wire
 from controller.southbound.netconf.candidate import CandidateTransactions
-from controller.southbound.netconf.client import NetconfClient
+from controller.southbound.netconf.client import LONG_REPLY_CHARACTERS, NetconfClient
 from controller.southbound.netconf.discovery import (
     LIBRARY_FILTER,
     announced_modules,
@@ -34,7 +34,7 @@ from controller.southbound.netconf.events import Watcher
 from controller.southbound.netconf.replies import Reply, refusal
 
 THREADS = 4  # three sessions connecting at once, and one for the rest
-LARGE_READ_PATHS = 200  # a read of more entries than this is built and parsed on a thread
+LARGE_READ_PATHS = 200  # the filter of a read of more entries than this is built on a thread
 
 _T = TypeVar("_T")
 
@@ -153,11 +153,13 @@ class NetconfDriver:
 
     async def _read_at(self, client: NetconfClient, paths: Sequence[Path]) -> Tree:
         """Read some paths; long work goes to a thread, short work is done before a thread would have started."""
-        large = len(paths) > LARGE_READ_PATHS
-        filter_element = await client.in_thread(wire.filter_payload, paths) if large else wire.filter_payload(paths)
+        if len(paths) > LARGE_READ_PATHS:
+            filter_element: str = await client.in_thread(wire.filter_payload, paths)
+        else:
+            filter_element = wire.filter_payload(paths)
         reply = await client.call("get-config", op.get_config(filter_element), self._settings.timers.read_s)
         data = self._data(reply)
-        if large:
+        if reply.characters > LONG_REPLY_CHARACTERS:
             tree: Tree = await client.in_thread(wire.tree_of, data, paths)
             return tree
         return wire.tree_of(data, paths)

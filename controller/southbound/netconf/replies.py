@@ -36,6 +36,7 @@ class Reply:
     root: etree._Element
     errors: tuple[RpcError, ...] = ()
     warnings: tuple[str, ...] = ()
+    characters: int = 0  # length of its text: how long whoever goes through it will take
 
     def data(self) -> etree._Element | None:
         return self.root.find(f"{{{NC}}}data")
@@ -62,7 +63,7 @@ def parse_reply(text: str) -> Reply:
             warnings.append(str(error))
         else:
             errors.append(error)
-    return Reply(root, tuple(errors), tuple(warnings))
+    return Reply(root, tuple(errors), tuple(warnings), len(text))
 
 
 def refusal(domain: str, errors: tuple[RpcError, ...]) -> DomainError:
