@@ -22,7 +22,7 @@ from controller.cli.arguments import FORMATS
 from controller.cli.client import Client, LostError, MovedError, as_documents
 from controller.cli.errors import CommandError, StoppedError
 from controller.cli.plain import as_text, plain
-from controller.cli.plans import interrupting, moving, refused, show_plan
+from controller.cli.plans import disproved, interrupting, moving, refused, show_plan
 from controller.cli.progress import ProgressView, ending
 from controller.cli.quantities import count
 from controller.cli.screen import Screen, harmless
@@ -42,7 +42,7 @@ def plan(arguments: Namespace, screen: Screen) -> int:
         screen.line(as_text(plain(found), arguments.output))
     else:
         show_plan(screen, found, details=arguments.details)
-    if refused(found):
+    if refused(found) or disproved(found):
         return ERROR
     if arguments.output not in FORMATS:
         save_plan(Path(arguments.output), replace(wanted, digest=found.digest))
@@ -114,6 +114,8 @@ def _carry_out(
     partial = getattr(arguments, "partial", False)
     if refused(found) and not partial:
         raise CommandError(f"{count(len(refused(found)), 'service')} cannot be placed; nothing was applied")
+    if disproved(found):
+        raise CommandError("the configuration would not keep its promises; nothing was applied")
     if kept is not None and found.digest != kept.digest:
         raise CommandError(
             f"{arguments.files[0]}: the network or the intents moved since this plan was made; "

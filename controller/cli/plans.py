@@ -11,6 +11,7 @@ from controller.cli.quantities import count, percent, rate, seconds
 from controller.cli.screen import Screen, columns, harmless
 
 MOST_LINES = 8  # of paths and of changes of one service, unless details are asked for
+MOST_HOPS = 12  # of one segment on one line
 MOST_DETAILED = 12  # services whose way is shown at once
 LAYERS = {pb.LAYER_IP: "ip", pb.LAYER_OPTICAL: "optical"}
 ROLES = {
@@ -33,6 +34,10 @@ def moving(plan: pb.Plan) -> list[pb.ServiceAction]:
 
 def refused(plan: pb.Plan) -> list[pb.ServiceAction]:
     return [s for s in plan.services if s.action == pb.ACTION_REFUSED]
+
+
+def disproved(plan: pb.Plan) -> list[pb.Proof]:
+    return [p for p in plan.proofs if not p.holds]
 
 
 def interrupting(plan: pb.Plan) -> list[pb.ServiceAction]:
@@ -113,14 +118,29 @@ def _way(screen: Screen, service: pb.ServiceAction, most: int) -> None:
 
 
 def path_rows(paths: Any) -> list[list[str]]:
-    """Return one row per segment: layer, domain, role, the hops, delay, detail."""
+    """Return one row per segment: layer, domain, role, delay, detail, and last what may be long, the hops."""
     rows = []
     for path in paths:
         where = path.domain or "between domains"
         delay = seconds(path.delay_s) if path.HasField("delay_s") else ""
-        hops = " → ".join(hop.removeprefix("node:") for hop in path.hops)
-        rows.append([LAYERS.get(path.layer, ""), where, ROLES.get(path.role, ""), hops, delay, path.detail])
+        rows.append([LAYERS.get(path.layer, ""), where, ROLES.get(path.role, ""), delay, path.detail, _hops(path)])
     return [[harmless(cell) for cell in row] for row in rows]
+
+
+def _hops(path: pb.PathSegment) -> str:
+    """A path is a sequence; a tree is a set of links, each from one node to the next."""
+    names = [_hop(hop) for hop in path.hops]
+    separator = ", " if path.role == pb.PATH_ROLE_TREE else " → "
+    shown = names if len(names) <= MOST_HOPS else [*names[: MOST_HOPS - 1], f"… {len(names) - MOST_HOPS + 1} more"]
+    return separator.join(shown)
+
+
+def _hop(hop: str) -> str:
+    """link:lg-zhihui.ge-1..lg-nanwan.ge-1 → lg-zhihui–lg-nanwan; other ids without their kind."""
+    ends = hop.removeprefix("link:").split("..")
+    if hop.startswith("link:") and len(ends) == 2:
+        return "–".join(end.rsplit(".", 1)[0] for end in ends)
+    return hop.removeprefix("node:")
 
 
 def promise_rows(promises: Any) -> list[list[str]]:
@@ -170,9 +190,8 @@ def _proofs(screen: Screen, plan: pb.Plan) -> None:
         f"{p.name} {screen.paint('✓', 'green') if p.holds else screen.paint('✗', 'red')}" for p in plan.proofs
     )
     screen.line(f"  proofs: {words}   (in {seconds(plan.proofs_s)})")
-    for proof in plan.proofs:
-        if not proof.holds:
-            screen.line(f"  {proof.name} does not hold: {harmless(proof.detail)}")
+    for proof in disproved(plan):
+        screen.line(f"  {proof.name} does not hold: {harmless(proof.detail)}")
 
 
 def closing(plan: pb.Plan) -> str:
@@ -181,6 +200,8 @@ def closing(plan: pb.Plan) -> str:
     turned_away = actions.count(pb.ACTION_REFUSED)
     if turned_away:
         return f"{count(turned_away, 'service')} cannot be placed; nothing is applied, or the rest with --partial."
+    if disproved(plan):
+        return f"{count(len(disproved(plan)), 'proof does', 'proofs do')} not hold; nothing of this can be applied."
     adds, changes, removes = (actions.count(a) for a in (pb.ACTION_CREATE, pb.ACTION_CHANGE, pb.ACTION_REMOVE))
     if not adds + changes + removes:
         return "Nothing to change: the network is as asked."

@@ -45,7 +45,7 @@ def ratio(value: float | None) -> str:
 
 def percent(value: float | None) -> str:
     """0.99995 → "99.995 %": availability keeps its nines."""
-    return NOTHING if value is None else f"{value * 100:.10g} %"
+    return NOTHING if value is None else f"{value * 100:.7g} %"
 
 
 def count(number: int, one: str, many: str = "") -> str:

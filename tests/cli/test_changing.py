@@ -27,8 +27,8 @@ async def test_plan_says_what_changes_and_whether_it_hurts(run: Run, write: Writ
     assert re.search(r"^  \+  ExclusiveSlice  gov/video +10 Gbit/s  own wavelength 193.10 THz", ended.out, re.M)
     assert re.search(r"^  city-ip +2 +118 +6 +3$", ended.out, re.M)
     assert "proofs: isolation ✓ loops ✓   (in 14 ms)" in ended.out
-    assert "ip       city-ip   working  lg-buji → lg-nanwan" in ended.out
-    assert "optical  city-otn  working  otn-buji → f-1 → otn-zhihui" in ended.out
+    assert "ip       city-ip   working  0.1 ms              lg-buji → lg-nanwan" in ended.out
+    assert "optical  city-otn  working  0.1 ms  193.10 THz  otn-buji → f-1 → otn-zhihui" in ended.out
     assert ended.out.endswith("2 to add, 0 to change, 0 to remove. Nothing interrupts traffic.\n")
     assert "\x1b" not in ended.out
 
@@ -232,3 +232,15 @@ async def test_a_daemon_that_restarts_is_waited_for(
 async def test_watching_without_a_daemon_says_so_at_once(run: Run) -> None:
     ended = await run("watch", "c1", ONECITY_SERVER="127.0.0.1:1")
     assert (ended.code, "no onecity daemon answers" in ended.err) == (1, True)
+
+
+async def test_what_is_disproved_is_not_applied(run: Run, write: Write, changes: RememberedChanges) -> None:
+    changes.loops = True
+    planned = await run("plan", write())
+    assert planned.code == 1
+    assert "loops ✗" in planned.out
+    assert "loops does not hold: a → b → a" in planned.out
+    assert planned.out.endswith("1 proof does not hold; nothing of this can be applied.\n")
+    ended = await run("apply", write())
+    assert (ended.code, "nothing was applied" in ended.err) == (1, True)
+    assert not changes.changes

@@ -58,7 +58,7 @@ async def test_describe_shows_status_objectives_path_and_resources(run: Run, wri
         "delay         20 ms",
         "within",
         "no measurement from circuit:x",
-        "optical  city-otn  working  otn-buji → f-1 → otn-zhihui  0.1 ms  193.10 THz",
+        "optical  city-otn  working  0.1 ms  193.10 THz  otn-buji → f-1 → otn-zhihui",
         "channel  f-zhihui-nanwan  channel 5",
         "rides the east ring",
     ):

@@ -47,6 +47,7 @@ class RememberedChanges:
         self.requests: dict[str, tuple[str, ports.ApplyRequest]] = {}
         self.gate = asyncio.Event()
         self.gate.set()
+        self.loops = False  # whether the proof of loops fails
         self.moves = 0  # what else moved: enters the digest
         self.watchers = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -117,7 +118,9 @@ class RememberedChanges:
             domains=(views.DomainCount("city-otn", 1, 2, 0, 0), views.DomainCount("city-ip", 2, 118, 6, 3))
             if moving
             else (),
-            proofs=(views.Proof("isolation", True), views.Proof("loops", True)) if moving else (),
+            proofs=(views.Proof("isolation", True), views.Proof("loops", not self.loops, "a → b → a"))
+            if moving
+            else (),
             proofs_s=0.014,
             native=native,
             digest=self._digest(actions),
