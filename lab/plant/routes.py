@@ -66,7 +66,7 @@ class Table:
 def tables(vrfs: Sequence[Vrf], sessions: Iterable[Session], port_up: Callable[[Access], bool]) -> dict[VrfKey, Table]:
     """Return the settled routing table of every VRF of a set that is closed under imports and sessions."""
     own = {v.key: _originated(v, port_up) for v in vrfs}
-    sources = {v.key: _sources(v, vrfs) for v in vrfs}
+    sources = _sources(vrfs)
     session_list = list(sessions)
     learnt: dict[VrfKey, dict[Prefix, Route]] = {v.key: {} for v in vrfs}
     full: dict[VrfKey, dict[Prefix, Route]] = {}
@@ -95,8 +95,17 @@ def _originated(vrf: Vrf, port_up: Callable[[Access], bool]) -> dict[Prefix, Rou
     return found
 
 
-def _sources(vrf: Vrf, vrfs: Sequence[Vrf]) -> list[VrfKey]:
-    return [v.key for v in vrfs if v.key != vrf.key and v.key[0] == vrf.key[0] and v.exports & vrf.imports]
+def _sources(vrfs: Sequence[Vrf]) -> dict[VrfKey, list[VrfKey]]:
+    """Return from which VRFs each one imports, by an index over the export targets of each domain."""
+    exporters: dict[tuple[str, str], list[VrfKey]] = {}
+    for vrf in vrfs:
+        for target in vrf.exports:
+            exporters.setdefault((vrf.key[0], target), []).append(vrf.key)
+    found = {}
+    for vrf in vrfs:
+        keys = {k for target in vrf.imports for k in exporters.get((vrf.key[0], target), ())}
+        found[vrf.key] = sorted(keys - {vrf.key})
+    return found
 
 
 def _merge(here: VrfKey, own: Mapping[Prefix, Route], more: Iterable[Route]) -> dict[Prefix, Route]:
