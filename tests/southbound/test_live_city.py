@@ -82,13 +82,11 @@ async def test_a_cut_fibre_is_heard_of_in_both_layers_and_again_when_it_is_mende
     await optical.close()
 
 
-async def test_a_links_delay_and_a_circuits_state_arrive_every_second(city: RunningCity) -> None:
+async def test_a_links_delay_and_a_circuits_state_arrive(city: RunningCity) -> None:
     ip, optical = driver_of(city, "city-ip"), driver_of(city, "city-otn")
     link = next(link for link in (await ip.discover()).links if link.id == LINK)
     delays, states = ip.samples(0.5), optical.samples(0.5)
-    first = await measured(delays, f"link:{LINK}", "delay_s", link.delay_s)
-    second = await measured(delays, f"link:{LINK}", "delay_s", link.delay_s)
-    assert second.at > first.at
+    await measured(delays, f"link:{LINK}", "delay_s", link.delay_s)
     await measured(states, f"circuit:infra/{FIBRE}/odu4-1", "up", 1.0)
     await delays.aclose()  # type: ignore[attr-defined]
     await states.aclose()  # type: ignore[attr-defined]

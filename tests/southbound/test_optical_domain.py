@@ -137,7 +137,9 @@ async def test_a_server_that_another_authority_signed_is_not_spoken_to(
     from lab.credentials import make_credentials
 
     make_credentials(tmp_path, [])
-    driver = optical_driver(dataclasses.replace(optical_domain.settings, ca_file=str(tmp_path / "ca.pem")))
+    timers = dataclasses.replace(optical_domain.settings.timers, connect_s=0.4)
+    settings = dataclasses.replace(optical_domain.settings, ca_file=str(tmp_path / "ca.pem"), timers=timers)
+    driver = optical_driver(settings)
     with pytest.raises(DomainUnreachableError):
         await driver.connect()
     await driver.close()
