@@ -123,3 +123,33 @@ def test_a_plane_of_1300_accesses_is_cheap_while_nothing_changes() -> None:
     tick = (time.process_time() - start) / 3
     print(f"built in {built:.2f} s, a tick {tick * 1e3:.1f} ms")
     assert tick < 0.15
+
+
+def test_a_class_is_measured_apart_in_its_own_queue() -> None:
+    units = office()
+    party = units["city-ip"]["vpn-service/office"]["vpn-nodes"]["vpn-node"][0]["vpn-network-accesses"][
+        "vpn-network-access"
+    ][0]
+    party["service"]["qos"] = {
+        "qos-classification-policy": {
+            "rule": [
+                {
+                    "id": "vip.c.p.vid",
+                    "ipv4": {"protocol": "17", "destination-ipv4-network": "10.2.0.10/32"},
+                    "udp": {"destination-port-range-or-operator": {"lower-port": "20000", "upper-port": "20999"}},
+                    "target-class-id": "vip.c.video",
+                }
+            ]
+        },
+        "qos-action": {
+            "rule": [{"id": "v", "target-class-id": "vip.c.video", "queue": "6", "committed-rate": "8000000"}]
+        },
+    }
+    world = plant(units)
+    world.operate({"type": "offer", "vpn": "office", "access": "buji", "rate_bps": 0.99e9})
+    flow = sampled(world)["flows"]["vip.c.video@office/office.buji"]
+    assert flow["reachable"] == 1
+    assert flow["throughput_bps"] == pytest.approx(0.6 * 8e6)
+    video = {"type": "trace", "vpn": "office", "access": "buji", "dst": "10.2.0.10", "proto": "udp", "port": 20000}
+    assert "class vip.c.video, queue 6" in world.operate(video)["hops"][0]
+    assert "class" not in world.operate({**video, "port": 5060})["hops"][0]
