@@ -126,7 +126,7 @@ async def test_a_lock_that_never_comes_free_is_a_refusal_that_names_its_holder(
 ) -> None:
     info = "<error-info><session-id>77</session-id></error-info>"
     server.answer["lock"] = error("lock-denied", "candidate is locked", info=info)
-    with pytest.raises(DomainError, match="session 77 has held the candidate lock for 0.6 s") as caught:
+    with pytest.raises(DomainError, match=r"session 77 has held the candidate lock for 0\.6 s") as caught:
         await driver.prepare(TXN, EDIT)
     assert not isinstance(caught.value, DomainUnreachableError)
     assert "edit-config" not in server.received
@@ -168,7 +168,7 @@ async def test_a_lost_answer_to_a_commit_is_found_out_by_reading(
         running.commit(operation)
 
     server.answer["commit"] = commits_and_says_nothing
-    with pytest.raises(DomainUnreachableError, match="no answer to commit within 0.6 s"):
+    with pytest.raises(DomainUnreachableError, match=r"no answer to commit within 0\.6 s"):
         await driver.commit(TXN, 60)
     running.attach(server)
     assert await driver.outcome(TXN, EDIT) is TransactionState.COMMITTED
