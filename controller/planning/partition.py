@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import product
 
 from controller.intent.model import AttachLayer, ExclusiveSlice
 from controller.network.model import CityMap, Link
@@ -10,8 +11,15 @@ from controller.planning.attach import attach_all
 from controller.planning.borders import border_stitches
 from controller.planning.draft import CannotPlaceError, Draft, TooRareError
 from controller.planning.layers import Layers, ip_mask
-from controller.planning.placement import Attachment, NrpPlacement, Placement, RateReservation, Steering
-from controller.planning.tunnels import Need, Ways, Weave, chains, usable_borders
+from controller.planning.placement import (
+    Attachment,
+    NrpPlacement,
+    Placement,
+    RateReservation,
+    Steering,
+    TunnelPlacement,
+)
+from controller.planning.tunnels import Need, Segment, Ways, Weave, chains, usable_borders
 
 SLICE_SETUP_PRIORITY = 4
 SLICE_HOLD_PRIORITY = 0  # never preempted
@@ -31,9 +39,12 @@ def place_partition(
     number = draft.number()
     attachments = attach_all(city, net, draft, wanted.endpoints, {}, wanted.boundaries)
     last: CannotPlaceError | None = None
-    for order in ((0, 1), (1, 0)) if protected else ((0,), (1,)):
+    orders = ((0, 1), (1, 0)) if protected else ((0,), (1,))
+    old = {(t.domain, t.src, t.dst): t for t in draft.old.tunnels} if draft.old is not None else {}
+    # Present routes are kept where they still serve; where they stand in the way everything is routed afresh.
+    for order, kept in product(orders, (old, {}) if old else ({},)):
         try:
-            weave, ways = _weave(net, draft, wanted, attachments, avoid, protected, order)
+            weave, ways = _weave(net, draft, wanted, attachments, avoid, protected, order, kept)
             break
         except CannotPlaceError as error:
             last = last or error
@@ -45,11 +56,10 @@ def place_partition(
 
 def _weave(
     net: Layers, draft: Draft, wanted: ExclusiveSlice, attachments: tuple[Attachment, ...], avoid: frozenset[int],
-    protected: bool, order: tuple[int, ...],
+    protected: bool, order: tuple[int, ...], old: Mapping[Segment, TunnelPlacement],
 ) -> tuple[Weave, list[Ways]]:  # fmt: skip
     usable = net.ip.without_risks(ip_mask(net, wanted.boundaries), avoid)
     free = draft.ledger.free_array()
-    old = {(t.domain, t.src, t.dst): t for t in draft.old.tunnels} if draft.old is not None else {}
     weave = Weave(net, usable, free.clip(max=free[net.reverse]), protected, old)
     borders = usable_borders(net, net.borders, usable)
     node = {a.access: a.node for a in attachments}

@@ -15,7 +15,10 @@ from controller.network.model import PortRef
 
 @dataclass(frozen=True, slots=True)
 class RateReservation:
-    """Capacity held on a directed link over [start, end). None: from always, until withdrawn."""
+    """Capacity held on a directed link over [start, end). None: from always, until withdrawn.
+
+    `link` is a directed link id of the map, or "port:<node>/<port>" for an optical client port's own rate.
+    """
 
     link: str
     rate_bps: int
@@ -30,8 +33,8 @@ class LabelReservation:
     """One label of a resource that only one service may hold: see `network/ledger.py` for the key forms.
 
     "vlan:<node>/<port>" 1..4094 · "channel:<fibre>" 1..80 · "slot:<odu link>" 1..80 · "port:<node>/<port>" 0
-    (a whole client port) · "number" (RT, RD, NRP and colour number) · "border-net" (index of a /31 in the
-    border pool) · "access-net" (index of a /30 in the access pool).
+    (a whole client port; timeslots that share one hold its VLANs instead) · "number" (RT, RD, NRP and colour
+    number) · "border-net" (index of a /31 in the border pool) · "access-net" (index of a /30 in the access pool).
     """
 
     resource: str
@@ -211,7 +214,11 @@ class Refusal:
     would_fit: tuple[str, ...]
 
     def __str__(self) -> str:
-        lines = [f"{self.source}: {self.kind} {self.service} cannot be placed", f"  needs      {self.needs}", f"  binds      {self.binds}"]
+        lines = [
+            f"{self.source}: {self.kind} {self.service} cannot be placed",
+            f"  needs      {self.needs}",
+            f"  binds      {self.binds}",
+        ]
         if self.would_fit:
             lines.append(f"  would fit  {' · '.join(self.would_fit)}")
         return "\n".join(lines)

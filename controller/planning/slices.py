@@ -119,7 +119,9 @@ def _circuits(
     attachments = attach_all(city, net, draft, attached, {}, wanted.boundaries)
     return Placement(
         service=wanted.metadata.service, kind=wanted.kind, number=number, attachments=attachments,
-        stitches=tuple(s for _, _, s, _ in results if s is not None), circuits=tuple(lit.circuit for _, lit, _, _ in results), promises=tuple(promises), rates=tuple(r for _, _, _, held in results for r in held),
+        stitches=tuple(s for _, _, s, _ in results if s is not None),
+        circuits=tuple(lit.circuit for _, lit, _, _ in results), promises=tuple(promises),
+        rates=tuple(r for _, _, _, held in results for r in held),
         labels=draft.labels(), isolation=str(kind),
     )  # fmt: skip
 

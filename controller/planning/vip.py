@@ -8,6 +8,7 @@ or from other VIPs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import product
 
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, MediaFlow, Service, ServiceId, VipAssurance, Window
 from controller.network.ledger import Ledger
@@ -111,8 +112,9 @@ def _route(
     old = {(t.domain, t.src, t.dst): t for t in draft.old.tunnels} if draft.old is not None else {}
     borders = usable_borders(net, _stitched(net, below), usable)
     last: CannotPlaceError | None = None
-    for order in ((0, 1), (0,), (1,)):
-        weave = Weave(net, usable, free.clip(max=free[net.reverse]), True, old)
+    # Present routes are kept where they still serve; where they stand in the way everything is routed afresh.
+    for order, kept in product(((0, 1), (0,), (1,)), (old, {}) if old else ({},)):
+        weave = Weave(net, usable, free.clip(max=free[net.reverse]), True, kept)
         try:
             ways = weave.run((n, chains(net, borders, n.a, n.z, order)) for n in needs)
             for way in ways:

@@ -108,13 +108,15 @@ def holdings(draw: st.DrawFn) -> Held:
 @given(st.lists(holdings(), max_size=12), st.data())
 def test_an_edited_ledger_equals_one_rebuilt(history: list[Held], data: st.DataObject) -> None:
     city = city_map("longgang")
-    ledger, alive = Ledger(city), dict[ServiceId, Held]()
+    ledger = Ledger(city)
+    alive: dict[ServiceId, Held] = {}
     frozen: list[tuple[Ledger, object]] = []
     for held in history:
         if data.draw(st.booleans()):
             frozen.append((ledger, ledger.dump()))
             ledger = ledger.copy()
-        if alive and data.draw(st.booleans()):
+        drop = data.draw(st.booleans())
+        if alive and drop:
             gone = data.draw(st.sampled_from(sorted(alive)))
             ledger.remove(gone)
             del alive[gone]

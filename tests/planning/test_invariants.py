@@ -37,7 +37,7 @@ def cities(draw: st.DrawFn) -> tuple[CityMap, tuple[str, ...]]:
     rates = [f"{draw(st.sampled_from((1, 2, 10)))}Gbps" for _ in pairs]
     ends = [(f"r-{a}", f"r-{z}", [f"otn-{a}", f"otn-{z}"]) for a, z in pairs]
     inner: dict[str, list[Any]] = {"one-ip": [], "two-ip": []}
-    borders = []
+    borders: list[dict[str, Any]] = []
     for (a, z), rate, (ra, rz, via) in zip(pairs, rates, ends, strict=True):
         link = {"a": ra, "z": rz, "rate": rate, "via": via, "plane": draw(st.sampled_from(("A", "B")))}
         if domain[a] == domain[z]:

@@ -19,7 +19,8 @@ def _cable(i: int, a: str, z: str, delay: float, *ducts: int) -> tuple[str, str,
 def test_a_pair_is_found_where_removing_the_shortest_path_leaves_none() -> None:
     # The trap: s-a-b-t is quickest, and both s-a and b-t are needed by one path each of the only pair.
     graph = _both(
-        _cable(0, "s", "a", 1), _cable(1, "a", "b", 1), _cable(2, "b", "t", 1), _cable(3, "s", "b", 3), _cable(4, "a", "t", 3)
+        _cable(0, "s", "a", 1), _cable(1, "a", "b", 1), _cable(2, "b", "t", 1),
+        _cable(3, "s", "b", 3), _cable(4, "a", "t", 3),
     )  # fmt: skip
     pair = graph.disjoint_pair("s", "t", graph.everything())
     assert pair is not None

@@ -153,7 +153,7 @@ def test_a_plane_that_does_not_fit_says_what_would() -> None:
     refusal = _plan(plane("more", "zhihui", "longgang", rate_bps=20 * GBPS), ledger=first.ledger).refusals[0]
     assert refusal.binds == "link lg-longgang–lg-zhihui has 10 Gbit/s left of 100 Gbit/s"
     assert any(
-        offer.startswith("2 accesses, 19.9") or offer.startswith("2 accesses, 20 ") for offer in refusal.would_fit
+        offer.startswith(("2 accesses, 19.9", "2 accesses, 20 ")) for offer in refusal.would_fit
     )
 
 

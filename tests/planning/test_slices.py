@@ -70,7 +70,8 @@ def test_a_full_client_port_is_not_shared_further() -> None:
 @pytest.mark.parametrize("isolation", [Isolation.WAVELENGTH, Isolation.TIMESLOT])
 def test_an_optical_endpoint_needs_no_ip_configuration(isolation: Isolation) -> None:
     placed = _one(slice_between("o", "buji", "nanwan", 10 * GBPS, isolation=isolation, attach=AttachLayer.OPTICAL))
-    assert placed.attachments == placed.stitches == ()
+    assert not placed.attachments
+    assert not placed.stitches
     assert CITY.ports[placed.circuits[0].a].site == "buji"
 
 

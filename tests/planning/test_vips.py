@@ -7,6 +7,7 @@ from controller.intent.model import Isolation, MediaFlow, Metadata, Service, Ser
 from controller.network.ledger import Ledger
 from controller.planning.explain import describe
 from controller.planning.place import PlanOutcome, Standing, place
+from controller.planning.placement import Placement
 from tests.support.cities import city_map
 from tests.support.intents import FLOWS, GBPS, NOW, WINDOW, access, conference, plane, slice_between
 from tests.support.invariants import check_all
@@ -25,7 +26,7 @@ def _plan(*wanted: Service, standing: Standing | None = None, ledger: Ledger | N
     return outcome
 
 
-def _standing(outcome: PlanOutcome, *services: Service) -> Standing:
+def _standing(outcome: PlanOutcome, *services: Service) -> dict[ServiceId, tuple[Service, Placement]]:
     return {s.metadata.service: (s, outcome.placements[s.metadata.service]) for s in services}
 
 
