@@ -80,7 +80,6 @@ def _sites(city: City) -> dict[str, Any]:
             "region": site.region,
             "latitude": site.latitude,
             "longitude": site.longitude,
-            "accessClass": site.access_class,
         }
         if site.name in access:
             entry["access"] = access[site.name]

@@ -47,6 +47,8 @@ class StubsBuildHook(BuildHookInterface):  # type: ignore[misc]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         generate(Path(self.root))
+        if version == "standard":  # an editable install finds both through `dev-mode-dirs`
+            build_data["force_include"] |= {"build/stubs/onecity": "onecity", "intents": "lab/intents"}
 
 
 if __name__ == "__main__":

@@ -1,1 +1,111 @@
-from controller.northbound.ports import *  # noqa
+"""What northbound asks of the rest of the controller: one protocol, plain values in (here) and out (views.py).
+
+`controller.changes` implements `ChangeService`; tests implement it in memory. Nothing here knows gRPC.
+Every method may raise any `OnecityError`; northbound alone turns that into a gRPC status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from controller.changes.views import (
+    ChangeEvent,
+    ChangeRecord,
+    DomainDiff,
+    Plan,
+    ServiceDescription,
+    ServiceReading,
+    ServiceStatus,
+    Topology,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Intents as they came: YAML text (any number of documents), or one document already in its dict shape."""
+
+    source: str  # file name, or the caller's name for it; errors name it
+    text: str | None = None
+    content: Mapping[str, object] | None = None  # {"apiVersion": "onecity/v1", "kind": …, "metadata": …, "spec": …}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the network should become: documents put in, and services taken out."""
+
+    documents: tuple[Document, ...] = ()
+    remove: tuple[str, ...] = ()  # service ids "tenant/name" to withdraw; unknown ones are UnknownNameError
+    prune_label: str = ""  # "key=value": also remove services with this label that no document names; "" none
+    prune_tenant: str = ""  # the one tenant in which prune acts; "" the only tenant of the documents
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    wanted: Wanted
+    native: bool = False  # also the exact text for each domain
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyRequest:
+    """Apply and delete are one thing: a change that makes `wanted` true."""
+
+    wanted: Wanted
+    request_id: str = ""  # a repeat gets the first change's id; with other content ConflictError
+    author: str = ""
+    reason: str = ""
+    partial: bool = False  # each service its own outcome, instead of all or none
+    expected_digest: str = ""  # Plan.digest that was approved; moved since: ConflictError with the new difference
+
+
+class ChangeService(Protocol):
+    """Everything that a client can ask for."""
+
+    async def plan(self, request: PlanRequest) -> Plan:
+        """Say what an apply would do. A service that cannot be placed is REFUSED in the plan, not an error."""
+
+    async def apply(self, request: ApplyRequest) -> str:
+        """Accept a change and return its id at once; the change goes on whoever listens.
+
+        Bad documents (IntentError), unknown services to remove and a moved digest are raised here; refusals by
+        planning and verification are results of the change.
+        """
+
+    def watch(self, change_id: str, after: int = 0) -> AsyncIterator[ChangeEvent]:
+        """Yield every event with sequence > after, first those already past, up to the result. UnknownNameError
+        on the first `__anext__` where there is no such change. Leaving the iterator does not touch the change."""
+
+    async def services(self, tenant: str = "", label: str = "") -> tuple[ServiceStatus, ...]:
+        """List services, sorted by id; `label` is "key=value" or "key"."""
+
+    async def describe(self, service: str) -> ServiceDescription:
+        """Tell everything about one service."""
+
+    async def diff(self, domain: str = "", change_id: str = "") -> tuple[DomainDiff, ...]:
+        """Compare desired with running, of one domain or all; with a change id, what that change did."""
+
+    async def history(self, service: str = "", limit: int = 50) -> tuple[ChangeRecord, ...]:
+        """List changes, newest first."""
+
+    async def topology(self) -> Topology:
+        """Show the map."""
+
+    def schema(self) -> str:
+        """Return the JSON Schema of the intent kinds, as text."""
+
+
+class Measurements(Protocol):
+    """What /metrics reads at each scrape. Called in the event loop: answers from memory, in under 5 ms."""
+
+    def domains_up(self) -> Mapping[str, bool]:
+        """Say of each domain whether its session stands."""
+
+    def readings(self) -> Iterable[ServiceReading]:
+        """Yield every service of one snapshot; other work runs in the loop between two of them.
+
+        Northbound bounds how many become series.
+        """
+
+    def telemetry_gaps(self) -> Mapping[str, int]:
+        """Count per domain how often its telemetry stream was lost since start."""

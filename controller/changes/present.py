@@ -57,7 +57,7 @@ def service_action(plan: ServicePlan, city: CityMap, refusal: str = "") -> Servi
         else f"{f.path}: {f.new or f.old} {'added' if f.new else 'removed'}"
         for f in plan.fields
     )
-    if placement is None:
+    if placement is None or action is Action.UNCHANGED:
         return ServiceAction(plan.service, plan.kind, action, Impact(plan.impact), "", changes, refusal=refusal)
     return ServiceAction(
         plan.service,

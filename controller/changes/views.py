@@ -1,1 +1,344 @@
-from controller.northbound.views import *  # noqa
+"""What the controller shows to those who ask: plans, progress, status, history, the map. Plain values, no gRPC.
+
+Rates are bit/s, times seconds, ratios 0..1, instants aware UTC datetimes; None is "not known" or "not asked".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from controller.telemetry.indicator import ServiceIndicators
+
+
+class Action(StrEnum):
+    CREATE = "create"
+    CHANGE = "change"
+    REMOVE = "remove"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+
+
+class Impact(StrEnum):
+    """What running traffic notices."""
+
+    NONE = "none"
+    MAKE_BEFORE_BREAK = "make-before-break"
+    INTERRUPTING = "interrupting"
+
+
+@dataclass(frozen=True, slots=True)
+class PathSegment:
+    """One part of a service's way, in one layer of one domain."""
+
+    layer: str  # "ip" | "optical"
+    domain: str  # "" for a border
+    role: str  # "working" | "standby" | "tree" | "border"
+    name: str  # tunnel, circuit, border or tree
+    hops: tuple[str, ...]  # node ids and, in the optical layer, fibre or ODU link ids, in order
+    delay_s: float | None = None
+    detail: str = ""  # "193.10 THz, 100G QPSK", "slots 1–8 of odu-f-…-1", "VLAN 2001"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What a service holds of one resource."""
+
+    kind: str  # "rate" | "vlan" | "channel" | "slot" | "port" | "number" | "address"
+    where: str  # link, port, fibre, ODU link or pool
+    taken: str  # as people read it: "10 Gbit/s", "VLAN 101", "channel 5"
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseView:
+    """What the placement gives between two ends beside what was asked; one way, the worse direction."""
+
+    a: str
+    z: str
+    rate_bps: int
+    delay_s: float
+    budget_s: float | None
+    standby_delay_s: float | None
+    availability: float
+    via: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAction:
+    """What a plan does to one service, and where it puts it."""
+
+    service: str  # "tenant/name"
+    kind: str
+    action: Action
+    impact: Impact = Impact.NONE
+    summary: str = ""  # columns for the plan line, separated by "\t": "10 Gbit/s\town wavelength 193.10 THz\t…"
+    changes: tuple[str, ...] = ()  # "spec.sites[3]: lg-pinghu added"
+    paths: tuple[PathSegment, ...] = ()
+    resources: tuple[Resource, ...] = ()
+    promises: tuple[PromiseView, ...] = ()
+    notes: tuple[str, ...] = ()
+    refusal: str = ""  # REFUSED: the whole block of text, as str(Refusal) gives it
+
+
+@dataclass(frozen=True, slots=True)
+class DomainCount:
+    """How much of one domain's configuration moves. Counted in places (operations), not in lines."""
+
+    domain: str
+    steps: int
+    adds: int
+    changes: int
+    removes: int
+
+
+@dataclass(frozen=True, slots=True)
+class NativeText:
+    """Exactly what a driver would send in one step: XML, or protobuf text."""
+
+    domain: str
+    step: str  # "build" | "switch" | "remove"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One property shown on the rendered configuration."""
+
+    name: str  # "isolation" "reachability" "loops" "capacity" "disjointness" "latency"
+    holds: bool
+    detail: str = ""  # the counter-example where it does not hold
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The answer to "what would happen". Nothing was reserved, stored or sent."""
+
+    services: tuple[ServiceAction, ...]  # unchanged ones too
+    domains: tuple[DomainCount, ...] = ()  # only domains that change
+    proofs: tuple[Proof, ...] = ()
+    proofs_s: float = 0.0
+    native: tuple[NativeText, ...] = ()
+    digest: str = ""  # of the wanted state, the map's version and the touched reservations
+
+
+class Outcome(StrEnum):
+    """How a change ended."""
+
+    COMMITTED = "committed"
+    UNCHANGED = "unchanged"  # there was nothing to do
+    REFUSED = "refused"  # by planning or verification; nothing was sent
+    FAILED = "failed"  # undone on every domain it touched
+    COMPENSATED = "compensated"  # was decided, then put back because a domain refused on the merits
+    IN_DOUBT = "in-doubt"  # decided; a domain is unreachable and recovery goes on by itself
+    PARTIAL = "partial"  # `partial` was asked: some services committed, others did not
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressEvent:
+    """One line of what apply shows live."""
+
+    stage: str  # whole change: "queued" "planned" "verified" "reserved"; one domain: "connected" "prepared"
+    # "committed" "verified" "confirmed" "cancelled" "failed" "compensated"
+    domain: str = ""  # "" the whole change
+    step: int = 0
+    step_name: str = ""
+    elapsed_s: float = 0.0  # since the change was taken from the queue
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainFailureView:
+    domain: str
+    stage: str
+    message: str  # the domain's own words
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeResult:
+    """The end of a change."""
+
+    outcome: Outcome
+    message: str = ""  # one sentence or block: why, where it did not commit
+    services: tuple[ServiceAction, ...] = ()  # with partial: REFUSED where one did not make it
+    failures: tuple[DomainFailureView, ...] = ()
+    warnings: tuple[str, ...] = ()
+    elapsed_s: float = 0.0  # from acceptance to the last confirm
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeEvent:
+    """One message of a watch: progress, or the result, which is the last."""
+
+    sequence: int  # 1, 2, … within the change
+    progress: ProgressEvent | None = None
+    result: ChangeResult | None = None
+    services: tuple[str, ...] = ()  # the change's services, on the first event
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    type: str  # "Placed" "Committed" "InSync" "Probed" "Protected" "WithinSlo" "InDoubt"
+    status: str  # "True" | "False" | "Unknown"
+    reason: str = ""
+    message: str = ""
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SloView:
+    """What is promised, one way. None: best effort."""
+
+    delay_s: float | None = None
+    jitter_s: float | None = None
+    loss_ratio: float | None = None
+    availability: float | None = None
+    rate_bps: int | None = None  # committed bandwidth; of a plane, the smallest hose
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """A service as `get` lists it."""
+
+    service: str
+    kind: str
+    phase: str  # "Scheduled" "Committing" "Active" "Deleting" "Expired" "Failed"
+    generation: int  # of the intent
+    observed_generation: int  # that the network carries
+    revision: int
+    labels: tuple[tuple[str, str], ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    summary: str = ""  # "10 Gbit/s, own wavelength", "1300 sites, any-to-any"
+    slo: SloView = field(default_factory=SloView)
+    measured: ServiceIndicators = field(default_factory=ServiceIndicators)
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndMeasurement:
+    """Measured values of one tunnel, circuit, access or flow of a service."""
+
+    subject: str
+    measured: ServiceIndicators
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDescription:
+    """All that is known of one service."""
+
+    status: ServiceStatus
+    intent_yaml: str = ""  # as accepted, defaults filled in
+    isolation: str = ""  # what AUTO became
+    promises: tuple[PromiseView, ...] = ()
+    paths: tuple[PathSegment, ...] = ()
+    resources: tuple[Resource, ...] = ()
+    notes: tuple[str, ...] = ()  # "squeezed by gov/flood until 18:00", missing modules
+    parts: tuple[EndMeasurement, ...] = ()
+    last_change: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One place where two configurations differ."""
+
+    path: str  # "/l3nm:l3vpn-ntw/…"
+    wanted: str | None  # None: should not be there
+    running: str | None  # None: is not there
+    service: str = ""  # whose leaf it is
+
+
+@dataclass(frozen=True, slots=True)
+class DomainDiff:
+    """Desired against running on one domain; or, of a change, after against before."""
+
+    domain: str
+    reachable: bool = True
+    differences: tuple[Difference, ...] = ()
+    message: str = ""  # why it could not be read
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRecord:
+    """Who changed what, when, why, and how it ended."""
+
+    change_id: str
+    kind: str  # "apply" "delete" "window" "repair" "drift"
+    author: str
+    reason: str
+    accepted_at: datetime
+    ended_at: datetime | None  # None: still running
+    outcome: Outcome | None
+    services: tuple[str, ...]
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteView:
+    id: str
+    title: str
+    region: str
+    latitude: float
+    longitude: float
+    access: str  # "node:lg-buji/tp:acc-1"; "" none
+
+
+@dataclass(frozen=True, slots=True)
+class DomainView:
+    id: str
+    kind: str  # "ip" | "optical"
+    up: bool
+    stale: bool  # the map shows what was known before the domain was lost
+    nodes: int
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    id: str
+    domain: str
+    layer: str  # "ip" | "optical"
+    site: str
+    trust: int  # 1..4
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """An IP link (one direction) or a fibre (both)."""
+
+    id: str
+    domain: str  # "" a border
+    layer: str  # "ip" | "optical"
+    a: str
+    z: str
+    capacity_bps: int  # fibres: 0
+    reserved_bps: int
+    delay_s: float
+    channels: int  # fibres; else 0
+    channels_taken: int
+    srlgs: tuple[str, ...]  # names where known
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """The city's map, both layers."""
+
+    version: int
+    sites: tuple[SiteView, ...]
+    domains: tuple[DomainView, ...]
+    nodes: tuple[NodeView, ...]
+    links: tuple[LinkView, ...]
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceReading:
+    """One service's promise and what is measured of it, for /metrics."""
+
+    service: str
+    kind: str
+    phase: str
+    slo: SloView
+    measured: ServiceIndicators

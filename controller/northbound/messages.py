@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 from onecity.v1 import controller_pb2, plan_pb2, status_pb2, topology_pb2
 
-from controller.northbound import views
+from controller.changes import views
 from controller.telemetry.indicator import Indicator, ServiceIndicators
 
 

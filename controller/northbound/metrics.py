@@ -17,8 +17,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from controller.northbound.ports import Measurements
-from controller.northbound.views import Outcome, ServiceReading
+from controller.changes.ports import Measurements
+from controller.changes.views import Outcome, ServiceReading
 
 MOST_SERVICES = 5_000  # with series of their own
 READINGS_AT_ONCE = 25  # before changes get their turn: a scrape must not delay a commit

@@ -8,7 +8,7 @@ from grpc_reflection.v1alpha import reflection
 from onecity.v1 import controller_pb2, controller_pb2_grpc
 
 from controller.errors import ConfigurationError
-from controller.northbound.ports import ChangeService
+from controller.changes.ports import ChangeService
 from controller.northbound.service import ControllerServicer
 from controller.settings import Listen
 

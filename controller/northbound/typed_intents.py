@@ -13,7 +13,7 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 from onecity.v1 import intent_pb2 as pb
 
-from controller.northbound.ports import Document
+from controller.changes.ports import Document
 
 API_VERSION = "onecity/v1"
 Fields = dict[str, object]

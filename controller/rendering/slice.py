@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_network
 
 from controller.intent.model import ExclusiveSlice
 from controller.network.model import CityMap, PortRef
-from controller.planning.placement import Placement, Stitch, StitchEnd
+from controller.planning.placement import Attachment, Placement, Stitch, StitchEnd
 from controller.rendering.l3vpn import (
     SLICE_PROFILE,
     Access,
@@ -85,7 +86,12 @@ def _far_lans(
     pairs = [(d.a, d.z) for d in wanted.demands] + [(d.z, d.a) for d in wanted.demands]
     own = [(a, z) for a, z in pairs if stitch.name in {f"circuit.{a}-{z}", f"circuit.{z}-{a}"}] or pairs
     partners = sorted({z for a, z in own if a in here and z in there})
-    return tuple(dict.fromkeys(lan for name in partners for lan in there[name].lans))
+    return tuple(dict.fromkeys(prefix for name in partners for prefix in _behind(there[name])))
+
+
+def _behind(attachment: Attachment) -> tuple[str, ...]:
+    """Return the prefixes that an access leads to: its LANs, or where it has none the link to the site itself."""
+    return attachment.lans or (str(ip_network(f"{attachment.pe_address}/{attachment.prefix_len}", strict=False)),)
 
 
 def _circuit_vlan(placement: Placement, city: CityMap, stitch: Stitch, near: StitchEnd) -> int:

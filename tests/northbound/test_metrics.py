@@ -12,7 +12,7 @@ from controller.errors import ConfigurationError
 from controller.northbound import metrics as room
 from controller.northbound.metrics import Metrics
 from controller.northbound.scrapes import ScrapeServer
-from controller.northbound.views import Outcome, ServiceReading, SloView
+from controller.changes.views import Outcome, ServiceReading, SloView
 from controller.settings import Listen
 from controller.telemetry.indicator import Indicator, ServiceIndicators
 
