@@ -166,17 +166,27 @@ class RunningCity:
     def plant(self, command: dict[str, Any]) -> dict[str, Any]:
         """Send one operator command and return the plant's answer."""
         with self._lock:
-            if self._plant_socket is None:
-                self._plant_socket = operator_socket(self.directory)
-                self._plant_lines = self._plant_socket.makefile("rb")
-            assert self._plant_lines is not None
-            return exchange(self._plant_socket, self._plant_lines, command)
+            try:
+                return self._exchange(command)
+            except (OSError, LabError):
+                self._hang_up()  # the plant was restarted: its new instance knows nothing of this connection
+                return self._exchange(command)
+
+    def _exchange(self, command: dict[str, Any]) -> dict[str, Any]:
+        if self._plant_socket is None or self._plant_lines is None:
+            self._plant_socket = operator_socket(self.directory)
+            self._plant_lines = self._plant_socket.makefile("rb")
+        return exchange(self._plant_socket, self._plant_lines, command)
+
+    def _hang_up(self) -> None:
+        for end in (self._plant_lines, self._plant_socket):
+            if end is not None:
+                end.close()
+        self._plant_socket = self._plant_lines = None
 
     def stop(self) -> None:
         """End every process; nothing is left behind."""
-        if self._plant_socket is not None:
-            self._plant_socket.close()
-            self._plant_socket = None
+        self._hang_up()
         for process in self._processes.values():
             if process.process is not None:
                 with contextlib.suppress(ProcessLookupError):

@@ -46,8 +46,8 @@ class World:
         """Take a domain's running configuration, all of it or what changed."""
         known = self._units.setdefault(domain, set())
         gone = set(drop) | ((known - put.keys()) if replace else set())
-        known |= put.keys()
-        known -= gone
+        known.update(put)
+        known.difference_update(gone)
         if domain == self.city.optical.name:
             circuits = {
                 c.id: c

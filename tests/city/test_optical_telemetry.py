@@ -70,3 +70,22 @@ def test_a_circuit_tells_state_latency_and_margin(city: RunningCity) -> None:
     else:
         raise AssertionError("a cancelled circuit is still measured")
     domain.close()
+
+
+def test_a_plant_that_was_restarted_hears_everything_again(city: RunningCity) -> None:
+    domain = Client(city.directory, city.domain_process("city-otn").ports["grpc"])
+    domain.prepare("g2", wavelength("t.h/a-z"))
+    domain.commit("g2")
+    wait(city, {"t.h/a-z:oper-status": "UP"})
+    city.domain_process("plant").kill()
+    city.domain_process("plant").restart()
+    for _ in range(60):
+        if city.plant({"type": "status"})["units"].get("city-otn") == 1:
+            break
+        time.sleep(0.05)
+    assert city.plant({"type": "status"})["units"]["city-otn"] == 1
+    city.plant({"type": "cut", "fibre": "f-nanwan-buji"})
+    wait(city, {"t.h/a-z:oper-status": "DOWN"})
+    city.plant({"type": "restore", "what": "all"})
+    domain.cancel("g2")
+    domain.close()

@@ -253,3 +253,12 @@ def test_a_wavelength_on_a_lit_channel_takes_the_other_down_too() -> None:
     world.configure("city-otn", {"circuit/t.w/a-z": rival}, [], replace=False)
     assert not world.physical.circuits.states["infra/f-zhihui-nanwan/odu4-1"].up
     assert "lit twice" in world.physical.circuits.states["t.w/a-z"].reason
+
+
+def test_a_replacement_forgets_what_it_does_not_name() -> None:
+    world = on_circuit()
+    world.configure("city-otn", {}, [], replace=True)
+    assert "t.s/buji-zhihui" not in world.physical.circuits.states
+    world.configure("city-ip", {}, [], replace=True)
+    assert world.operate({"type": "status"})["units"] == {"city-ip": 0, "city-otn": 0}
+    assert world.forwarding.vrfs == {}
