@@ -70,9 +70,8 @@ class OpticalDomain(optical_pb2_grpc.OpticalDomainServiceServicer):
                 return pb.CommitResponse(transaction=self.engine.message(self.engine.commit(request.txn_id, confirm_s)))
             change = self.engine.begin_activation(request.txn_id, confirm_s)
             if change.state == pb.TRANSACTION_STATE_ACTIVATING:
-                change = await asyncio.shield(self._activate(change))
-            else:
-                change = self.engine.commit(request.txn_id, confirm_s)
+                await asyncio.shield(self._activate(change))
+            change = self.engine.commit(request.txn_id, confirm_s)  # refuses what was cancelled meanwhile
             return pb.CommitResponse(transaction=self.engine.message(change))
 
         return await self._answer(step, context)
