@@ -7,8 +7,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from onecity.v1 import controller_pb2, controller_pb2_grpc
 
-from controller.errors import ConfigurationError
 from controller.changes.ports import ChangeService
+from controller.errors import ConfigurationError
 from controller.northbound.service import ControllerServicer
 from controller.settings import Listen
 

@@ -16,8 +16,9 @@ import grpc
 from onecity.v1 import controller_pb2 as pb
 from onecity.v1 import controller_pb2_grpc
 
+from controller.changes import ports
 from controller.errors import OnecityError
-from controller.northbound import messages, ports
+from controller.northbound import messages
 from controller.northbound.status import rich_status
 from controller.northbound.typed_intents import documents
 

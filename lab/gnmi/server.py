@@ -28,7 +28,12 @@ async def serve_gnmi(
     tree: TelemetryTree, host: str, port: int, cert_file: str | Path, key_file: str | Path, token: str
 ) -> tuple[grpc.aio.Server, int]:
     """Start a TLS server for clients that bear the token; port 0 lets the system pick. Returns (server, port)."""
-    server = grpc.aio.server(options=[("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)])
+    options = [
+        ("grpc.max_send_message_length", -1),
+        ("grpc.so_reuseport", 0),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # a stream without news may ask if we live
+    ]
+    server = grpc.aio.server(options=options)
     gnmi_pb2_grpc.add_gNMIServicer_to_server(_GnmiService(tree, token), server)
     bound = server.add_secure_port(f"{host}:{port}", _credentials(cert_file, key_file))
     await server.start()

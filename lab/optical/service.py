@@ -194,6 +194,7 @@ async def serve_optical(domain: OpticalDomain, port: int, directory: Path, token
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", 64 * 2**20),
         ("grpc.max_send_message_length", -1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # a watcher that only listens may ask if we live
     ]
     server = grpc.aio.server(interceptors=[BearerToken(token)], options=options)
     optical_pb2_grpc.add_OpticalDomainServiceServicer_to_server(domain, server)  # type: ignore[no-untyped-call]

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 
 import yaml
 
+from controller.changes import ports, views
 from controller.errors import ConflictError, IntentError, UnknownNameError, Violation
-from controller.northbound import ports, views
 from controller.telemetry.indicator import Indicator, ServiceIndicators
 
 Spec = dict[str, object]

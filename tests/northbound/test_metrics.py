@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from controller.changes.views import Outcome, ServiceReading, SloView
 from controller.errors import ConfigurationError
 from controller.northbound import metrics as room
 from controller.northbound.metrics import Metrics
 from controller.northbound.scrapes import ScrapeServer
-from controller.changes.views import Outcome, ServiceReading, SloView
 from controller.settings import Listen
 from controller.telemetry.indicator import Indicator, ServiceIndicators
 

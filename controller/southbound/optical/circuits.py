@@ -191,7 +191,15 @@ def _circuit(circuit: pb.Circuit) -> DiscoveredCircuit:
         latency_s=circuit.latency_ns * 1e-9,
         up=_up(circuit.state),
         version=circuit.version,
+        channel=spec.working.channel or None,
+        slots=_slots(spec.working),
+        protect_channel=spec.protect.channel or None,
+        protect_slots=_slots(spec.protect),
     )
+
+
+def _slots(leg: pb.Leg) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(hop.slots) for hop in leg.slots)
 
 
 def _up(state: int) -> bool:
