@@ -1,4 +1,4 @@
-"""What is taken, and whether it can be: labels, slots, channels, ports, bandwidth, explicit routes, disjointness.
+"""What circuits, tunnels and partitions take, and whether they can: labels, slots, channels, ports, explicit routes.
 
 Looks only at the units that a change read, and at what else claims the same labels.
 """
@@ -6,163 +6,201 @@ Looks only at the units that a change read, and at what else claims the same lab
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from controller.intent.model import ServiceId
-from controller.network.model import CityMap, Fibre, OduLink
+from controller.network.model import CityMap, Fibre, OduLink, PortRef
+from controller.verification.facts import Circuit, CircuitLeg, Hops, Partition, Tunnel
 from controller.verification.forwarding import Forwarding
-from controller.verification.model import Claim, claims_of_circuit, claims_of_partition, claims_of_vpn
-from controller.verification.parse import Circuit, CircuitLeg, Partition, Tunnel, Vpn
-from controller.verification.proof import CounterExample, Property
+from controller.verification.model import owner_of
+from controller.verification.proof import CounterExample, Property, srlg_text
 
 SLOT_BPS = 1.301467e9  # the most that one 1.25G tributary slot carries, in an ODU4 (ITU-T G.709 table 7-8)
-_WORDS = {"vlan": "VLAN", "slot": "timeslot", "channel": "channel", "client": "client port", "nrp-id": "nrp-id"}
-
-
-def service_of(vpn_id: str) -> ServiceId:
-    """Return the service that a VPN id stands for: `tenant.name` is `tenant/name`."""
-    return ServiceId(vpn_id.replace(".", "/", 1))
-
-
-def vpn_bookings(vpn: Vpn, forwarding: Forwarding) -> Iterator[CounterExample]:
-    """Check that no VLAN of this VPN is also somebody else's."""
-    for claim, owner in claims_of_vpn(vpn):
-        if claim[0] == "vlan":
-            forwarding.steps += 1
-            yield from _shared(claim, owner, service_of(vpn.id), forwarding)
 
 
 def circuit_bookings(circuit: Circuit, forwarding: Forwarding) -> Iterator[CounterExample]:
     """Check one circuit: labels free, ends free, legs continuous and disjoint, enough slots for the rate."""
     service, city = ServiceId(circuit.owner), forwarding.city
-    for claim, owner in claims_of_circuit(circuit):
-        forwarding.steps += 1
-        if claim[0] in ("slot", "channel"):
-            yield from _shared(claim, owner, service, forwarding)
-            if int(claim[2]) in _occupied(claim, city):
-                yield _capacity(service, claim, "infrastructure holds it")
-        elif claim[0] == "client":
-            yield from _shared(claim, owner, service, forwarding)
-            others = forwarding.model.claims.get(("client-port", claim[1], ""), ())
-            if claim[2] == "0" and len(set(others)) > 1:
-                yield _capacity(service, claim, f"the whole port is taken, but {_others(others, owner)} use it too")
+    yield from _ends(circuit, forwarding)
     for leg in (circuit.working, circuit.protect):
         if leg is not None:
             yield from _leg(circuit, leg, service, city)
+            yield from _labels(circuit, leg, forwarding)
     if circuit.protect is not None:
-        shared = _leg_srlgs(circuit.working, city) & _leg_srlgs(circuit.protect, city)
-        if shared:
-            names = ", ".join(sorted(city.srlg_names.get(s, str(s)) for s in shared))
-            yield CounterExample(
-                Property.DISJOINTNESS, service, circuit.id, circuit.protect.route, f"working and protect share {names}"
-            )
+        shared = leg_risks(circuit.working, city) & leg_risks(circuit.protect, city)
+        if shared or set(circuit.working.route) & set(circuit.protect.route):
+            reason = f"working and protect share {srlg_text(city, shared)}"
+            yield CounterExample(Property.DISJOINTNESS, service, circuit.id, circuit.protect.route, reason)
 
 
-def tunnel_bookings(tunnel: Tunnel, service: ServiceId, forwarding: Forwarding) -> Iterator[CounterExample]:
-    """Check one tunnel: its hops lead from source to destination without a loop, its paths share no risk."""
-    risks: list[frozenset[int]] = []
-    for role, hops in (("working", tunnel.working), ("standby", tunnel.standby)):
-        if hops is None:
-            continue
-        forwarding.steps += len(hops)
-        links = forwarding.follow(hops)
-        named = tuple(str(h) for h in hops)
-        if isinstance(links, str):
-            yield CounterExample(Property.REACHABILITY, service, f"tunnel {tunnel.name}, {role} path", named, links)
-            continue
-        nodes = [tunnel.src, *(link.dst.node for link in links)]
-        if len(set(nodes)) != len(nodes):
-            yield CounterExample(
-                Property.LOOPS, service, f"tunnel {tunnel.name}, {role} path", tuple(nodes), "it visits a node twice"
-            )
-        if not links or links[0].src.node != tunnel.src or nodes[-1] != tunnel.dst:
-            reason = f"it does not lead from {tunnel.src} to {tunnel.dst}"
-            yield CounterExample(
-                Property.REACHABILITY, service, f"tunnel {tunnel.name}, {role} path", tuple(nodes), reason
-            )
-        risks.append(frozenset().union(*(link.srlgs for link in links)))
-        yield from _link_loads(tunnel.name, service, [link.id for link in links], forwarding)
-    if len(risks) == 2 and risks[0] & risks[1]:
-        names = ", ".join(sorted(forwarding.city.srlg_names.get(s, str(s)) for s in risks[0] & risks[1]))
-        yield CounterExample(
-            Property.DISJOINTNESS, service, f"tunnel {tunnel.name}", (), f"working and standby share {names}"
-        )
-
-
-def partition_bookings(partition: Partition, service: ServiceId, forwarding: Forwarding) -> Iterator[CounterExample]:
-    """Check one partition: its id is its own and its links have the room."""
-    for claim, owner in claims_of_partition(partition):
-        yield from _shared(claim, owner, service, forwarding)
-    yield from _link_loads(partition.name, service, sorted(partition.links), forwarding)
-
-
-def _link_loads(what: str, service: ServiceId, links: list[str], forwarding: Forwarding) -> Iterator[CounterExample]:
-    booked = forwarding.model.booked
-    for link_id in links:
-        link = forwarding.city.link_by_id.get(link_id)
+def _ends(circuit: Circuit, forwarding: Forwarding) -> Iterator[CounterExample]:
+    """Check that both client ports exist and that nobody else has them, or the VLAN, or the room left on them."""
+    service, model = ServiceId(circuit.owner), forwarding.model
+    for port, vlan in circuit.ends:
         forwarding.steps += 1
-        if link is None:
-            yield CounterExample(Property.CAPACITY, service, what, (link_id,), "there is no such link")
+        known = forwarding.city.ports.get(PortRef(port.rsplit("/", 1)[0], port))
+        label = f"client port {port}"
+        if known is None or known.role != "client":
+            yield CounterExample(Property.REACHABILITY, service, label, (), f"{circuit.id} ends on no client port")
             continue
-        load = booked.get(link.id, 0) + booked.get(link.src, 0)
-        if load > link.capacity_bps:
-            reason = f"{load / 1e9:.3f} Gbit/s are guaranteed on it, {link.capacity_bps / 1e9:.3f} Gbit/s exist"
-            yield CounterExample(Property.CAPACITY, service, what, (link_id,), reason)
+        if known.used_by is not None:
+            yield CounterExample(Property.CAPACITY, service, label, (), f"{known.used_by} holds it, which is not ours")
+        takers = model.claims.get(("client", port), {})
+        same = _others(takers.get(str(vlan), ()), circuit.id)
+        if same:
+            yield CounterExample(
+                Property.CAPACITY, service, f"VLAN {vlan} of {port}" if vlan else label, (), _both(circuit.id, same)
+            )
+        everyone = {c for owners in takers.values() for c in owners}
+        if vlan == 0 and len(everyone) > 1 and not same:
+            reason = _both(circuit.id, sorted(everyone - {circuit.id}))
+            yield CounterExample(Property.CAPACITY, service, label, (), reason)
+        load = sum(model.circuits[known.domain, c].rate_bps for c in everyone if (known.domain, c) in model.circuits)
+        if known.rates_bps and load > max(known.rates_bps):
+            reason = f"{load / 1e9:g} Gbit/s end on it, it runs at {max(known.rates_bps) / 1e9:g}"
+            yield CounterExample(Property.CAPACITY, service, label, (), reason)
 
 
-def _shared(claim: Claim, owner: str, service: ServiceId, forwarding: Forwarding) -> Iterator[CounterExample]:
-    owners = forwarding.model.claims.get(claim, ())
-    if len(owners) > 1:
-        yield _capacity(service, claim, f"{owner} and {_others(owners, owner)} both use it")
-
-
-def _others(owners: tuple[str, ...], owner: str) -> str:
-    return ", ".join(sorted({o for o in owners if o != owner})) or f"{owner} again"
-
-
-def _capacity(service: ServiceId, claim: Claim, reason: str) -> CounterExample:
-    label = "" if claim[0] == "client" and claim[2] == "0" else f" {claim[2]}"
-    return CounterExample(Property.CAPACITY, service, f"{_WORDS[claim[0]]}{label} of {claim[1]}", (), reason)
-
-
-def _occupied(claim: Claim, city: CityMap) -> frozenset[int]:
-    span: Fibre | OduLink | None = city.fibres.get(claim[1]) if claim[0] == "channel" else city.odu_links.get(claim[1])
-    return span.occupied if span is not None else frozenset()
+def _labels(circuit: Circuit, leg: CircuitLeg, forwarding: Forwarding) -> Iterator[CounterExample]:
+    """Check that every slot or channel of a leg is free of others, of infrastructure, and of the circuit itself."""
+    service, city = ServiceId(circuit.owner), forwarding.city
+    wave = circuit.layer == "wavelength"
+    for at, hop in enumerate(leg.route):
+        labels = (leg.channel,) if wave else leg.slots[at] if at < len(leg.slots) else ()
+        span: Fibre | OduLink | None = city.fibres.get(hop) if wave else city.odu_links.get(hop)
+        for label in labels:
+            forwarding.steps += 1
+            name = f"{'channel' if wave else 'timeslot'} {label} of {hop}"
+            owners = forwarding.model.owners("channel" if wave else "slot", hop, str(label))
+            if len(owners) > 1:
+                others = _others(tuple(o.split("|")[0] for o in owners), circuit.id) or [f"{circuit.id} once more"]
+                yield CounterExample(Property.CAPACITY, service, name, leg.route, _both(circuit.id, others))
+            if span is not None and label in span.occupied:
+                reason = "infrastructure or somebody unknown to us holds it"
+                yield CounterExample(Property.CAPACITY, service, name, leg.route, reason)
 
 
 def _leg(circuit: Circuit, leg: CircuitLeg, service: ServiceId, city: CityMap) -> Iterator[CounterExample]:
     """Check that a leg leads from one end to the other and takes labels that exist, enough of them."""
-    spans: dict[str, Fibre] | dict[str, OduLink] = (
-        dict(city.fibres) if circuit.layer == "wavelength" else dict(city.odu_links)
-    )
+    wave = circuit.layer == "wavelength"
+    spans: Mapping[str, Fibre] | Mapping[str, OduLink] = city.fibres if wave else city.odu_links
     at, end = (port.rsplit("/", 1)[0] for port, _ in circuit.ends)
     visited = [at]
     for hop in leg.route:
         span = spans.get(hop)
         if span is None or at not in (span.a, span.z):
-            yield CounterExample(Property.REACHABILITY, service, circuit.id, leg.route, f"{hop} does not start at {at}")
+            reason = f"{hop} does not start at {at}"
+            yield CounterExample(Property.REACHABILITY, service, circuit.id, leg.route, reason)
             return
         at = span.z if span.a == at else span.a
         visited.append(at)
-    if at != end:
-        yield CounterExample(Property.REACHABILITY, service, circuit.id, leg.route, f"it ends at {at}, not at {end}")
+    if at != end or not leg.route:
+        reason = f"it ends at {at}, not at {end}" if leg.route else "it has no route"
+        yield CounterExample(Property.REACHABILITY, service, circuit.id, leg.route, reason)
     if len(set(visited)) != len(visited):
         yield CounterExample(Property.LOOPS, service, circuit.id, tuple(visited), "it visits a node twice")
-    if circuit.layer == "wavelength":
-        if any(not 1 <= leg.channel <= city.fibres[hop].channels for hop in leg.route):
-            yield CounterExample(
-                Property.CAPACITY, service, circuit.id, leg.route, f"channel {leg.channel} is not on the grid"
-            )
-        return
+    yield from _grid(circuit, leg, service, city) if wave else _enough(circuit, leg, service, city)
+
+
+def _grid(circuit: Circuit, leg: CircuitLeg, service: ServiceId, city: CityMap) -> Iterator[CounterExample]:
+    if any(not 1 <= leg.channel <= city.fibres[hop].channels for hop in leg.route):
+        reason = f"channel {leg.channel} is not on the grid"
+        yield CounterExample(Property.CAPACITY, service, circuit.id, leg.route, reason)
+
+
+def _enough(circuit: Circuit, leg: CircuitLeg, service: ServiceId, city: CityMap) -> Iterator[CounterExample]:
     needed = math.ceil(circuit.rate_bps / SLOT_BPS)
-    for hop, slots in zip(leg.route, (*leg.slots, *((),) * len(leg.route)), strict=False):
-        if len(set(slots)) < needed or any(not 1 <= s <= city.odu_links[hop].slots for s in slots):
-            reason = (
-                f"{len(set(slots))} valid slots on {hop}, {needed} are needed for {circuit.rate_bps / 1e9:g} Gbit/s"
-            )
+    for at, hop in enumerate(leg.route):
+        slots = set(leg.slots[at]) if at < len(leg.slots) else set()
+        if len(slots) < needed or any(not 1 <= s <= city.odu_links[hop].slots for s in slots):
+            reason = f"{len(slots)} slots on {hop}, {needed} are needed for {circuit.rate_bps / 1e9:g} Gbit/s"
             yield CounterExample(Property.CAPACITY, service, circuit.id, leg.route, reason)
 
 
-def _leg_srlgs(leg: CircuitLeg, city: CityMap) -> frozenset[int]:
+def leg_risks(leg: CircuitLeg, city: CityMap) -> frozenset[int]:
+    """Return the shared risks under a leg."""
     spans = [city.fibres.get(hop) or city.odu_links.get(hop) for hop in leg.route]
     return frozenset().union(*(span.srlgs for span in spans if span is not None))
+
+
+def route_risks(hops: Hops, forwarding: Forwarding) -> frozenset[int]:
+    """Return the shared risks under an explicit route."""
+    return frozenset().union(*(forwarding.out[h].srlgs for h in hops if h in forwarding.out))
+
+
+def tunnel_bookings(tunnel: Tunnel, forwarding: Forwarding) -> Iterator[CounterExample]:
+    """Check one tunnel: hops from source to destination inside its domain without a loop, paths that share no risk."""
+    service = owner_of("tunnel", tunnel.name)
+    for role, hops in (("working", tunnel.working), ("standby", tunnel.standby)):
+        if hops is not None:
+            yield from _route(tunnel, role, hops, forwarding, service)
+    if tunnel.standby is not None:
+        shared = route_risks(tunnel.working, forwarding) & route_risks(tunnel.standby, forwarding)
+        if shared or set(tunnel.working) & set(tunnel.standby):
+            reason = f"working and standby share {srlg_text(forwarding.city, shared)}"
+            yield CounterExample(Property.DISJOINTNESS, service, f"tunnel {tunnel.name}", (), reason)
+    if tunnel.partition is not None:
+        yield from _draws(tunnel, tunnel.partition, forwarding, service)
+
+
+def _route(
+    tunnel: Tunnel, role: str, hops: Hops, forwarding: Forwarding, service: ServiceId
+) -> Iterator[CounterExample]:
+    forwarding.steps += len(hops)
+    witness = f"tunnel {tunnel.name}, {role} path"
+    links = forwarding.follow(hops)
+    if isinstance(links, str):
+        yield CounterExample(Property.REACHABILITY, service, witness, tuple(str(h) for h in hops), links)
+        return
+    nodes = (tunnel.src, *(link.dst.node for link in links))
+    if len(set(nodes)) != len(nodes):
+        yield CounterExample(Property.LOOPS, service, witness, nodes, "it visits a node twice")
+    if not links or links[0].src.node != tunnel.src or nodes[-1] != tunnel.dst:
+        reason = f"it does not lead from {tunnel.src} to {tunnel.dst}"
+        yield CounterExample(Property.REACHABILITY, service, witness, nodes, reason)
+    outside = next((link.id for link in links if link.domain != tunnel.domain), None)
+    if outside is not None:
+        reason = f"{outside} is not a link of {tunnel.domain}"
+        yield CounterExample(Property.REACHABILITY, service, witness, nodes, reason)
+
+
+def _draws(tunnel: Tunnel, nrp_id: int, forwarding: Forwarding, service: ServiceId) -> Iterator[CounterExample]:
+    """Check that the partition a tunnel draws from exists and covers its links at its rate."""
+    model = forwarding.model
+    names = model.owners("nrp-id", tunnel.domain, str(nrp_id))
+    partition = model.partitions.get((tunnel.domain, names[0])) if names else None
+    if partition is None:
+        reason = f"it draws from NRP {nrp_id}, which {tunnel.domain} does not have"
+        yield CounterExample(Property.CAPACITY, service, f"tunnel {tunnel.name}", (), reason)
+        return
+    for hop in (*tunnel.working, *(tunnel.standby or ())):
+        forwarding.steps += 1
+        link = forwarding.out.get(hop)
+        rate = partition.rates.get(link.id, 0) if link is not None else tunnel.rate_bps
+        if link is not None and rate < tunnel.rate_bps:
+            reason = f"NRP {partition.name} has {rate / 1e9:g} Gbit/s on {link.id}, {tunnel.rate_bps / 1e9:g} ride it"
+            yield CounterExample(Property.CAPACITY, service, f"tunnel {tunnel.name}", (link.id,), reason)
+            return
+
+
+def partition_bookings(partition: Partition, forwarding: Forwarding) -> Iterator[CounterExample]:
+    """Check one partition: its id is its own and its links exist in its domain."""
+    service = owner_of("partition", partition.name)
+    others = _others(forwarding.model.owners("nrp-id", partition.domain, str(partition.nrp_id)), partition.name)
+    if others:
+        label = f"nrp-id {partition.nrp_id} of {partition.domain}"
+        yield CounterExample(Property.CAPACITY, service, label, (), _both(partition.name, others))
+    for link_id in partition.rates:
+        forwarding.steps += 1
+        link = forwarding.city.link_by_id.get(link_id)
+        if link is None or link.domain != partition.domain:
+            reason = f"{partition.domain} has no such link"
+            yield CounterExample(Property.CAPACITY, service, partition.name, (link_id,), reason)
+
+
+def _others(owners: tuple[str, ...], mine: str) -> list[str]:
+    return sorted({o for o in owners if o != mine})
+
+
+def _both(mine: str, others: list[str]) -> str:
+    return f"{mine} and {', '.join(others)} both use it"

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
-from controller.network.model import CityMap, Link
+from controller.network.model import CityMap, Link, PortRef
 
 
 @dataclass(slots=True)
@@ -16,13 +16,21 @@ class Interior:
     """Shortest paths inside every domain of one map, found on first use. Delays in seconds."""
 
     city: CityMap
+    out: dict[PortRef, Link] = field(init=False)  # the link that leaves through a port
     _domains: dict[str, _Domain] = field(default_factory=dict)
+    _found: dict[tuple[str, str, str], tuple[Link, ...] | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.out = {link.src: link for link in self.city.links}
 
     def links(self, domain: str, src: str, dst: str) -> tuple[Link, ...] | None:
         """Return the links from one node to another of the same domain; None where there is no way."""
-        if domain not in self._domains:
-            self._domains[domain] = _Domain.of(self.city, domain)
-        return self._domains[domain].links(src, dst)
+        ends = (domain, src, dst)
+        if ends not in self._found:
+            if domain not in self._domains:
+                self._domains[domain] = _Domain.of(self.city, domain)
+            self._found[ends] = self._domains[domain].links(src, dst)
+        return self._found[ends]
 
 
 @dataclass(slots=True)

@@ -11,179 +11,201 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from controller.network.model import PortRef
+from controller.intent.model import ServiceId
 from controller.rendering.tree import Edit, Step, Tree
 from controller.verification import parse
-from controller.verification.parse import Circuit, Partition, Tunnel, Vpn
+from controller.verification.facts import Circuit, Partition, Tunnel, Vpn
+from controller.verification.loads import LoadBook
 
-Unit = tuple[str, str]  # (domain, vpn id | tunnel name | partition name | circuit id)
-Claim = tuple[str, str, str]  # (kind, resource, label)
+Key = tuple[str, str]  # (domain, vpn id | tunnel name | partition name | circuit id)
+Unit = tuple[str, str, str]  # ("vpn" | "tunnel" | "partition" | "circuit", domain, name)
+Resource = tuple[str, str]  # (kind, what)
+Claim = tuple[Resource, str, str]  # resource, label of it, who claims it
 T = TypeVar("T", Vpn, Tunnel, Partition, Circuit)
+_KINDS = {"l3nm:vpn-service": "vpn", "te:tunnel": "tunnel", "nrp:nrp-policy": "partition", "opt:circuit": "circuit"}
+_ROOTS = (
+    (parse.VPNS, "l3nm:vpn-service"),
+    (parse.TUNNELS, "te:tunnel"),
+    (parse.PARTITIONS, "nrp:nrp-policy"),
+    ((), "opt:circuit"),
+)
 
 
-def rate_bps(generic: str) -> int:
-    """Return a TE bandwidth (float32 in hex, bytes/s; RFC 8776 `te-bandwidth`) as bit/s, nearest Mbit/s if close."""
-    try:
-        bps = float.fromhex(generic) * 8
-    except ValueError:
-        return 0
-    nearest = round(bps / 1e6) * 10**6
-    return nearest if abs(bps - nearest) <= nearest * 2**-23 else int(bps)
+def service_of(dotted: str) -> ServiceId:
+    """Return the service that a VPN id stands for: `tenant.name` is `tenant/name`."""
+    return ServiceId(dotted.replace(".", "/", 1))
+
+
+def owner_of(kind: str, name: str) -> ServiceId:
+    """Return the service that a unit belongs to by its name: `slice/<tenant>.<name>/…`, `<tenant>.<name>/a-z`."""
+    parts = name.split("/")
+    dotted = parts[1] if kind in ("tunnel", "partition") and len(parts) > 1 else parts[0]
+    return service_of(dotted)
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationModel:
     """The configuration of all domains as facts. `looked_at` names the units that the last update read."""
 
-    vpns: Mapping[Unit, Vpn] = field(default_factory=dict)
-    tunnels: Mapping[Unit, Tunnel] = field(default_factory=dict)
-    partitions: Mapping[Unit, Partition] = field(default_factory=dict)
-    circuits: Mapping[Unit, Circuit] = field(default_factory=dict)
-    claims: Mapping[Claim, tuple[str, ...]] = field(default_factory=dict)
-    booked: Mapping[PortRef | str, int] = field(default_factory=dict)  # outgoing port or link id → bit/s
+    vpns: Mapping[Key, Vpn] = field(default_factory=dict)
+    tunnels: Mapping[Key, Tunnel] = field(default_factory=dict)
+    partitions: Mapping[Key, Partition] = field(default_factory=dict)
+    circuits: Mapping[Key, Circuit] = field(default_factory=dict)
+    claims: Mapping[Resource, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     looked_at: frozenset[Unit] = frozenset()
+    # What each service loads links with. Depends on the map too, so `prove` keeps it; equality is of configuration.
+    loads: LoadBook = field(default_factory=LoadBook, compare=False, repr=False)
 
     @classmethod
     def build(cls, trees: Mapping[str, Tree]) -> ConfigurationModel:
         """Return the model of whole trees, domain → tree."""
-        return _Update(cls()).whole(trees).result()
+        update = _Update(cls())
+        for domain, tree in trees.items():
+            for root, name in _ROOTS:
+                for keys, _ in parse.entries(parse.below(tree, *root), name):
+                    update.unit(domain, (name, *keys), tree)
+        return update.result()
 
     def updated(self, trees: Mapping[str, Tree], edits: Iterable[Edit]) -> ConfigurationModel:
         """Return the model after these edits; `trees` are the trees after them, of at least the edited domains."""
         update = _Update(self)
         for edit in edits:
-            update.edit(edit, trees[edit.domain])
+            steps = dict.fromkeys(next((s for s in path if isinstance(s, tuple)), None) for path in edit.touched)
+            for step in steps:
+                if step is not None:
+                    update.unit(edit.domain, step, trees[edit.domain])
         return update.result()
 
-    def circuits_of(self, owner: str, domains: Iterable[str]) -> list[Circuit]:
-        """Return the circuits that a service owns."""
-        return [
-            self.circuits[d, c]
-            for d in domains
-            for c in self.claims.get(("owner", d, owner), ())
-            if (d, c) in self.circuits
-        ]
+    def owners(self, kind: str, what: str, label: str) -> tuple[str, ...]:
+        """Return who claims one label of one resource."""
+        return self.claims.get((kind, what), {}).get(label, ())
+
+    def circuits_of(self, owner: str) -> list[Circuit]:
+        """Return the circuits that a service owns, by id."""
+        owned = self.claims.get(("circuits", owner), {})
+        return [self.circuits[domain, circuit] for circuit in sorted(owned) for domain in owned[circuit]]
+
+    def tunnels_of(self, owner: str) -> list[Tunnel]:
+        """Return the tunnels whose names say that they are this service's, by name."""
+        owned = self.claims.get(("tunnels", owner), {})
+        return [self.tunnels[domain, tunnel] for tunnel in sorted(owned) for domain in owned[tunnel]]
+
+    def partitions_of(self, owner: str) -> list[Partition]:
+        owned = self.claims.get(("partitions", owner), {})
+        return [self.partitions[domain, name] for name in sorted(owned) for domain in owned[name]]
 
 
 class _Update:
-    """Collects one update; copies each mapping once."""
+    """Collects one update; copies what it writes to, once."""
 
     def __init__(self, base: ConfigurationModel) -> None:
+        self.base = base
         self.vpns, self.tunnels = dict(base.vpns), dict(base.tunnels)
         self.partitions, self.circuits = dict(base.partitions), dict(base.circuits)
-        self.claims, self.booked = dict(base.claims), dict(base.booked)
+        self.claims: dict[Resource, dict[str, tuple[str, ...]]] = dict(base.claims)  # type: ignore[arg-type]
+        self.own: set[Resource] = set()
         self.seen: set[Unit] = set()
 
     def result(self) -> ConfigurationModel:
+        moved = {owner_of(kind, name) for kind, _, name in self.seen}
         return ConfigurationModel(
-            self.vpns, self.tunnels, self.partitions, self.circuits, self.claims, self.booked, frozenset(self.seen)
+            self.vpns,
+            self.tunnels,
+            self.partitions,
+            self.circuits,
+            self.claims,
+            frozenset(self.seen),
+            self.base.loads.without(moved),
         )
 
-    def whole(self, trees: Mapping[str, Tree]) -> _Update:
-        for domain, tree in trees.items():
-            for root, name in (
-                (parse.VPNS, "l3nm:vpn-service"),
-                (parse.TUNNELS, "te:tunnel"),
-                (parse.PARTITIONS, "nrp:nrp-policy"),
-            ):
-                for keys, _ in parse.entries(parse.below(tree, *root), name):
-                    self._unit(domain, (name, *keys), tree)
-            for keys, _ in parse.entries(tree, "opt:circuit"):
-                self._unit(domain, ("opt:circuit", *keys), tree)
-        return self
-
-    def edit(self, edit: Edit, tree: Tree) -> None:
-        units: dict[Step, None] = {}
-        for path in edit.touched:
-            for step in path:
-                if isinstance(step, tuple):
-                    units[step] = None
-                    break
-        for step in units:
-            self._unit(edit.domain, step, tree)
-
-    def _unit(self, domain: str, step: Step, tree: Tree) -> None:
+    def unit(self, domain: str, step: Step, tree: Tree) -> None:
         """Read one unit again, and exchange what the old one claimed for what the new one claims."""
-        name, key = step[0], (domain, str(step[1]))
-        if name == "l3nm:vpn-service":
+        kind, key = _KINDS.get(step[0], ""), (domain, str(step[1]))
+        if kind == "vpn":
             found = parse.below(tree, *parse.VPNS, step)
             self._swap(self.vpns, key, parse.vpn(domain, found, self.vpns.get(key)) if found else None, claims_of_vpn)
-        elif name == "te:tunnel":
+        elif kind == "tunnel":
             found = parse.below(tree, *parse.TUNNELS, step)
             self._swap(self.tunnels, key, parse.tunnel(domain, found) if found else None, claims_of_tunnel)
-        elif name == "nrp:nrp-policy":
+        elif kind == "partition":
             found = parse.below(tree, *parse.PARTITIONS, step)
             self._swap(self.partitions, key, parse.partition(domain, found) if found else None, claims_of_partition)
-        elif name == "opt:circuit":
+        elif kind == "circuit":
             found = parse.below(tree, step)
             self._swap(self.circuits, key, parse.circuit(domain, found) if found else None, claims_of_circuit)
+        else:
+            return  # a network to be measured: it forwards nothing
+        self.seen.add((kind, *key))
 
-    def _swap(
-        self, units: dict[Unit, T], key: Unit, new: T | None, claims_of: Callable[[T], Iterator[tuple[Claim, str]]]
-    ) -> None:
+    def _swap(self, units: dict[Key, T], key: Key, new: T | None, claims_of: Callable[[T], Iterator[Claim]]) -> None:
         old = units.get(key)
-        if old is not None:
-            for claim, owner in claims_of(old):
-                left = tuple(o for o in self.claims.get(claim, ()) if o != owner)
-                if left:
-                    self.claims[claim] = left
-                else:
-                    self.claims.pop(claim, None)
-            self._book(old, -1)
+        before = dict.fromkeys(claims_of(old)) if old is not None else {}
+        after = dict.fromkeys(claims_of(new)) if new is not None else {}
+        for claim in before.keys() - after.keys():
+            self._withdraw(claim)
+        for claim in after:
+            if claim not in before:
+                self._enter(claim)
         if new is None:
             units.pop(key, None)
         else:
             units[key] = new
-            for claim, owner in claims_of(new):
-                self.claims[claim] = (*self.claims.get(claim, ()), owner)
-            self._book(new, 1)
-        self.seen.add(key)
 
-    def _book(self, unit: Vpn | Tunnel | Partition | Circuit, sign: int) -> None:
-        taken: list[tuple[PortRef | str, int]] = []
-        if isinstance(unit, Partition):
-            taken = [(link, unit.rate_bps) for link in unit.links]
-        elif isinstance(unit, Tunnel) and unit.partition is None:
-            rate = rate_bps(unit.rate_text)
-            taken = [(hop, rate) for hop in (*unit.working, *(unit.standby or ()))]
-        for key, rate in taken:
-            total = self.booked.get(key, 0) + sign * rate
-            if total:
-                self.booked[key] = total
-            else:
-                self.booked.pop(key, None)
+    def _enter(self, claim: Claim) -> None:
+        resource, label, owner = claim
+        table = self._table(resource)
+        table[label] = tuple(sorted((*table.get(label, ()), owner)))
+
+    def _withdraw(self, claim: Claim) -> None:
+        resource, label, owner = claim
+        table = self._table(resource)
+        left = tuple(o for o in table.get(label, ()) if o != owner)
+        if left:
+            table[label] = left
+        else:
+            table.pop(label, None)
+        if not table:
+            del self.claims[resource]
+            self.own.discard(resource)
+
+    def _table(self, resource: Resource) -> dict[str, tuple[str, ...]]:
+        if resource not in self.own:
+            self.claims[resource] = dict(self.claims.get(resource, {}))
+            self.own.add(resource)
+        return self.claims[resource]
 
 
-def claims_of_vpn(vpn: Vpn) -> Iterator[tuple[Claim, str]]:
+def claims_of_vpn(vpn: Vpn) -> Iterator[Claim]:
     for access in vpn.accesses.values():
-        yield ("vlan", f"{access.node}/{access.port}", str(access.vlan)), f"{vpn.id}|{access.id}"
+        yield ("vlan", f"{access.node}/{access.port}"), str(access.vlan), f"{vpn.id}|{access.id}"
     for instance in vpn.instances.values():
         owner = f"{vpn.id}|{instance.node}|{instance.profile}"
+        yield ("rd", vpn.domain), instance.rd, owner
         for target in instance.imports:
-            yield ("import", vpn.domain, target), owner
+            yield ("import", vpn.domain), target, owner
         for target in instance.exports:
-            yield ("export", vpn.domain, target), owner
+            yield ("export", vpn.domain), target, owner
 
 
-def claims_of_tunnel(tunnel: Tunnel) -> Iterator[tuple[Claim, str]]:
-    yield ("tunnel", tunnel.domain, tunnel.name), tunnel.name
+def claims_of_tunnel(tunnel: Tunnel) -> Iterator[Claim]:
+    yield ("tunnels", owner_of("tunnel", tunnel.name)), tunnel.name, tunnel.domain
 
 
-def claims_of_partition(partition: Partition) -> Iterator[tuple[Claim, str]]:
-    yield ("nrp-id", partition.domain, str(partition.nrp_id)), partition.name
+def claims_of_partition(partition: Partition) -> Iterator[Claim]:
+    yield ("partitions", owner_of("partition", partition.name)), partition.name, partition.domain
+    yield ("nrp-id", partition.domain), str(partition.nrp_id), partition.name
 
 
-def claims_of_circuit(circuit: Circuit) -> Iterator[tuple[Claim, str]]:
-    yield ("owner", circuit.domain, circuit.owner), circuit.id
+def claims_of_circuit(circuit: Circuit) -> Iterator[Claim]:
+    yield ("circuits", circuit.owner), circuit.id, circuit.domain
     for port, vlan in circuit.ends:
-        yield ("client", port, str(vlan)), circuit.id
-        yield ("client-port", port, ""), circuit.id
-    for leg in (circuit.working, circuit.protect):
+        yield ("client", port), str(vlan), circuit.id
+    for role, leg in (("working", circuit.working), ("protect", circuit.protect)):
         if leg is None:
             continue
-        for hop, slots in zip(leg.route, leg.slots, strict=False):
+        for at, (hop, slots) in enumerate(zip(leg.route, leg.slots, strict=False)):
             for slot in slots:
-                yield ("slot", hop, str(slot)), circuit.id
+                yield ("slot", hop), str(slot), f"{circuit.id}|{role} {at}"
         if circuit.layer == "wavelength":
-            for hop in leg.route:
-                yield ("channel", hop, str(leg.channel)), circuit.id
+            for at, hop in enumerate(leg.route):
+                yield ("channel", hop), str(leg.channel), f"{circuit.id}|{role} {at}"

@@ -1,4 +1,4 @@
-"""Rendered configuration read back as facts: what a domain would do with it, in the domain's terms.
+"""Rendered configuration read back as facts.
 
 Nothing here knows what was intended or planned; a leaf that is missing or wrong becomes a fact that is missing or
 wrong. Parsed accesses are kept by the identity of their subtree, so that one more access on a plane of a thousand
@@ -7,132 +7,31 @@ costs one access.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from ipaddress import ip_network
 from typing import Any
 
 from controller.network.model import PortRef
 from controller.rendering.tree import Step, Tree
+from controller.verification.facts import (
+    Access,
+    Action,
+    Circuit,
+    CircuitLeg,
+    Hops,
+    Instance,
+    Partition,
+    Rule,
+    Span,
+    SteeringEntry,
+    Tunnel,
+    Vpn,
+)
 
 VPNS = ("l3nm:l3vpn-ntw", "l3nm:vpn-services")
 TUNNELS = ("te:te", "te:tunnels")
 PARTITIONS = ("nw:networks", "nrp:nrp-policies")
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One classification rule, in the order in which it is tried."""
-
-    id: str
-    protocol: str
-    source: str
-    destination: str
-    ports: tuple[str, str, str]  # "source" | "destination" | "", lower, upper
-    target: str
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """One VPN access: the interface and VLAN it owns, and the routes that it brings."""
-
-    id: str
-    vpn: str
-    domain: str
-    node: str
-    port: str
-    vlan: int
-    profile: str
-    address: str
-    prefix_len: int
-    customer: str
-    lans: tuple[tuple[str, str], ...]  # (prefix, next hop)
-    local_as: str
-    peer_as: str
-    neighbour: str
-    rank: int  # 1 border-primary, 2 border-secondary, 0 not BGP
-    to_site_bps: int
-    from_site_bps: int
-    rules: tuple[Rule, ...]
-    actions: frozenset[str]  # target classes that have an action
-
-    @property
-    def where(self) -> PortRef:
-        return PortRef(self.node, self.port)
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """A routing instance (VRF): one profile of one VPN on one node."""
-
-    domain: str
-    vpn: str
-    node: str
-    profile: str
-    imports: frozenset[str]
-    exports: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class SteeringEntry:
-    node: str
-    remote: str
-    target: str
-    tunnels: tuple[str, ...]
-    drop: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Vpn:
-    """One vpn-service in one domain."""
-
-    id: str
-    domain: str
-    instances: Mapping[tuple[str, str], Instance]  # (node, profile)
-    accesses: Mapping[str, Access]
-    steering: tuple[SteeringEntry, ...]
-    nodes: frozenset[str]
-    subtrees: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Tunnel:
-    name: str
-    domain: str
-    src: str
-    dst: str
-    rate_text: str
-    working: tuple[PortRef, ...]
-    standby: tuple[PortRef, ...] | None
-    partition: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Partition:
-    name: str
-    domain: str
-    nrp_id: int
-    rate_bps: int
-    links: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class CircuitLeg:
-    route: tuple[str, ...]
-    channel: int
-    slots: tuple[tuple[int, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Circuit:
-    id: str
-    domain: str
-    owner: str
-    ends: tuple[tuple[str, int], tuple[str, int]]  # (client port, VLAN; 0 the whole port)
-    layer: str
-    rate_bps: int
-    odu: str
-    working: CircuitLeg
-    protect: CircuitLeg | None
+_ALL_PORTS = (0, 65535)
 
 
 def entries(tree: Tree | None, name: str) -> Iterator[tuple[tuple[str, ...], Tree]]:
@@ -155,9 +54,37 @@ def text(tree: Tree, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def texts(tree: Tree, name: str) -> tuple[str, ...]:
+    value = tree.get(name)
+    return value if isinstance(value, tuple) else ()
+
+
 def number(tree: Tree, name: str) -> int:
     value = text(tree, name)
     return int(value) if value.lstrip("-").isdigit() else 0
+
+
+def optional_number(tree: Tree, name: str) -> int | None:
+    return number(tree, name) if name in tree else None
+
+
+def span(prefix: str) -> Span | None:
+    """Return the addresses that a prefix covers; None where it is none."""
+    try:
+        network = ip_network(prefix, strict=False)
+    except ValueError:
+        return None
+    return network.version, int(network.network_address), int(network.broadcast_address)
+
+
+def rate_bps(generic: str) -> int:
+    """Return a TE bandwidth (float32 in hex, bytes/s; RFC 8776 `te-bandwidth`) as bit/s, nearest Mbit/s if close."""
+    try:
+        bps = float.fromhex(generic) * 8
+    except (ValueError, OverflowError):
+        return 0
+    nearest = round(bps / 1e6) * 10**6
+    return nearest if abs(bps - nearest) <= nearest * 2**-23 else int(bps)
 
 
 def vpn(domain: str, tree: Tree, known: Vpn | None) -> Vpn:
@@ -170,36 +97,41 @@ def vpn(domain: str, tree: Tree, known: Vpn | None) -> Vpn:
     instances: dict[tuple[str, str], Instance] = {}
     accesses: dict[str, Access] = {}
     subtrees: dict[str, object] = {}
-    steering: list[SteeringEntry] = []
-    nodes = set()
-    for (_,), node in entries(below(tree, "l3nm:vpn-nodes"), "l3nm:vpn-node"):
+    steering: dict[tuple[str, str, str], SteeringEntry] = {}
+    for _, node in entries(below(tree, "l3nm:vpn-nodes"), "l3nm:vpn-node"):
         ne = text(node, "l3nm:ne-id")
-        nodes.add(ne)
-        active = [
-            k[0] for k, _ in entries(below(node, "l3nm:active-vpn-instance-profiles"), "l3nm:vpn-instance-profile")
-        ]
-        for profile in active:
+        active = _active(node)
+        for profile, rd in active.items():
             imports, exports = targets.get(profile, (frozenset(), frozenset()))
-            instances[ne, profile] = Instance(domain, vpn_id, ne, profile, imports, exports)
-        default = active[0] if len(active) == 1 else ""
+            instances[ne, profile] = Instance(domain, vpn_id, ne, profile, rd, imports, exports)
+        default = next(iter(active)) if len(active) == 1 else ""
         for (access_id,), entry in entries(below(node, "l3nm:vpn-network-accesses"), "l3nm:vpn-network-access"):
             subtrees[access_id] = entry
-            old = (
-                known.accesses.get(access_id) if known is not None and known.subtrees.get(access_id) is entry else None
-            )
+            old = _unchanged(known, access_id, entry, ne, default)
             accesses[access_id] = old or _access(domain, vpn_id, ne, default, access_id, entry)
-        for keys, entry in entries(node, "oc:steering"):
-            tunnels = entry.get("oc:tunnel", ())
-            steering.append(
-                SteeringEntry(
-                    ne,
-                    keys[0],
-                    keys[1],
-                    tunnels if isinstance(tunnels, tuple) else (),
-                    text(entry, "oc:fallback") == "drop",
-                )
-            )
-    return Vpn(vpn_id, domain, instances, accesses, tuple(steering), frozenset(nodes), subtrees)
+        steering.update(_steering(ne, node))
+    return Vpn(vpn_id, domain, instances, accesses, steering, subtrees)
+
+
+def _unchanged(known: Vpn | None, access_id: str, entry: Tree, node: str, default_profile: str) -> Access | None:
+    """Return the access as it was read before, where nothing that it depends on has changed."""
+    if known is None or known.subtrees.get(access_id) is not entry:
+        return None
+    old = known.accesses[access_id]
+    same_profile = "l3nm:vpn-instance-profile" in entry or old.profile == default_profile
+    return old if old.node == node and same_profile else None
+
+
+def _active(node: Tree) -> dict[str, str]:
+    """Return the profiles that a node activates, with their route distinguishers."""
+    listed = entries(below(node, "l3nm:active-vpn-instance-profiles"), "l3nm:vpn-instance-profile")
+    return {keys[0]: text(entry, "l3nm:rd") for keys, entry in listed}
+
+
+def _steering(ne: str, node: Tree) -> Iterator[tuple[tuple[str, str, str], SteeringEntry]]:
+    for keys, entry in entries(node, "oc:steering"):
+        drop = text(entry, "oc:fallback") == "drop"
+        yield (ne, keys[0], keys[1]), SteeringEntry(ne, keys[0], keys[1], texts(entry, "oc:tunnel"), drop)
 
 
 def _targets(profile: Tree) -> tuple[frozenset[str], frozenset[str]]:
@@ -216,26 +148,14 @@ def _targets(profile: Tree) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _access(domain: str, vpn_id: str, node: str, default_profile: str, access_id: str, entry: Tree) -> Access:
-    ip = below(entry, "l3nm:ip-connection", "l3nm:ipv4")
+    connection = below(entry, "l3nm:ip-connection")
+    ip = below(connection, "l3nm:ipv4") or below(connection, "l3nm:ipv6")
     customer = next((text(a, "l3nm:customer-address") for _, a in entries(ip, "l3nm:address")), "")
-    lans: list[tuple[str, str]] = []
-    local_as = peer_as = neighbour = ""
-    rank = 0
-    for _, protocol in entries(below(entry, "l3nm:routing-protocols"), "l3nm:routing-protocol"):
-        prefixes = below(protocol, "l3nm:static", "l3nm:cascaded-lan-prefixes")
-        for family in ("l3nm:ipv4-lan-prefixes", "l3nm:ipv6-lan-prefixes"):
-            lans += [(keys[0], keys[1]) for keys, _ in entries(prefixes, family)]
-        bgp = below(protocol, "l3nm:bgp")
-        if bgp:
-            local_as, peer_as = text(bgp, "l3nm:local-as"), text(bgp, "l3nm:peer-as")
-            near = bgp.get("l3nm:neighbor", ())
-            neighbour = near if isinstance(near, str) else near[0] if isinstance(near, tuple) and near else ""
-            names = [k[0] for k, _ in entries(protocol, "l3nm:routing-profiles")]
-            rank = 2 if "border-secondary" in names else 1
+    address, length = text(ip, "l3nm:local-address"), number(ip, "l3nm:prefix-length")
+    lans, bgp, routing_profiles = _routing(entry)
     service = below(entry, "l3nm:service")
     qos = below(service, "l3nm:qos")
-    rules = tuple(_rule(r) for _, r in entries(below(qos, "l3nm:qos-classification-policy"), "l3nm:rule"))
-    actions = frozenset(text(a, "l3nm:target-class-id") for _, a in entries(below(qos, "l3nm:qos-action"), "l3nm:rule"))
+    rank = (2 if "border-secondary" in routing_profiles else 1) if bgp else 0
     return Access(
         id=access_id,
         vpn=vpn_id,
@@ -244,59 +164,97 @@ def _access(domain: str, vpn_id: str, node: str, default_profile: str, access_id
         port=text(entry, "l3nm:interface-id"),
         vlan=number(below(entry, "l3nm:connection", "l3nm:encapsulation", "l3nm:dot1q"), "l3nm:cvlan-id"),
         profile=text(entry, "l3nm:vpn-instance-profile") or default_profile,
-        address=text(ip, "l3nm:local-address"),
-        prefix_len=number(ip, "l3nm:prefix-length"),
+        address=address,
+        prefix_len=length,
         customer=customer,
-        lans=tuple(lans),
-        local_as=local_as,
-        peer_as=peer_as,
-        neighbour=neighbour,
+        subnet=span(f"{address}/{length}"),
+        lans=lans,
+        spans=tuple(s for s in (span(lan) for lan, _ in lans) if s is not None),
+        local_as=text(bgp, "l3nm:local-as"),
+        peer_as=text(bgp, "l3nm:peer-as"),
+        neighbour=next(iter(texts(bgp, "l3nm:neighbor")), text(bgp, "l3nm:neighbor")),
         rank=rank,
         to_site_bps=number(service, "l3nm:pe-to-ce-bandwidth"),
         from_site_bps=number(service, "l3nm:ce-to-pe-bandwidth"),
-        rules=rules,
-        actions=actions,
+        qos_profiles=tuple(k[0] for k, _ in entries(below(qos, "l3nm:qos-profile"), "l3nm:qos-profile")),
+        routing_profiles=routing_profiles,
+        rules=tuple(_rule(r) for _, r in entries(below(qos, "l3nm:qos-classification-policy"), "l3nm:rule")),
+        actions=dict(_action(a) for _, a in entries(below(qos, "l3nm:qos-action"), "l3nm:rule")),
     )
+
+
+def _routing(entry: Tree) -> tuple[tuple[tuple[str, str], ...], Tree, tuple[str, ...]]:
+    """Return static routes as (prefix, next hop), the BGP session, and the names of routing profiles."""
+    lans: list[tuple[str, str]] = []
+    bgp: Tree = {}
+    names: list[str] = []
+    for _, protocol in entries(below(entry, "l3nm:routing-protocols"), "l3nm:routing-protocol"):
+        prefixes = below(protocol, "l3nm:static", "l3nm:cascaded-lan-prefixes")
+        for family in ("l3nm:ipv4-lan-prefixes", "l3nm:ipv6-lan-prefixes"):
+            lans += [(keys[0], keys[1]) for keys, _ in entries(prefixes, family)]
+        bgp = below(protocol, "l3nm:bgp") or bgp
+        names += [keys[0] for keys, _ in entries(protocol, "l3nm:routing-profiles")]
+    return tuple(lans), bgp, tuple(names)
 
 
 def _rule(rule: Tree) -> Rule:
     match = below(rule, "l3nm:ipv4") or below(rule, "l3nm:ipv6")
-    ports = ("", "", "")
+    ports = {"source": _ALL_PORTS, "destination": _ALL_PORTS}
     for transport in ("l3nm:tcp", "l3nm:udp"):
-        for side in ("source", "destination"):
-            span = below(rule, transport, f"l3nm:{side}-port-range-or-operator")
-            if span:
-                ports = (side, text(span, "l3nm:lower-port"), text(span, "l3nm:upper-port"))
-    source = text(match, "l3nm:source-ipv4-network") or text(match, "l3nm:source-ipv6-network")
-    destination = text(match, "l3nm:destination-ipv4-network") or text(match, "l3nm:destination-ipv6-network")
+        for side in ports:
+            found = below(rule, transport, f"l3nm:{side}-port-range-or-operator")
+            if found:
+                low = number(found, "l3nm:lower-port")
+                ports[side] = (low, number(found, "l3nm:upper-port") if "l3nm:upper-port" in found else low)
+    networks = {}
+    for side in ports:
+        prefix = text(match, f"l3nm:{side}-ipv4-network") or text(match, f"l3nm:{side}-ipv6-network")
+        networks[side] = span(prefix) if prefix else None
     return Rule(
         text(rule, "l3nm:id"),
         text(match, "l3nm:protocol"),
-        source,
-        destination,
-        ports,
+        networks["source"],
+        networks["destination"],
+        ports["source"],
+        ports["destination"],
         text(rule, "l3nm:target-class-id"),
     )
+
+
+def _action(rule: Tree) -> tuple[str, Action]:
+    return text(rule, "l3nm:target-class-id"), Action(
+        _share(text(rule, "l3nm:inbound-rate-limit")),
+        _share(text(rule, "l3nm:outbound-rate-limit")),
+        optional_number(rule, "oc:queue"),
+        optional_number(rule, "oc:mark-dscp"),
+        optional_number(rule, "oc:committed-rate"),
+    )
+
+
+def _share(percent: str) -> float:
+    try:
+        return float(percent) / 100
+    except ValueError:
+        return 0.0
 
 
 def tunnel(domain: str, tree: Tree) -> Tunnel:
     """Read one TE tunnel with the hops that its domain would follow."""
     standby = next((_hops(path) for _, path in entries(below(tree, "te:secondary-paths"), "te:secondary-path")), None)
     working = next((_hops(path) for _, path in entries(below(tree, "te:primary-paths"), "te:primary-path")), ())
-    partition = text(tree, "oc:nrp-id")
     return Tunnel(
         text(tree, "te:name"),
         domain,
         text(below(tree, "te:source"), "te:node-id"),
         text(below(tree, "te:destination"), "te:node-id"),
-        text(below(tree, "te:te-bandwidth"), "te:generic"),
+        rate_bps(text(below(tree, "te:te-bandwidth"), "te:generic")),
         working,
         standby,
-        int(partition) if partition else None,
+        optional_number(tree, "oc:nrp-id"),
     )
 
 
-def _hops(path: Tree) -> tuple[PortRef, ...]:
+def _hops(path: Tree) -> Hops:
     hops = []
     for _, hop in entries(below(path, "te:explicit-route-objects"), "te:route-object-include-exclude"):
         link = below(hop, "te:unnumbered-link-hop")
@@ -305,12 +263,14 @@ def _hops(path: Tree) -> tuple[PortRef, ...]:
 
 
 def partition(domain: str, tree: Tree) -> Partition:
-    """Read one NRP: the links it takes from, and how much."""
-    links: set[str] = set()
+    """Read one NRP: the links it takes from, and how much: a group's own rate before the policy's."""
+    whole = number(below(tree, "nrp:resource-reservation"), "nrp:maximum-bandwidth")
+    rates: dict[str, int] = {}
     for _, group in entries(below(tree, "nrp:topology", "nrp:select"), "nrp:topology-group"):
-        links |= {keys[0] for keys, _ in entries(group, "nrp:link")}
-    rate = number(below(tree, "nrp:resource-reservation"), "nrp:maximum-bandwidth")
-    return Partition(text(tree, "nrp:name"), domain, number(tree, "nrp:nrp-id"), rate, frozenset(links))
+        own = optional_number(below(group, "nrp:resource-reservation"), "nrp:maximum-bandwidth")
+        for keys, _ in entries(group, "nrp:link"):
+            rates[keys[0]] = whole if own is None else own
+    return Partition(text(tree, "nrp:name"), domain, number(tree, "nrp:nrp-id"), rates)
 
 
 def circuit(domain: str, tree: Tree) -> Circuit:
@@ -334,6 +294,5 @@ def circuit(domain: str, tree: Tree) -> Circuit:
 
 
 def _leg(leg: Tree) -> CircuitLeg:
-    route, slots = leg.get("opt:route", ()), leg.get("opt:slots", ())
-    per_hop = tuple(tuple(int(s) for s in hop.split(",") if s) for hop in slots) if isinstance(slots, tuple) else ()
-    return CircuitLeg(route if isinstance(route, tuple) else (), number(leg, "opt:channel"), per_hop)
+    per_hop = tuple(tuple(int(s) for s in hop.split(",") if s.isdigit()) for hop in texts(leg, "opt:slots"))
+    return CircuitLeg(texts(leg, "opt:route"), number(leg, "opt:channel"), per_hop)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from controller.intent.model import ServiceId
+from controller.network.model import CityMap
 
 
 class Property(StrEnum):
@@ -42,3 +44,8 @@ class Proofs:
     held: tuple[Property, ...]
     broken: tuple[CounterExample, ...]
     checks: int = 0  # how many single facts were examined: the cost, in work rather than time
+
+
+def srlg_text(city: CityMap, risks: Iterable[int]) -> str:
+    """Return shared risks by the names of their ducts; a cable without a duct is a risk of its own."""
+    return ", ".join(sorted(city.srlg_names.get(s, str(s)) for s in risks)) or "a cable"

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
-from controller.intent.model import Service, ServiceId, VipAssurance
+from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId, VipAssurance
 from controller.network.model import CityMap
-from controller.verification.bookings import (
-    circuit_bookings,
-    partition_bookings,
-    service_of,
-    tunnel_bookings,
-    vpn_bookings,
-)
+from controller.verification.bookings import circuit_bookings, partition_bookings, tunnel_bookings
 from controller.verification.forwarding import Forwarding
 from controller.verification.igp import Interior
-from controller.verification.model import ConfigurationModel
-from controller.verification.promises import ServiceProver
+from controller.verification.model import ConfigurationModel, Unit, owner_of
+from controller.verification.networks import NetworkProver
+from controller.verification.planes import PlaneProver
 from controller.verification.proof import CounterExample, Proofs, Property
+from controller.verification.slices import SliceProver
+from controller.verification.vips import VipProver
+from controller.verification.walks import Walks
 
 MOST_EXAMPLES = 20  # a person reads the first; more than this only repeats it
 
 _last: list[Interior] = []  # shortest paths of the newest map: they change only with the map
+
+ServiceProver = PlaneProver | SliceProver | VipProver
 
 
 def prove(
@@ -35,42 +35,101 @@ def prove(
 
     model: the configuration after the change, its `looked_at` the units that changed. intents: all active services
     after the change. changed: services put or removed. The work is in what changed: its units, its services, and the
-    VIPs and planes that share a VPN with it.
+    VIPs over the VPNs that it touched.
     """
     forwarding = Forwarding(model, city, _interior(city))
-    broken = tuple(islice(_examine(model, forwarding, intents, set(changed)), MOST_EXAMPLES))
+    broken = tuple(islice(_Change(forwarding, intents, set(changed)).examine(), MOST_EXAMPLES))
     failed = {example.broken for example in broken}
     return Proofs(tuple(p for p in Property if p not in failed), broken, forwarding.steps)
 
 
-def _examine(
-    model: ConfigurationModel, forwarding: Forwarding, intents: Mapping[ServiceId, Service], changed: set[ServiceId]
-) -> Iterator[CounterExample]:
-    concerned = {sid for sid in changed if sid in intents}
-    for unit in sorted(model.looked_at):
-        vpn = model.vpns.get(unit)
-        if vpn is not None:
-            yield from vpn_bookings(vpn, forwarding)
-            concerned |= {service_of(vpn.id)} & intents.keys()
-        tunnel = model.tunnels.get(unit)
-        if tunnel is not None:
-            yield from tunnel_bookings(tunnel, _owner(tunnel.name), forwarding)
-        partition = model.partitions.get(unit)
-        if partition is not None:
-            yield from partition_bookings(partition, _owner(partition.name), forwarding)
-        circuit = model.circuits.get(unit)
-        if circuit is not None:
-            yield from circuit_bookings(circuit, forwarding)
-    for sid in sorted(concerned):
-        service = intents[sid]
-        protected = intents.get(service.protects) if isinstance(service, VipAssurance) else None
-        yield from ServiceProver(service, forwarding, protected).check()
+class _Change:
+    """One change under examination: which services it concerns, and their provers."""
 
+    def __init__(self, forwarding: Forwarding, intents: Mapping[ServiceId, Service], changed: set[ServiceId]) -> None:
+        self.forwarding, self.model, self.intents = forwarding, forwarding.model, intents
+        self.vips: dict[ServiceId, list[VipAssurance]] = {}
+        for service in intents.values():
+            if isinstance(service, VipAssurance):
+                self.vips.setdefault(service.protects, []).append(service)
+        touched = changed | {self._owner(unit) for unit in self.model.looked_at}
+        above = {vip.metadata.service for sid in touched for vip in self.vips.get(sid, ())}
+        self.concerned = sorted((touched | above) & intents.keys())
+        self._walks: dict[str, Walks] = {}
+        self._provers: dict[ServiceId, ServiceProver] = {}
 
-def _owner(name: str) -> ServiceId:
-    """Return the service of a tunnel or partition: `slice/<tenant>.<name>/…`."""
-    parts = name.split("/")
-    return service_of(parts[1]) if len(parts) > 1 else ServiceId(name)
+    def examine(self) -> Iterator[CounterExample]:
+        for unit in sorted(self.model.looked_at):
+            yield from self._unit(unit)
+        for sid in self.concerned:
+            yield from self._prover(sid).check()
+        yield from self._capacity()
+
+    def _owner(self, unit: Unit) -> ServiceId:
+        kind, domain, name = unit
+        circuit = self.model.circuits.get((domain, name)) if kind == "circuit" else None
+        return ServiceId(circuit.owner) if circuit is not None else owner_of(kind, name)
+
+    def _unit(self, unit: Unit) -> Iterator[CounterExample]:
+        kind, domain, name = unit
+        at = (domain, name)
+        if kind == "vpn" and at in self.model.vpns:
+            protectors = tuple(self.vips.get(owner_of(kind, name), ()))
+            yield from NetworkProver(self.model.vpns[at], self.forwarding, protectors).check()
+        elif kind == "tunnel" and at in self.model.tunnels:
+            yield from tunnel_bookings(self.model.tunnels[at], self.forwarding)
+        elif kind == "partition" and at in self.model.partitions:
+            yield from partition_bookings(self.model.partitions[at], self.forwarding)
+        elif kind == "circuit" and at in self.model.circuits:
+            yield from circuit_bookings(self.model.circuits[at], self.forwarding)
+        else:
+            return
+        owner = self._owner(unit)
+        if owner not in self.intents:
+            reason = f"no service {owner} stands that it could belong to"
+            yield CounterExample(Property.ISOLATION, owner, f"{kind} {name} in {domain}", (), reason)
+
+    def _prover(self, sid: ServiceId) -> ServiceProver:
+        if sid not in self._provers:
+            service = self.intents[sid]
+            walks = self._walks_of(service.protects if isinstance(service, VipAssurance) else sid)
+            if isinstance(service, DedicatedPlane):
+                self._provers[sid] = PlaneProver(service, walks)
+            elif isinstance(service, ExclusiveSlice):
+                self._provers[sid] = SliceProver(service, walks)
+            else:
+                carrier = self.intents.get(service.protects)
+                known = carrier if isinstance(carrier, (DedicatedPlane, ExclusiveSlice)) else None
+                self._provers[sid] = VipProver(service, known, walks, self.vips[service.protects])
+        return self._provers[sid]
+
+    def _walks_of(self, carrier: ServiceId) -> Walks:
+        vpn_id = carrier.replace("/", ".", 1)
+        if vpn_id not in self._walks:
+            self._walks[vpn_id] = Walks(self.forwarding, vpn_id)
+        return self._walks[vpn_id]
+
+    def _capacity(self) -> Iterator[CounterExample]:
+        """Check every link that the concerned services load: together with all others, at what is guaranteed."""
+        book, city = self.model.loads, self.forwarding.city
+        book.start_over(city)
+        for sid in self.concerned:
+            book.drop(sid)
+        for sid in self.intents.keys() - book.by_service.keys():
+            book.put(sid, self._prover(sid).loads())
+        full: dict[str, None] = {}
+        for sid in self.concerned:
+            for link_id, bps in sorted(book.by_service[sid].items()):
+                self.forwarding.steps += 1
+                link = city.link_by_id.get(link_id)
+                if bps and link is not None and link_id not in full and book.totals[link_id] > link.capacity_bps:
+                    full[link_id] = None
+                    others = ", ".join(f"{s} {b / 1e9:g}" for s, b in islice(book.heaviest(link_id, sid), 3))
+                    reason = (
+                        f"{book.totals[link_id] / 1e9:g} Gbit/s are guaranteed on it, {link.capacity_bps / 1e9:g} exist"
+                        f"; {sid} {bps / 1e9:g}{f', {others}' if others else ''}"
+                    )
+                    yield CounterExample(Property.CAPACITY, sid, link_id, (str(link.src), str(link.dst)), reason)
 
 
 def _interior(city: CityMap) -> Interior:

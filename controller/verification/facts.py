@@ -1,0 +1,146 @@
+"""What a domain would do with its configuration, as facts: the values that verification reasons about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from controller.network.model import PortRef
+
+Span = tuple[int, int, int]  # (IP version, first address, last address)
+Hops = tuple[PortRef, ...]  # outgoing ports
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One classification rule, in the order in which it is tried. None, "" and (0, 65535) match everything."""
+
+    id: str
+    protocol: str
+    source: Span | None
+    destination: Span | None
+    source_ports: tuple[int, int]
+    destination_ports: tuple[int, int]
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What one class gets at an access. Shares are of the access's bandwidth; None where the leaf is missing."""
+
+    inbound_share: float
+    outbound_share: float
+    queue: int | None
+    dscp: int | None
+    committed_bps: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One VPN access: the interface and VLAN it owns, and the routes that it brings."""
+
+    id: str
+    vpn: str
+    domain: str
+    node: str
+    port: str
+    vlan: int
+    profile: str
+    address: str
+    prefix_len: int
+    customer: str
+    subnet: Span | None
+    lans: tuple[tuple[str, str], ...]  # (prefix, next hop)
+    spans: tuple[Span, ...]  # of `lans`, those that are prefixes at all
+    local_as: str
+    peer_as: str
+    neighbour: str
+    rank: int  # 1 border-primary, 2 border-secondary, 0 not BGP
+    to_site_bps: int
+    from_site_bps: int
+    qos_profiles: tuple[str, ...]
+    routing_profiles: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    actions: Mapping[str, Action]  # by target class
+
+    @property
+    def where(self) -> PortRef:
+        return PortRef(self.node, self.port)
+
+    @property
+    def rate_bps(self) -> int:
+        return min(self.to_site_bps, self.from_site_bps)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A routing instance (VRF): one profile of one VPN on one node."""
+
+    domain: str
+    vpn: str
+    node: str
+    profile: str
+    rd: str
+    imports: frozenset[str]
+    exports: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SteeringEntry:
+    node: str
+    remote: str
+    target: str
+    tunnels: tuple[str, ...]
+    drop: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Vpn:
+    """One vpn-service in one domain."""
+
+    id: str
+    domain: str
+    instances: Mapping[tuple[str, str], Instance]  # (node, profile)
+    accesses: Mapping[str, Access]
+    steering: Mapping[tuple[str, str, str], SteeringEntry]  # (node, far node, class)
+    subtrees: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    name: str
+    domain: str
+    src: str
+    dst: str
+    rate_bps: int
+    working: Hops
+    standby: Hops | None
+    partition: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    name: str
+    domain: str
+    nrp_id: int
+    rates: Mapping[str, int]  # link id → bit/s cut out of it
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitLeg:
+    route: tuple[str, ...]
+    channel: int
+    slots: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    id: str
+    domain: str
+    owner: str
+    ends: tuple[tuple[str, int], tuple[str, int]]  # (client port, VLAN; 0 the whole port)
+    layer: str
+    rate_bps: int
+    odu: str
+    working: CircuitLeg
+    protect: CircuitLeg | None

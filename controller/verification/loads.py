@@ -1,0 +1,53 @@
+"""How much every service loads every directed link with, at the least that it was promised.
+
+A plane's hose is bounded per link by the smaller of what the sites before it may send and the sites behind it may
+receive (RFC 2475 hose model), at the floor that no VIP may squeeze. Partitions and tunnels load what their
+configuration says. Kept per service, so that one change adds and takes away only its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from controller.intent.model import ServiceId
+from controller.network.model import CityMap
+
+Loads = Mapping[str, int]  # directed link id → bit/s
+
+
+@dataclass(slots=True)
+class LoadBook:
+    """What each service loads, and the sum. Valid for one map; what is missing is worked out by `prove`."""
+
+    city: CityMap | None = None
+    by_service: dict[ServiceId, Loads] = field(default_factory=dict)
+    totals: dict[str, int] = field(default_factory=dict)
+
+    def without(self, services: Iterable[ServiceId]) -> LoadBook:
+        """Return a book that does not know these services any more; this one stays as it is."""
+        book = LoadBook(self.city, dict(self.by_service), dict(self.totals))
+        for service in services:
+            book.drop(service)
+        return book
+
+    def drop(self, service: ServiceId) -> None:
+        for link, bps in self.by_service.pop(service, {}).items():
+            self.totals[link] -= bps
+
+    def put(self, service: ServiceId, loads: Loads) -> None:
+        self.drop(service)
+        self.by_service[service] = loads
+        for link, bps in loads.items():
+            self.totals[link] = self.totals.get(link, 0) + bps
+
+    def start_over(self, city: CityMap) -> None:
+        """Forget everything that was found on another map."""
+        if self.city is not city:
+            self.city = city
+            self.by_service, self.totals = {}, {}
+
+    def heaviest(self, link: str, besides: ServiceId) -> Iterator[tuple[ServiceId, int]]:
+        """Yield who else loads a link, the heaviest first."""
+        others = [(s, loads[link]) for s, loads in self.by_service.items() if link in loads and s != besides]
+        yield from sorted(others, key=lambda item: (-item[1], item[0]))

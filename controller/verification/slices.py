@@ -1,0 +1,206 @@
+"""Exclusive slices: every demand on what nobody else can touch, protected where that was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_network
+
+from controller.intent.model import AccessSite, AttachLayer, Demand, ExclusiveSlice, Isolation, Protection
+from controller.network.model import PortRef
+from controller.verification.bookings import leg_risks, route_risks
+from controller.verification.facts import Access, Circuit, CircuitLeg
+from controller.verification.forwarding import Forwarding, Way, key_of
+from controller.verification.loads import Loads
+from controller.verification.promises import Prover, outside
+from controller.verification.proof import CounterExample, Property, srlg_text
+from controller.verification.walks import Walks
+
+_LAYER = {Isolation.WAVELENGTH: "wavelength", Isolation.TIMESLOT: "odu"}
+
+
+class SliceProver(Prover):
+    """Checks one slice, whichever way it is realised: by circuits, or by tunnels on a partition."""
+
+    def __init__(self, wanted: ExclusiveSlice, walks: Walks) -> None:
+        super().__init__(wanted, walks)
+        self.wanted = wanted
+        self.model = walks.forwarding.model
+        self.circuits = self.model.circuits_of(self.id)
+        self.tunnels = self.model.tunnels_of(self.id)
+        self.carried: dict[str, int] = {}  # tunnel → what its demands need of it
+
+    def check(self) -> Iterator[CounterExample]:
+        ends = {e.name: e for e in self.wanted.endpoints}
+        yield from self.sites(tuple(e for e in self.wanted.endpoints if e.attach is AttachLayer.IP))
+        for circuit in self.circuits:
+            yield from self._circuit(circuit)
+        yield from self.tunnels_inside(self.tunnels)
+        present = {site.name: access for site, access in self.configured(self.wanted.endpoints)}
+        for demand in self.wanted.demands:
+            a, z = ends[demand.a], ends[demand.z]
+            if AttachLayer.OPTICAL in (a.attach, z.attach):
+                yield from self._between_ports(a, z, demand.rate_bps)
+            elif a.name in present and z.name in present:
+                yield from self._between(present[a.name], present[z.name], demand)
+                yield from self._between(present[z.name], present[a.name], demand)
+        yield from self._rates()
+        yield from self._diverse()
+
+    def _between(self, src: Access, dst: Access, demand: Demand) -> Iterator[CounterExample]:
+        """Check one direction of a demand between IP accesses, as all is well and with the first border cut."""
+        witness = f"{_shown(src)} → {_shown(dst)}"
+        way = self.walks.way(key_of(src), key_of(dst))
+        yield from self.judge(way, witness)
+        if way.failure:
+            return
+        yield from self._static_routes(way, dst, witness)
+        yield from self._exclusive(way, demand, witness)
+        second = self.walks.way(key_of(src), key_of(dst), cut=True) if way.borders else None
+        spare = second if second is not None and not second.failure else None
+        if spare is not None:
+            yield from self.judge(spare, f"{witness}, first border cut")
+        for tunnel in {t.name: t for w in (way, spare) if w is not None for t in w.tunnels}.values():
+            self.carried[tunnel.name] = self.carried.get(tunnel.name, 0) + demand.rate_bps
+        if self.wanted.protection is Protection.STANDBY and not way.circuits:
+            fatal = self._fatal(way) & (self._fatal(spare) if spare is not None else self._fatal(way))
+            if fatal:
+                reason = f"protection was asked, but {srlg_text(self.city, fatal)} takes every way"
+                yield self.broken(Property.DISJOINTNESS, witness, tuple(way.nodes), reason)
+
+    def _static_routes(self, way: Way, dst: Access, witness: str) -> Iterator[CounterExample]:
+        """Check that the near end of a circuit has a route for every LAN at its far end: nothing announces them."""
+        for near, far, _ in way.circuits:
+            known = [(ip_network(lan), hop) for lan, hop in near.lans]
+            for lan, _ in dst.lans:
+                hops = [hop for net, hop in known if _covers(net, ip_network(lan))]
+                if far.address not in hops:
+                    reason = f"{near.id} has no route for {lan} towards {far.address}"
+                    yield self.broken(Property.REACHABILITY, witness, tuple(way.nodes), reason)
+
+    def _exclusive(self, way: Way, demand: Demand, witness: str) -> Iterator[CounterExample]:
+        """Check that nothing on the way is shared: circuits of its own at its rate, or tunnels of its own."""
+        for near, _, circuit in way.circuits:
+            if circuit.owner != self.id:
+                reason = f"circuit {circuit.id} belongs to {circuit.owner}"
+                yield self.broken(Property.ISOLATION, witness, tuple(way.nodes), reason)
+            if min(circuit.rate_bps, near.rate_bps) < demand.rate_bps:
+                reason = f"circuit {circuit.id} or its access has less than {demand.rate_bps / 1e9:g} Gbit/s"
+                yield self.broken(Property.CAPACITY, witness, tuple(way.nodes), reason)
+        for near, far in way.borders:
+            if min(near.rate_bps, far.rate_bps) < demand.rate_bps:
+                reason = f"border {near.id} has less than {demand.rate_bps / 1e9:g} Gbit/s"
+                yield self.broken(Property.CAPACITY, witness, tuple(way.nodes), reason)
+        for domain, src, dst in way.unpinned:
+            if "onecity-binding" in self.city.domains[domain].modules:
+                reason = f"from {src} to {dst} it shares {domain} with everybody: no tunnel of its own is steered to"
+                yield self.broken(Property.CAPACITY, witness, tuple(way.nodes), reason)
+
+    def _fatal(self, way: Way) -> frozenset[int]:
+        """Return the risks that alone end a way."""
+        risks = frozenset[int]().union(*(link.srlgs for link in way.plain))
+        for tunnel in way.tunnels:
+            own = route_risks(tunnel.working, self.forwarding)
+            risks |= own if tunnel.standby is None else own & route_risks(tunnel.standby, self.forwarding)
+        return risks
+
+    def _rates(self) -> Iterator[CounterExample]:
+        for tunnel in self.tunnels:
+            needed = self.carried.get(tunnel.name, 0)
+            if tunnel.rate_bps < needed:
+                reason = f"it has {tunnel.rate_bps / 1e9:g} Gbit/s, its demands need {needed / 1e9:g}"
+                yield self.broken(Property.CAPACITY, f"tunnel {tunnel.name}", (tunnel.src, tunnel.dst), reason)
+            owners = self.model.owners("nrp-id", tunnel.domain, str(tunnel.partition))
+            foreign = [o for o in owners if o not in {p.name for p in self.model.partitions_of(self.id)}]
+            binds = "onecity-binding" in self.city.domains[tunnel.domain].modules
+            if binds and (tunnel.partition is None or foreign):
+                reason = f"it draws from {foreign[0] if foreign else 'no partition'}, not from one of its own"
+                yield self.broken(Property.CAPACITY, f"tunnel {tunnel.name}", (tunnel.src, tunnel.dst), reason)
+
+    def _circuit(self, circuit: Circuit) -> Iterator[CounterExample]:
+        """Check that both legs stay within boundaries and budget, and that what was asked of the optics is there."""
+        for leg in (circuit.working, circuit.protect):
+            if leg is not None:
+                yield from self._leg(circuit, leg)
+        wanted = _LAYER.get(self.wanted.isolation)
+        if wanted is not None and circuit.layer != wanted:
+            reason = f"it is of layer {circuit.layer}, {self.wanted.isolation} was asked"
+            yield self.broken(Property.CAPACITY, circuit.id, (), reason)
+        if self.wanted.protection is Protection.STANDBY and circuit.protect is None:
+            yield self.broken(Property.DISJOINTNESS, circuit.id, (), "protection was asked, it has no protect leg")
+
+    def _leg(self, circuit: Circuit, leg: CircuitLeg) -> Iterator[CounterExample]:
+        spans = [self.city.fibres.get(hop) or self.city.odu_links.get(hop) for hop in leg.route]
+        nodes = dict.fromkeys(n for span in spans if span is not None for n in (span.a, span.z))
+        reason = outside(self.bounds, (self.city.nodes.get(n) for n in nodes))
+        if reason:
+            yield self.broken(Property.REGIONS, circuit.id, leg.route, reason)
+        delay = self.forwarding.circuit_delay_s(leg)
+        if self.budget_s is not None and delay > self.budget_s:
+            reason = f"{delay * 1e3:.2f} ms, {self.budget_s * 1e3:g} ms are promised"
+            yield self.broken(Property.LATENCY, circuit.id, leg.route, reason)
+
+    def _between_ports(self, a: AccessSite, z: AccessSite, rate: int) -> Iterator[CounterExample]:
+        """Check that a circuit of the rate joins the two sites' own client ports, with the VLANs that were asked."""
+        wanted = sorted((str(site.site), site.vlan or 0) for site in (a, z))
+        for circuit in self.circuits:
+            ports = [self.city.ports.get(PortRef(p.rsplit("/", 1)[0], p)) for p, _ in circuit.ends]
+            found = sorted(
+                (p.site or "", vlan) for p, (_, vlan) in zip(ports, circuit.ends, strict=True) if p is not None
+            )
+            exact = circuit.layer == "odu"  # a wavelength takes the whole port, whatever VLANs run in it
+            same = found == wanted if exact else [site for site, _ in found] == [site for site, _ in wanted]
+            named = {site.port for site in (a, z) if site.port} <= {p for p, _ in circuit.ends}
+            if same and named and circuit.rate_bps >= rate:
+                return
+        reason = f"no circuit of {rate / 1e9:g} Gbit/s joins client ports of the two sites"
+        yield self.broken(Property.REACHABILITY, f"{a.name} → {z.name}", (), reason)
+
+    def _diverse(self) -> Iterator[CounterExample]:
+        """Check that no duct is shared with the services that this one is to be diverse from."""
+        own = self._risks(self.id, standby=True) if self.wanted.diverse_from else frozenset()
+        for other in self.wanted.diverse_from:
+            shared = own & self._risks(other, standby=False)
+            if shared:
+                reason = f"both use {srlg_text(self.city, shared)}"
+                yield self.broken(Property.DISJOINTNESS, f"diversity from {other}", (), reason)
+
+    def _risks(self, service: str, *, standby: bool) -> frozenset[int]:
+        found: frozenset[int] = frozenset()
+        for circuit in self.model.circuits_of(service):
+            found |= leg_risks(circuit.working, self.city)
+            found |= leg_risks(circuit.protect, self.city) if standby and circuit.protect is not None else frozenset()
+        for tunnel in self.model.tunnels_of(service):
+            hops = (*tunnel.working, *(tunnel.standby or ())) if standby else tunnel.working
+            found |= route_risks(hops, self.forwarding)
+        return found
+
+    def loads(self) -> Loads:
+        """Return what partitions, tunnels outside them, and border accesses take of every link."""
+        found: dict[str, int] = {}
+        for partition in self.model.partitions_of(self.id):
+            for link, rate in partition.rates.items():
+                found[link] = found.get(link, 0) + rate
+        for tunnel in self.tunnels:
+            if tunnel.partition is None:
+                _add(found, self.forwarding, (*tunnel.working, *(tunnel.standby or ())), tunnel.rate_bps)
+        for near in self.walks.borders:
+            _add(found, self.forwarding, (near.where,), near.to_site_bps)
+        return found
+
+
+def _add(loads: dict[str, int], forwarding: Forwarding, hops: tuple[PortRef, ...], rate: int) -> None:
+    for hop in hops:
+        link = forwarding.out.get(hop)
+        if link is not None:
+            loads[link.id] = loads.get(link.id, 0) + rate
+
+
+def _shown(access: Access) -> str:
+    return access.lans[0][0] if access.lans else access.customer
+
+
+def _covers(wide: object, narrow: object) -> bool:
+    try:
+        return narrow.subnet_of(wide)  # type: ignore[attr-defined, no-any-return]
+    except (TypeError, ValueError):
+        return False
