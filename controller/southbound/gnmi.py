@@ -134,6 +134,7 @@ class Telemetry:
                 batch = translator.samples(response.update)
                 if batch:
                     take(batch)
+                await asyncio.sleep(0)  # messages that are already here must not hold up a change between them
 
     def _request(self, interval_s: float) -> Any:
         subscriptions = [

@@ -7,6 +7,7 @@ loss in percent. It has no mean: the 50th percentile serves. Throughput is the r
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -31,6 +32,7 @@ _STATE_LEAVES: Final = {
     "reachable": ("reachable", 1.0),
     "expected": ("expected", 1.0),
 }
+_OWN_TREES: Final = frozenset({"flows", "accesses", "circuits", "tunnels"})
 _OPER: Final = {"up": 1.0, "down": 0.0}
 _LEGS: Final = {"none": 0.0, "working": 1.0, "protect": 2.0}
 
@@ -49,8 +51,24 @@ class _Found:
     value: float
 
 
+class _Linear(NamedTuple):
+    """What a leaf of our own state paths means: one multiplication, and nothing to remember."""
+
+    subject: str
+    metric: str
+    scale: float
+
+
+_Path = tuple[Element, ...]
+MOST_PATHS = 500_000  # remembered by their wire form; a city of 10,000 services has about 100,000
+
+
 class Translator:
-    """Of one connection: remembers units, counters and what was already told."""
+    """Of one connection: remembers units, counters and what was already told.
+
+    A path comes again every second, and taking it apart costs more than everything else: each is taken apart once,
+    and known again by its bytes on the wire.
+    """
 
     def __init__(self, domain: str, link_of_port: Callable[[tuple[str, str]], str | None]) -> None:
         self._domain, self._link_of_port = domain, link_of_port
@@ -58,24 +76,49 @@ class Translator:
         self._best: dict[tuple[str, str], int] = {}
         self._octets: dict[tuple[str, str], tuple[int, float]] = {}
         self._told_at: dict[tuple[str, str], float] = {}
+        self._known: dict[tuple[bytes, bytes], _Path | _Linear] = {}
 
     def samples(self, notification: Any) -> tuple[Sample, ...]:
         """Return what is new in one notification."""
         at = notification.timestamp / 1e9
-        prefix = _elements(notification.prefix)
+        prefix = notification.prefix.SerializeToString()
         for path in notification.delete:
-            self._forget((*prefix, *_elements(path)))
-        updates = (((*prefix, *_elements(update.path)), update.val) for update in notification.update)
-        leaves = [leaf for path, value in updates for leaf in _leaves(path, value)]
+            self._forget((*_elements(notification.prefix), *_elements(path)))
+        fresh: list[Sample] = []
+        leaves: list[tuple[_Path, object]] = []
+        for update in notification.update:
+            key = (prefix, update.path.SerializeToString())
+            meaning = self._known.get(key) or self._take_apart(key, notification.prefix, update.path)
+            number = _plain_number(update.val) if type(meaning) is _Linear else None
+            if number is not None:
+                self._tell(fresh, meaning.subject, meaning.metric, number * meaning.scale, at)  # type: ignore[union-attr]
+            else:
+                path = meaning if type(meaning) is not _Linear else _joined(notification.prefix, update.path)
+                leaves.extend(_leaves(path, update.val))  # type: ignore[arg-type]
         for path, value in leaves:
             self._learn(path, value)
-        fresh = []
-        for found in (f for path, value in leaves for f in self._found(path, value, at)):
-            key = (found.subject, found.metric)
-            if at > self._told_at.get(key, 0.0):
-                self._told_at[key] = at
-                fresh.append(Sample(self._domain, found.subject, found.metric, found.value, at))
+        for path, value in leaves:
+            for found in self._found(path, value, at):
+                self._tell(fresh, found.subject, found.metric, found.value, at)
         return tuple(fresh)
+
+    def _tell(self, fresh: list[Sample], subject: str, metric: str, value: float, at: float) -> None:
+        key = (subject, metric)
+        if at > self._told_at.get(key, 0.0):
+            self._told_at[key] = at
+            fresh.append(Sample(self._domain, subject, metric, value, at))
+
+    def _take_apart(self, key: tuple[bytes, bytes], prefix: Any, path: Any) -> _Path | _Linear:
+        elements = _joined(prefix, path)
+        meaning: _Path | _Linear = elements
+        if elements and elements[0].name in _OWN_TREES and elements[-1].name in _STATE_LEAVES:
+            subject = _state_subject(elements)
+            if subject is not None:
+                meaning = _Linear(subject, *_STATE_LEAVES[elements[-1].name])
+        if len(self._known) >= MOST_PATHS:
+            self._known.clear()
+        self._known[key] = meaning
+        return meaning
 
     def _learn(self, path: Sequence[Element], value: object) -> None:
         """Note units, and the best leaf there is for each metric, before any value is judged."""
@@ -93,7 +136,7 @@ class Translator:
         names = [element.name for element in path]
         if len(names) < 2:
             return
-        if names[0] in ("flows", "accesses", "circuits", "tunnels"):
+        if names[0] in _OWN_TREES:
             yield from _state(path, value)
         elif names[-1] == "operational-state" and (name := path[-2].keys.get("name")) is not None:
             state = str(value).rpartition("-")[2]  # identity tunnel-state-up, tunnel-state-down
@@ -181,6 +224,19 @@ def _state(path: Sequence[Element], value: object) -> Iterator[_Found]:
 
 def _elements(path: Any) -> tuple[Element, ...]:
     return tuple(Element(e.name.rpartition(":")[2], dict(e.key)) for e in path.elem)
+
+
+def _joined(prefix: Any, path: Any) -> _Path:
+    return (*_elements(prefix), *_elements(path))
+
+
+def _plain_number(value: Any) -> float | None:
+    """Return a number in JSON, bare or as a string (RFC 7951); None for anything else."""
+    try:
+        number = float(value.json_ietf_val.strip(b'"'))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _leaves(path: tuple[Element, ...], value: Any) -> Iterator[tuple[tuple[Element, ...], object]]:

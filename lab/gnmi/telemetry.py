@@ -16,7 +16,7 @@ from pygnmi.spec.v080 import gnmi_pb2
 
 from lab.gnmi.paths import Elements, JsonValue, any_match, parse_path, to_message
 
-UPDATES_PER_MESSAGE = 2000  # keeps a message well under gRPC's 4 MB
+UPDATES_PER_MESSAGE = 500  # a reader takes each in a few milliseconds, and does other work in between
 
 
 class TelemetryLeaf:
@@ -128,7 +128,7 @@ class TelemetryTree:
 
 
 def notifications(leaves: Iterable[TelemetryLeaf], removed: Sequence[Elements] = ()) -> list[Any]:
-    """Pack leaves into few gnmi.Notification, one per time of measurement and at most 2,000 leaves each."""
+    """Pack leaves into few gnmi.Notification, one per time of measurement and at most `UPDATES_PER_MESSAGE` leaves each."""
     by_time: dict[int, list[Any]] = {}
     for leaf in leaves:
         by_time.setdefault(leaf.at_ns, []).append(leaf.message)

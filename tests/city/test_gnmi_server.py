@@ -135,7 +135,7 @@ async def test_many_updates_travel_in_few_notifications(wire: Wire) -> None:
     while received < len(paths):
         received += len((await _next(call)).update.update)
         messages += 1
-    assert messages <= 20
+    assert messages <= 60
     assert time.perf_counter() - start < 1.0
 
 
