@@ -78,7 +78,8 @@ def _reading_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     history = verbs.add_parser("history", help="who changed what, when and why")
     history.add_argument("service", nargs="?", default="", metavar="TENANT/NAME")
     history.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (20)")
-    topology = verbs.add_parser("topology", help="show the map: sites, domains, nodes, links, fibres")
+    topology = verbs.add_parser("topology", help="show the map: domains, nodes, links, fibres")
+    topology.add_argument("part", nargs="?", choices=("domains", "nodes", "links", "fibres"), help="only this part")
     for verb in (get, describe, diff, history, topology):
         _connection(verb)
         _format(verb)

@@ -14,33 +14,48 @@ from controller.cli.services import local_time
 MOST_DIFFERENCES = 50
 
 
-def show_topology(screen: Screen, city: topology_pb2.Topology) -> None:
-    """Write domains, nodes and links, busiest facts only."""
-    screen.line(f"map version {city.version}: {count(len(city.sites), 'site')}, {count(len(city.nodes), 'node')}, "
-                f"{count(len(city.links), 'link')}")  # fmt: skip
-    screen.line()
-    rows = [[d.id, _layer(d.layer), _state(screen, d.up), f"{d.nodes}", harmless(d.message)] for d in city.domains]
-    screen.table(("domain", "layer", "state", "nodes", ""), rows, right=(3,))
-    screen.line()
-    nodes = [[n.id, n.domain, n.site, f"L{n.trust}", _state(screen, n.up)] for n in city.nodes]
-    screen.table(("node", "domain", "site", "trust", "state"), nodes)
-    ip = [k for k in city.links if k.layer == plan_pb2.LAYER_IP]
-    if ip:
-        screen.line()
-        screen.table(("link", "domain", "reserved", "of", "delay", "shared risks", "state"), [
-            [k.id, k.domain or "border", rate(k.reserved_bps), rate(k.capacity_bps), seconds(k.delay_s),
-             ", ".join(k.srlgs), _state(screen, k.up)] for k in ip
-        ])  # fmt: skip
-    fibres = [k for k in city.links if k.layer == plan_pb2.LAYER_OPTICAL]
-    if fibres:
-        screen.line()
-        screen.table(("fibre", "from", "to", "channels taken", "delay", "shared risks", "state"), [
-            [k.id, k.a, k.z, f"{k.channels_taken} of {k.channels}" if k.channels else "", seconds(k.delay_s),
-             ", ".join(k.srlgs), _state(screen, k.up)] for k in fibres
-        ])  # fmt: skip
+def show_topology(screen: Screen, city: topology_pb2.Topology, part: str | None = None) -> None:
+    """Write the map, or one part of it; what was reported as wrong always comes last."""
+    parts = {"domains": _show_domains, "nodes": _show_nodes, "links": _show_links, "fibres": _show_fibres}
+    if part is None:
+        sums = (count(len(city.sites), "site"), count(len(city.nodes), "node"), count(len(city.links), "link"))
+        screen.line(f"map version {city.version}: {', '.join(sums)}")
+    for name, show in parts.items():
+        if part in (None, name):
+            if part is None:
+                screen.line()
+            show(screen, city)
     for problem in city.problems:
         screen.line()
         screen.line(f"problem: {harmless(problem)}")
+
+
+def _show_domains(screen: Screen, city: topology_pb2.Topology) -> None:
+    rows = [[d.id, _layer(d.layer), _state(screen, d.up), f"{d.nodes}", harmless(d.message)] for d in city.domains]
+    screen.table(("domain", "layer", "state", "nodes", ""), rows, right=(3,))
+
+
+def _show_nodes(screen: Screen, city: topology_pb2.Topology) -> None:
+    nodes = [[n.id, n.domain, n.site, f"L{n.trust}", _state(screen, n.up)] for n in city.nodes]
+    screen.table(("node", "domain", "site", "trust", "state"), nodes)
+
+
+def _show_links(screen: Screen, city: topology_pb2.Topology) -> None:
+    head = ("link", "domain", "reserved", "of", "delay", "shared risks", "state")
+    screen.table(head, [
+        [k.id, k.domain or "border", rate(k.reserved_bps), rate(k.capacity_bps), seconds(k.delay_s),
+         ", ".join(k.srlgs), _state(screen, k.up)]
+        for k in city.links if k.layer == plan_pb2.LAYER_IP
+    ])  # fmt: skip
+
+
+def _show_fibres(screen: Screen, city: topology_pb2.Topology) -> None:
+    head = ("fibre", "from", "to", "channels taken", "delay", "shared risks", "state")
+    screen.table(head, [
+        [k.id, k.a, k.z, f"{k.channels_taken} of {k.channels}", seconds(k.delay_s),
+         ", ".join(k.srlgs), _state(screen, k.up)]
+        for k in city.links if k.layer == plan_pb2.LAYER_OPTICAL
+    ])  # fmt: skip
 
 
 def _layer(value: int) -> str:

@@ -12,7 +12,7 @@ from controller.cli.screen import Screen, columns, harmless
 
 MOST_LINES = 8  # of paths and of changes of one service, unless details are asked for
 MOST_HOPS = 12  # of one segment on one line
-MOST_DETAILED = 12  # services whose way is shown at once
+MOST_DETAILED = 3  # services whose way is shown at once; with more, the sums come first and the rest on request
 LAYERS = {pb.LAYER_IP: "ip", pb.LAYER_OPTICAL: "optical"}
 ROLES = {
     pb.PATH_ROLE_WORKING: "working",

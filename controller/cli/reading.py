@@ -98,7 +98,7 @@ def topology(arguments: Namespace, screen: Screen) -> int:
 
     with Client(arguments.server, arguments.timeout) as client:
         found = client.call(client.stub.GetTopology, pb.GetTopologyRequest()).topology
-    return _show(arguments, screen, found, lambda: show_topology(screen, found))
+    return _show(arguments, screen, found, lambda: show_topology(screen, found, arguments.part))
 
 
 def schema(arguments: Namespace, screen: Screen) -> int:
