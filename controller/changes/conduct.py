@@ -21,7 +21,7 @@ from controller.changes.live import LiveChange
 from controller.changes.pipeline import Planned, Wanted
 from controller.changes.recovery import undo
 from controller.changes.steps import steps_of
-from controller.changes.views import ChangeResult, DomainFailureView, Outcome
+from controller.changes.views import ChangeResult, DomainFailureView, Outcome, ServiceAction
 from controller.errors import OnecityError
 from controller.store.codec import dumps
 from controller.store.records import ChangeRecord
@@ -119,7 +119,7 @@ class Conductor:
         planned: Planned,
         record: ChangeRecord,
         result: StepResult,
-        actions: tuple[present.ServiceAction, ...],
+        actions: tuple[ServiceAction, ...],
         live: LiveChange,
     ) -> ChangeResult:
         outcome = _OUTCOMES[result.outcome]

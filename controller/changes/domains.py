@@ -62,7 +62,7 @@ class Domains:
 
     async def start(self) -> None:
         """Show the last known map as stale, then attend to every domain independently."""
-        self._topologies = {t.domain: t for t in self._store.load_topologies() if t.domain in self.drivers}
+        self._topologies = {d: kept for d, (kept, _) in self._store.load_topologies().items() if d in self.drivers}
         self._remerge()
         for name in self.drivers:
             self._tasks.append(asyncio.create_task(self._follow(name), name=f"events of {name}"))

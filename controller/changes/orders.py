@@ -10,7 +10,7 @@ from controller.changes.pipeline import Wanted
 from controller.changes.ports import Document
 from controller.changes.ports import Wanted as Asked
 from controller.changes.state import DesiredState
-from controller.errors import ConfigurationError, IntentError, UnknownNameError
+from controller.errors import ConfigurationError, IntentError, UnknownNameError, Violation
 from controller.intent import check_references, check_windows, from_document, read
 from controller.intent.model import Service, ServiceId
 
@@ -37,7 +37,7 @@ def content_digest(asked: Asked) -> str:
 def _services(documents: Iterable[Document], sites: frozenset[str], now: datetime) -> tuple[Service, ...]:
     texts = [(d.source, d.text) for d in documents if d.text is not None]
     services = list(read(texts, now, sites or None)) if texts else []
-    violations = []
+    violations: list[Violation] = []
     for document in documents:
         if document.content is None:
             continue

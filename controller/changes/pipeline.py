@@ -16,6 +16,7 @@ from controller.changes.state import DesiredState, Standing
 from controller.errors import ConflictError
 from controller.intent import FieldChange, changed_fields
 from controller.intent.model import Service, ServiceId, VipAssurance, Window
+from controller.network.ledger import Ledger
 from controller.network.model import CityMap
 from controller.planning.place import place
 from controller.planning.placement import Placement, Refusal
@@ -195,12 +196,7 @@ def _standing(
     old = state.services.get(sid)
     fragments = render(service, placement, city, pairs)
     active = placement.start is None or placement.start <= now
-    if (
-        old is not None
-        and old.service == service
-        and old.placement == placement
-        and dict(old.fragments) == fragments
-    ):
+    if old is not None and old.service == service and old.placement == placement and dict(old.fragments) == fragments:
         return None
     return Standing(service, placement, fragments, (old.generation if old else 0) + 1, state.number + 1, active)
 
@@ -212,7 +208,7 @@ def _window_moves(state: DesiredState, wanted: Wanted) -> dict[ServiceId, Standi
 
 
 def _after(
-    state: DesiredState, puts: Mapping[ServiceId, Standing], drops: frozenset[ServiceId], ledger: object
+    state: DesiredState, puts: Mapping[ServiceId, Standing], drops: frozenset[ServiceId], ledger: Ledger
 ) -> DesiredState:
     services = {sid: s for sid, s in state.services.items() if sid not in drops}
     services.update(puts)

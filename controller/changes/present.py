@@ -141,7 +141,8 @@ def paths(placement: Placement, city: CityMap) -> tuple[PathSegment, ...]:
     for stitch in placement.stitches:
         if stitch.circuit is None:
             hops, name = (stitch.a.node, stitch.z.node), stitch.name
-            delay = city.link_by_id[stitch.link].delay_s if stitch.link in city.link_by_id else None
+            link = city.link_by_id.get(stitch.link or "")
+            delay = link.delay_s if link else None
             segments.append(
                 PathSegment("ip", "", "border", name, hops, delay, f"VLAN {stitch.vlan}, pair {stitch.rank}")
             )

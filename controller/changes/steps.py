@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from controller.network.discovered import DomainKind
 from controller.rendering.tree import Edit, Operation, OperationKind, Path, Tree
+from controller.rendering.tree import Step as TreeStep
 from controller.transactions.step import Step
 
 
@@ -70,5 +71,5 @@ def _part(edit: Edit, operations: tuple[Operation, ...]) -> Edit:
     return Edit(edit.domain, operations, touched, _only(edit.before, roots), _only(edit.after, roots))
 
 
-def _only(tree: Tree, roots: set[object]) -> Tree:
+def _only(tree: Tree, roots: set[TreeStep]) -> Tree:
     return {step: value for step, value in tree.items() if step in roots}

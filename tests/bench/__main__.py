@@ -6,7 +6,8 @@ import tempfile
 from pathlib import Path
 
 from tests.bench import apply
-from tests.bench.city import serving, write
+from tests.bench.numbers import write
+from tests.support.stage import stage
 
 ROOT = Path(__file__).resolve().parents[2]
 GOALS = {
@@ -19,9 +20,8 @@ GOALS = {
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="onecity-bench-") as directory:
-        with serving("longgang", Path(directory) / "city") as (running, client):
-            numbers = apply.measure(running, client, ROOT / "intents")
+    with tempfile.TemporaryDirectory(prefix="onecity-bench-") as directory, stage("longgang", Path(directory)) as city:
+        numbers = apply.measure(city, ROOT / "intents")
     write(ROOT / "build" / "bench.json", numbers)
     width = max(map(len, numbers))
     for key, value in sorted(numbers.items()):

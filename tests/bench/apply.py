@@ -10,10 +10,12 @@ import statistics
 import time
 from pathlib import Path
 
-from lab.supervision import RunningCity
+from onecity.v1 import controller_pb2 as pb
+
 from tests.bench.baseline import script_seconds
-from tests.bench.city import Client, percentile
+from tests.bench.numbers import percentile
 from tests.bench.standing import thousand
+from tests.support.stage import COMMITTED, Client, Stage
 
 SAMPLES = 200
 ONE = """apiVersion: onecity/v1
@@ -27,11 +29,11 @@ spec:
     - {{site: buji, lan: 10.250.{number}.0/25}}
     - {{site: longgang, lan: 10.250.{number}.128/25}}
 """
-COMMITTED = 1
 
 
-def measure(running: RunningCity, client: Client, intents: Path) -> dict[str, float]:
+def measure(stage: Stage, intents: Path) -> dict[str, float]:
     """Return the numbers, keyed as in bench.json."""
+    client = stage.client
     texts = {p.stem: p.read_text() for p in intents.glob("*.yaml")}
     standing = list(thousand())
     seconds, result = client.apply(*standing)
@@ -41,7 +43,7 @@ def measure(running: RunningCity, client: Client, intents: Path) -> dict[str, fl
     one = [_one(client, number) for number in range(SAMPLES)]
     numbers["apply.one.p50_ms"] = percentile(one, 0.50)
     numbers["apply.one.p99_ms"] = percentile(one, 0.99)
-    script = [script_seconds(running) for _ in range(20)]
+    script = [script_seconds(stage.city) for _ in range(20)]
     numbers["baseline.ncclient_script.p50_ms"] = statistics.median(script) * 1e3
     office, plane, conference = texts["office"], texts["finance"], texts["conference"]
     _committed(client.apply(office)[1])
@@ -77,6 +79,6 @@ def _nothing(client: Client, texts: list[str]) -> float:
     return time.perf_counter() - started
 
 
-def _committed(result) -> None:  # type: ignore[no-untyped-def]
+def _committed(result: pb.ChangeResult) -> None:
     if result.outcome != COMMITTED:
         raise RuntimeError(f"the change did not commit: {result.message}")

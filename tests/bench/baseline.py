@@ -42,8 +42,13 @@ def _sessions(config: str) -> dict[str, manager.Manager]:
         with open(f"{base}/{domains[name]['passwordFile']}") as file:
             password = file.read().strip()
         found[name] = manager.connect(
-            host=host, port=int(port), username=domains[name]["username"], password=password,
-            hostkey_verify=False, look_for_keys=False, allow_agent=False,
+            host=host,
+            port=int(port),
+            username=domains[name]["username"],
+            password=password,
+            hostkey_verify=False,
+            look_for_keys=False,
+            allow_agent=False,
         )
     return found
 
@@ -66,7 +71,7 @@ def _change(connection: manager.Manager, operation: str, content: str) -> None:
     connection.edit_config(VPN.format(ns=NS, operation=operation, content=content), target="candidate")
     connection.validate("candidate")
     connection.commit(confirmed=True, timeout="60", persist="script")
-    where = f'<l3vpn-ntw xmlns="{NS}"><vpn-services><vpn-service><vpn-id>script</vpn-id></vpn-service></vpn-services></l3vpn-ntw>'
-    connection.get_config("running", filter=("subtree", where))
+    service = "<vpn-services><vpn-service><vpn-id>script</vpn-id></vpn-service></vpn-services>"
+    connection.get_config("running", filter=("subtree", f'<l3vpn-ntw xmlns="{NS}">{service}</l3vpn-ntw>'))
     connection.commit(persist_id="script")
     connection.unlock("candidate")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import cycle
 
-SITES = ("zhihui", "nanwan", "buji", "jihua", "bantian", "pinghu", "longgang", "baolong", "pingdi", "yuanshan", "henggang")
+WEST, EAST = ("zhihui", "nanwan", "buji", "jihua", "bantian", "pinghu"), ("longgang", "baolong", "pingdi", "yuanshan")
+SITES = (*WEST, *EAST, "henggang")
 
 
 def thousand(count: int = 1000) -> Iterator[str]:
@@ -19,7 +20,8 @@ def thousand(count: int = 1000) -> Iterator[str]:
 
 def _plane(number: int, *sites: str) -> str:
     second, third = divmod(number, 250)
-    rows = "".join(f"    - {{site: {site}, lan: 10.{100 + second * 4 + i}.{third}.0/24}}\n" for i, site in enumerate(sites))
+    lans = [f"10.{100 + second * 4 + i}.{third}.0/24" for i in range(len(sites))]
+    rows = "".join(f"    - {{site: {site}, lan: {lan}}}\n" for site, lan in zip(sites, lans, strict=True))
     return f"""apiVersion: onecity/v1
 kind: DedicatedPlane
 metadata: {{name: plane-{number:04d}, tenant: bench, labels: {{set: standing}}}}

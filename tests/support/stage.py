@@ -1,0 +1,160 @@
+"""A city and a daemon as processes, as a user would start them, and a client of the northbound API.
+
+End-to-end tests and measurements stand on this: real NETCONF over SSH, real gRPC, real gNMI, nothing in between.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import yaml
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from onecity.v1 import controller_pb2 as pb
+from onecity.v1 import controller_pb2_grpc, intent_pb2, plan_pb2, status_pb2
+
+from lab.supervision import RunningCity, start_city
+
+START_S = 30.0
+CHANGE_S = 120.0
+COMMITTED, UNCHANGED, REFUSED, FAILED = (
+    pb.CHANGE_OUTCOME_COMMITTED,
+    pb.CHANGE_OUTCOME_UNCHANGED,
+    pb.CHANGE_OUTCOME_REFUSED,
+    pb.CHANGE_OUTCOME_FAILED,
+)
+
+
+class Client:
+    """The northbound API; changes are timed from the request to the event that ends them."""
+
+    def __init__(self, address: str) -> None:
+        options = (("grpc.max_receive_message_length", 64 << 20), ("grpc.max_send_message_length", 64 << 20))
+        self.channel = grpc.insecure_channel(address, options=options)
+        self.stub: Any = controller_pb2_grpc.ControllerServiceStub(self.channel)  # type: ignore[no-untyped-call]
+
+    def apply(self, *texts: str, **more: Any) -> tuple[float, pb.ChangeResult]:
+        """Apply documents; return the seconds it took and how it ended."""
+        started = time.perf_counter()
+        return self.ended(self.begin(*texts, **more), started)
+
+    def begin(self, *texts: str, **more: Any) -> str:
+        """Ask for a change and return its id."""
+        request = pb.ApplyRequest(documents=_documents(texts), reason="test", **more)
+        return str(self.stub.Apply(request, timeout=CHANGE_S).change_id)
+
+    def delete(self, *services: str) -> tuple[float, pb.ChangeResult]:
+        started = time.perf_counter()
+        change = self.stub.Delete(pb.DeleteRequest(services=services, reason="test"), timeout=CHANGE_S).change_id
+        return self.ended(change, started)
+
+    def plan(self, *texts: str, native: bool = False) -> plan_pb2.Plan:
+        request = pb.PlanRequest(documents=_documents(texts), native=native)
+        return self.stub.Plan(request, timeout=CHANGE_S).plan
+
+    def ended(self, change: str, started: float | None = None) -> tuple[float, pb.ChangeResult]:
+        """Watch a change to its end."""
+        started = time.perf_counter() if started is None else started
+        for event in self.stub.WatchChange(pb.WatchChangeRequest(change_id=change), timeout=CHANGE_S):
+            if event.HasField("result"):
+                return time.perf_counter() - started, event.result
+        raise RuntimeError(f"change {change} ended without a result")
+
+    def services(self) -> dict[str, status_pb2.ServiceStatus]:
+        return {s.service: s for s in self.stub.GetServices(pb.GetServicesRequest(), timeout=30).services}
+
+    def describe(self, service: str) -> status_pb2.ServiceDescription:
+        request = pb.DescribeServiceRequest(service=service)
+        return self.stub.DescribeService(request, timeout=30).description
+
+    def differences(self) -> dict[str, list[str]]:
+        """Return the paths in which each domain differs from what is desired; all must be reachable."""
+        domains = self.stub.Diff(pb.DiffRequest(), timeout=60).domains
+        assert all(d.reachable for d in domains), [d.message for d in domains]
+        return {d.domain: [x.path for x in d.differences] for d in domains}
+
+
+def _documents(texts: tuple[str, ...]) -> list[intent_pb2.Document]:
+    return [intent_pb2.Document(source_name=f"document-{i}.yaml", yaml=text) for i, text in enumerate(texts)]
+
+
+class Stage:
+    """A running city with a daemon over it. The daemon can be killed and started again over the same store."""
+
+    def __init__(self, city: RunningCity) -> None:
+        self.city = city
+        settings = yaml.safe_load(city.config_path.read_text(encoding="utf-8"))
+        self.address, self.metrics = settings["listen"], settings["metrics"]
+        self.log = city.directory / "logs" / "daemon.log"
+        self.client = Client(self.address)
+        self.daemon = self._start()
+        wait_ready(self.address)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        guarded = [sys.executable, "-m", "lab.process", str(os.getpid()), "controller.cli.main"]
+        with self.log.open("ab") as log:
+            return subprocess.Popen([*guarded, "serve", "-c", str(self.city.config_path)], stdout=log, stderr=log)
+
+    def kill_daemon(self) -> None:
+        """kill -9."""
+        self.daemon.kill()
+        self.daemon.wait()
+
+    def start_daemon(self) -> None:
+        self.daemon = self._start()
+        wait_ready(self.address)
+
+    def stop(self) -> None:
+        self.client.channel.close()
+        self.daemon.terminate()
+        try:
+            self.daemon.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill_daemon()
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the `onecity` command against this daemon."""
+        environment = {**os.environ, "ONECITY_SERVER": self.address}
+        line = [sys.executable, "-m", "controller.cli.main", *arguments]
+        return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=CHANGE_S)
+
+
+@contextmanager
+def stage(city: str, directory: Path) -> Iterator[Stage]:
+    """Yield a city with a daemon; everything is stopped at the end."""
+    with start_city(city, directory) as running:
+        standing = Stage(running)
+        try:
+            yield standing
+        finally:
+            standing.stop()
+
+
+def wait_ready(address: str, within_s: float = START_S) -> None:
+    """Wait until the health service says that changes are accepted."""
+    with grpc.insecure_channel(address) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            try:
+                if health.Check(health_pb2.HealthCheckRequest(), timeout=1.0).status == 1:
+                    return
+            except grpc.RpcError:
+                pass
+            time.sleep(0.05)
+    raise RuntimeError(f"no daemon is ready at {address} within {within_s:.0f} s")
+
+
+def eventually(holds: Any, within_s: float = 10.0) -> None:
+    """Wait until a condition holds; fails with its last answer."""
+    deadline = time.monotonic() + within_s
+    while not (answer := holds()):
+        assert time.monotonic() < deadline, f"still {answer!r} after {within_s:g} s"
+        time.sleep(0.05)
