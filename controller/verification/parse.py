@@ -1,8 +1,7 @@
 """Rendered configuration read back as facts.
 
 Nothing here knows what was intended or planned; a leaf that is missing or wrong becomes a fact that is missing or
-wrong. Parsed accesses are kept by the identity of their subtree, so that one more access on a plane of a thousand
-costs one access.
+wrong. Parsed accesses are kept with their subtree, so that one more access on a plane of a thousand is read alone.
 """
 
 from __future__ import annotations
@@ -88,7 +87,7 @@ def rate_bps(generic: str) -> int:
 
 
 def vpn(domain: str, tree: Tree, known: Vpn | None) -> Vpn:
-    """Read one vpn-service; accesses whose subtree is the very same object are taken from `known`."""
+    """Read one vpn-service; accesses whose subtree has not changed are taken from `known`."""
     vpn_id = text(tree, "l3nm:vpn-id")
     targets = {
         keys[0]: _targets(profile)
@@ -115,8 +114,9 @@ def vpn(domain: str, tree: Tree, known: Vpn | None) -> Vpn:
 
 def _unchanged(known: Vpn | None, access_id: str, entry: Tree, node: str, default_profile: str) -> Access | None:
     """Return the access as it was read before, where nothing that it depends on has changed."""
-    if known is None or known.subtrees.get(access_id) is not entry:
-        return None
+    before = known.subtrees.get(access_id) if known is not None else None
+    if known is None or (before is not entry and before != entry):
+        return None  # a plane that was rendered anew has equal subtrees; comparing them is cheaper than reading them
     old = known.accesses[access_id]
     same_profile = "l3nm:vpn-instance-profile" in entry or old.profile == default_profile
     return old if old.node == node and same_profile else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from controller.intent.model import Boundaries, DedicatedPlane
 from controller.verification.forwarding import Key, Routes, Way
@@ -98,5 +99,4 @@ def _passed(routes: Routes, src: Key) -> Iterator[Key]:
 
 def _at_own_border(routes: Routes, passed: tuple[Key, ...]) -> bool:
     """Say whether a way crosses a border inside the very instance that it starts or ends in."""
-    steps = zip(passed, passed[1:], strict=False)
-    return any(routes[a].learned == "bgp" and {a, z} & {passed[0], passed[-1]} for a, z in steps)
+    return any(routes[a].learned == "bgp" and {a, z} & {passed[0], passed[-1]} for a, z in pairwise(passed))

@@ -73,7 +73,7 @@ class Prover:
                 yield self.broken(Property.REACHABILITY, site.name, (), "no access is configured for it")
             else:
                 yield from self._site(site, access)
-        for access in self.walks.accesses.values():
+        for access in self.walks.everywhere:
             if access.id not in asked and self.forwarding.role(access) == "access":
                 reason = "nobody asked for this access: whoever is behind it is inside"
                 yield self.broken(Property.ISOLATION, access.id, (str(access.where),), reason)

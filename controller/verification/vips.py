@@ -36,7 +36,7 @@ class VipProver(Prover):
         self.vip, self.carrier, self.others = vip, carrier, others
         self.flows = vip.conference.flows if vip.conference is not None else vip.flows
         self.tunnels = self.forwarding.model.tunnels_of(self.id)
-        self._classifiers: dict[str, Classifier] = {}
+        self._classifiers: dict[tuple[str, str], Classifier] = {}
 
     def check(self) -> Iterator[CounterExample]:
         if self.carrier is None:
@@ -108,7 +108,7 @@ class VipProver(Prover):
     # -- named flows, or all traffic, between all accesses --------------------------------------------------------
 
     def _everywhere(self) -> Iterator[CounterExample]:
-        accesses = [a for a in self.walks.accesses.values() if self.forwarding.role(a) == "access"]
+        accesses = [a for a in self.walks.everywhere if self.forwarding.role(a) == "access"]
         for access in (*accesses, *self.walks.borders):
             peer = next((a for a in accesses if a.id != access.id), access)
             source = access if access in accesses else next((a for a in accesses if a.id != peer.id), access)
@@ -126,12 +126,13 @@ class VipProver(Prover):
     def _classified(
         self, access: Access, witness: str, packets: Iterator[Packet] | Sequence[Packet], flow: MediaFlow | None
     ) -> Iterator[CounterExample]:
-        if access.id not in self._classifiers:
-            self._classifiers[access.id] = Classifier(access)
+        here = (access.domain, access.id)
+        if here not in self._classifiers:
+            self._classifiers[here] = Classifier(access)
         wanted = class_of(self.vip, flow.target_class if flow is not None else REST)
         for packet in packets:
             self.forwarding.steps += 1
-            rule = self._classifiers[access.id].first(packet)
+            rule = self._classifiers[here].first(packet)
             reason = misclassified(self.vip, rule, wanted, self.others)
             if reason:
                 yield self.broken(Property.REACHABILITY, witness, (access.node,), f"at {access.id} {reason}")
@@ -247,7 +248,7 @@ class VipProver(Prover):
     def _second_edges(self) -> frozenset[str]:
         """Return the nodes that the VPN uses for nothing but a second border."""
         second = {a.node for a in self.walks.borders if a.rank > 1}
-        rest = {a.node for a in self.walks.accesses.values() if a.rank < 2}
+        rest = {a.node for a in self.walks.everywhere if a.rank < 2}
         return frozenset(second - rest)
 
 

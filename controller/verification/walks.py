@@ -18,12 +18,18 @@ class Walks:
         self._ways: dict[tuple[Key, Key, str, bool], Way] = {}
 
     @cached_property
+    def everywhere(self) -> tuple[Access, ...]:
+        """Return every access in all domains; both sides of a border or circuit have the same id."""
+        return tuple(a for vpn in self.forwarding.vpn(self.vpn_id) for a in vpn.accesses.values())
+
+    @cached_property
     def accesses(self) -> dict[str, Access]:
-        return {a.id: a for vpn in self.forwarding.vpn(self.vpn_id) for a in vpn.accesses.values()}
+        """Return accesses by id, as the sites' are known."""
+        return {a.id: a for a in self.everywhere}
 
     @cached_property
     def borders(self) -> tuple[Access, ...]:
-        return tuple(a for a in self.accesses.values() if self.forwarding.role(a) == "border")
+        return tuple(a for a in self.everywhere if self.forwarding.role(a) == "border")
 
     @cached_property
     def first_borders(self) -> frozenset[PortRef]:

@@ -1,0 +1,107 @@
+"""Wrong configuration is caught before it is sent, and right configuration is never called wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from controller.changes.pipeline import Wanted
+from controller.intent.model import Boundaries, Isolation, Protection, Service, ServiceId, Slo
+from controller.verification.model import ConfigurationModel
+from controller.verification.proof import Proofs, Property
+from controller.verification.prove import prove
+from tests.support.intents import plane, slice_between
+from tests.verification.plants import PLANTS, Plant
+from tests.verification.scene import RING, WEST, empty, scenario, scenarios, standing
+
+
+def _caught(proofs: Proofs, wanted: Property, culprit: str) -> bool:
+    return wanted not in proofs.held and any(culprit in str(e) for e in proofs.broken if e.broken is wanted)
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=[p.name for p in PLANTS])
+def test_a_planted_error_is_caught_and_its_culprit_named(plant: Plant) -> None:
+    scene = standing()
+    trees = plant.plant(scene.trees)
+    assert trees != scene.trees
+    proofs = scene.with_trees(trees)
+    assert _caught(proofs, plant.broken, plant.culprit), [str(e) for e in proofs.broken]
+
+
+@pytest.mark.parametrize("plant", PLANTS[::5], ids=[p.name for p in PLANTS[::5]])
+def test_a_planted_error_is_found_in_full_too(plant: Plant) -> None:
+    scene = standing()
+    model = ConfigurationModel.build(plant.plant(scene.trees))
+    assert not set(Property) <= set(prove(model, scene.city, scene.intents, scene.intents).held)
+
+
+def test_what_was_planned_proves_clean_one_by_one_and_in_full() -> None:
+    scene = empty()
+    for service in sorted((*scenarios(), RING, WEST), key=lambda s: s.kind == "VipAssurance"):
+        scene, done = scene.after(Wanted((service,)))
+        assert done.proofs.broken == (), [str(b) for b in done.proofs.broken]
+        assert set(done.proofs.held) == set(Property)
+    assert scene.in_full().broken == ()
+
+
+@pytest.mark.parametrize(
+    ("service", "wanted", "broken", "culprit"),
+    [
+        (RING, replace(RING, slo=Slo(latency_s=1e-6)), Property.LATENCY, "are promised"),
+        (WEST, replace(WEST, boundaries=Boundaries(exclude_regions=frozenset({"west"}))), Property.REGIONS, "nanwan"),
+        (
+            WEST,
+            replace(WEST, boundaries=Boundaries(exclude_nodes=frozenset({"lg-jihua"}))),
+            Property.REGIONS,
+            "standby",
+        ),
+        (WEST, replace(WEST, boundaries=Boundaries(least_trust=4)), Property.REGIONS, "trust level"),
+        (WEST, replace(WEST, diverse_from=(RING.metadata.service,)), Property.DISJOINTNESS, "diversity"),
+    ],
+    ids=["latency", "region", "standby through a forbidden node", "trust", "diversity"],
+)
+def test_a_promise_that_the_configuration_does_not_keep_is_caught(
+    service: Service, wanted: Service, broken: Property, culprit: str
+) -> None:
+    scene = standing()
+    intents = {**scene.intents, service.metadata.service: wanted}
+    proofs = prove(scene.model, scene.city, intents, {service.metadata.service})
+    assert _caught(proofs, broken, culprit), [str(e) for e in proofs.broken]
+
+
+def test_a_vip_over_what_does_not_stand_is_caught() -> None:
+    scene = standing()
+    council = ServiceId("government/council")
+    intents = {sid: s for sid, s in scene.intents.items() if sid != "government/office"}
+    assert _caught(prove(scene.model, scene.city, intents, {council}), Property.REACHABILITY, "does not stand")
+
+
+_CHOICES: tuple[Service, ...] = (
+    plane("a", "buji", "zhihui", "pingdi"),
+    plane("b", "zhihui", "buji", "pingdi", "henggang", hub_and_spoke=True),
+    slice_between("c", "buji", "pingdi", isolation=Isolation.NRP),
+    slice_between("d", "bantian", "zhihui", isolation=Isolation.NRP, protection=Protection.STANDBY),
+    slice_between("e", "nanwan", "longgang"),
+    slice_between("f", "buji", "compute", 10**10, isolation=Isolation.WAVELENGTH),
+    *scenario("command-dispatch.yaml")[:1],
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.sampled_from(_CHOICES), min_size=1, max_size=8))
+def test_services_that_come_and_go_leave_a_proven_city(moves: list[Service]) -> None:
+    """Each choice puts its service or, where it stands, drops it; the model keeps pace with a rebuilt one."""
+    scene = empty()
+    for service in moves:
+        sid = service.metadata.service
+        there = sid in scene.intents
+        scene, done = scene.after(Wanted(drops=frozenset({sid})) if there else Wanted((service,)))
+        assert done.proofs.broken == (), [str(b) for b in done.proofs.broken]
+    assert scene.model.loads.totals.keys() >= {link for s in scene.model.loads.by_service.values() for link in s}
+    assert ConfigurationModel.build(scene.trees) == replace(
+        scene.model, looked_at=ConfigurationModel.build(scene.trees).looked_at
+    )
+    assert scene.in_full().broken == ()
