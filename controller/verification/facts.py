@@ -43,7 +43,7 @@ class Access:
     vpn: str
     domain: str
     node: str
-    port: str
+    where: PortRef
     vlan: int
     profile: str
     address: str
@@ -62,10 +62,6 @@ class Access:
     routing_profiles: tuple[str, ...]
     rules: tuple[Rule, ...]
     actions: Mapping[str, Action]  # by target class
-
-    @property
-    def where(self) -> PortRef:
-        return PortRef(self.node, self.port)
 
     @property
     def rate_bps(self) -> int:

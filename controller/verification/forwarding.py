@@ -62,6 +62,7 @@ class Forwarding:
         self.steps = 0
         self._crossings: dict[tuple[str, str], Access | None] = {}
         self._outward: dict[Key, list[Access]] = {}
+        self._importers: dict[Key, list[Key]] = {}
 
     def instances(self, vpn_id: str) -> dict[Key, Instance]:
         """Return every routing instance of a VPN, in all domains."""
@@ -102,7 +103,7 @@ class Forwarding:
             if route.learned == "origin":
                 offers += self._over_circuits(at)
             if route.learned != "imported":
-                offers += [(key, Route(route.rank, route.crossings, "imported", at)) for key in self._importers(at)]
+                offers += [(key, Route(route.rank, route.crossings, "imported", at)) for key in self.importers(at)]
             for key, offer in offers:
                 self.steps += 1
                 held = best.get(key)
@@ -111,7 +112,13 @@ class Forwarding:
                     queue.append(key)
         return best
 
-    def _importers(self, key: Key) -> list[Key]:
+    def importers(self, key: Key) -> list[Key]:
+        """Return the instances of the same domain that take in what this one exports."""
+        if key not in self._importers:
+            self._importers[key] = self._find_importers(key)
+        return self._importers[key]
+
+    def _find_importers(self, key: Key) -> list[Key]:
         vpn = self.model.vpns.get((key[0], key[1]))
         instance = vpn.instances.get((key[2], key[3])) if vpn is not None else None
         found: dict[Key, None] = {}

@@ -177,7 +177,7 @@ class _Update:
 
 def claims_of_vpn(vpn: Vpn) -> Iterator[Claim]:
     for access in vpn.accesses.values():
-        yield ("vlan", f"{access.node}/{access.port}"), str(access.vlan), f"{vpn.id}|{access.id}"
+        yield ("vlan", str(access.where)), str(access.vlan), f"{vpn.id}|{access.id}"
     for instance in vpn.instances.values():
         owner = f"{vpn.id}|{instance.node}|{instance.profile}"
         yield ("rd", vpn.domain), instance.rd, owner

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address
 
 from controller.intent.model import ServiceId, VipAssurance
 from controller.network.model import Domain
-from controller.verification.facts import Access, SteeringEntry, Vpn
+from controller.verification.facts import Access, Span, SteeringEntry, Vpn
 from controller.verification.forwarding import Forwarding, unlike
 from controller.verification.model import owner_of, service_of
+from controller.verification.parse import span
 from controller.verification.proof import CounterExample, Property
 
 
@@ -144,40 +145,38 @@ class NetworkProver:
 
 def _address_fault(access: Access) -> str:
     """Return what is wrong with an access's addresses and next hops; empty where nothing is."""
-    try:
-        near, far = ip_address(access.address), ip_address(access.customer)
-    except ValueError:
+    near, far, subnet = span(access.address), span(access.customer), access.subnet
+    if near is None or far is None:
         return f"{access.address or '?'} and {access.customer or '?'} are not both addresses"
-    subnet = access.subnet
-    if near == far or subnet is None or far.version != subnet[0] or not subnet[1] <= int(far) <= subnet[2]:
+    if near == far or subnet is None or far[0] != subnet[0] or not subnet[1] <= far[1] <= subnet[2]:
         return f"{access.customer} is not a neighbour of {access.address}/{access.prefix_len}"
     if len(access.spans) < len(access.lans):
         return "it has a route for what is not a prefix"
-    for (lan, hop), span in zip(access.lans, access.spans, strict=True):
+    for (lan, hop), covered in zip(access.lans, access.spans, strict=True):
         if hop != access.customer:
             return f"its route for {lan} points at {hop}, the neighbour is {access.customer}"
-        if span[0] != far.version:
+        if covered[0] != far[0]:
             return f"its route for {lan} points at {hop}, an address of another family"
     return ""
 
 
 def overlaps(service: ServiceId, accesses: list[Access], twins: frozenset[tuple[str, str]]) -> Iterator[CounterExample]:
     """Check that no two accesses of one VPN claim the same address; `twins` are access pairs that may share a LAN."""
-    spans = sorted((span, a.id) for a in accesses for span in (*a.spans, *((a.subnet,) if a.subnet else ())))
+    spans = sorted((s, a.id) for a in accesses for s in (*a.spans, *((a.subnet,) if a.subnet else ())))
     version, reach, holder, held = 0, -1, "", (0, 0, 0)
-    for span, access_id in spans:
-        if span[0] == version and span[1] <= reach and access_id != holder:
-            twin = span == held and (min(holder, access_id), max(holder, access_id)) in twins
+    for taken, access_id in spans:
+        if taken[0] == version and taken[1] <= reach and access_id != holder:
+            twin = taken == held and (min(holder, access_id), max(holder, access_id)) in twins
             if not twin:
                 reason = f"{holder} and {access_id} both lead to it: a packet goes to whichever is nearer"
-                yield CounterExample(Property.ISOLATION, service, _span_text(span), (holder, access_id), reason)
-        if span[0] != version or span[2] > reach:
-            version, reach, holder, held = span[0], span[2], access_id, span
+                yield CounterExample(Property.ISOLATION, service, _span_text(taken), (holder, access_id), reason)
+        if taken[0] != version or taken[2] > reach:
+            version, reach, holder, held = taken[0], taken[2], access_id, taken
 
 
-def _span_text(span: tuple[int, int, int]) -> str:
-    first, last = (ip_address(n) if span[0] == 4 or n > 2**32 else n for n in span[1:])
-    return f"{first}–{last}"
+def _span_text(taken: Span) -> str:
+    kind = IPv4Address if taken[0] == 4 else IPv6Address
+    return f"{kind(taken[1])}–{kind(taken[2])}"
 
 
 def _instance_text(owner: str) -> str:

@@ -69,6 +69,15 @@ def optional_number(tree: Tree, name: str) -> int | None:
 
 def span(prefix: str) -> Span | None:
     """Return the addresses that a prefix covers; None where it is none."""
+    address, _, length = prefix.partition("/")
+    parts = address.split(".")
+    if len(parts) == 4 and all(p.isdecimal() and int(p) < 256 for p in parts) and (not length or length.isdecimal()):
+        # By far the most, and ten times as quick as the general way.
+        bits = 32 - int(length or 32)
+        if not 0 <= bits <= 32:
+            return None
+        first = (int(parts[0]) << 24 | int(parts[1]) << 16 | int(parts[2]) << 8 | int(parts[3])) >> bits << bits
+        return 4, first, first + (1 << bits) - 1
     try:
         network = ip_network(prefix, strict=False)
     except ValueError:
@@ -161,7 +170,7 @@ def _access(domain: str, vpn_id: str, node: str, default_profile: str, access_id
         vpn=vpn_id,
         domain=domain,
         node=node,
-        port=text(entry, "l3nm:interface-id"),
+        where=PortRef(node, text(entry, "l3nm:interface-id")),
         vlan=number(below(entry, "l3nm:connection", "l3nm:encapsulation", "l3nm:dot1q"), "l3nm:cvlan-id"),
         profile=text(entry, "l3nm:vpn-instance-profile") or default_profile,
         address=address,

@@ -55,17 +55,32 @@ class _Change:
                 self.vips.setdefault(service.protects, []).append(service)
         touched = changed | {self._owner(unit) for unit in self.model.looked_at}
         above = {vip.metadata.service for sid in touched for vip in self.vips.get(sid, ())}
-        # What carries comes before what it carries: a broken plane explains its broken VIP.
-        self.concerned = sorted((touched | above) & intents.keys(), key=lambda s: (s in above, s))
-        self._walks: dict[str, Walks] = {}
-        self._provers: dict[ServiceId, ServiceProver] = {}
+        self.gone = changed - intents.keys()
+        self._walks: Walks | None = None
+        self.concerned = self._in_order((touched | above) & intents.keys())
 
     def examine(self) -> Iterator[CounterExample]:
         for unit in sorted(self._units()):
             yield from islice(self._unit(unit), MOST_OF_ONE)
+        book = self.model.loads
+        book.start_over(self.forwarding.city)
+        for sid in (*self.concerned, *self.gone):
+            book.drop(sid)
         for sid in self.concerned:
-            yield from islice(self._prover(sid).check(), MOST_OF_ONE)
+            prover = self._prover(sid)
+            yield from islice(prover.check(), MOST_OF_ONE)
+            book.put(sid, prover.loads())
+        for sid in self._in_order(self.intents.keys() - book.by_service.keys()):  # after a new map: everybody
+            book.put(sid, self._prover(sid).loads())
         yield from self._capacity()
+
+    def _carrier(self, sid: ServiceId) -> ServiceId:
+        service = self.intents[sid]
+        return service.protects if isinstance(service, VipAssurance) else sid
+
+    def _in_order(self, services: Iterable[ServiceId]) -> list[ServiceId]:
+        """Return services by the VPN that carries them, carriers first: a broken plane explains its broken VIP."""
+        return sorted(services, key=lambda sid: (self._carrier(sid), self._carrier(sid) != sid, sid))
 
     def _units(self) -> set[Unit]:
         """Return the units that changed, and those whose rightness hangs on them: what faces or draws from them."""
@@ -105,33 +120,21 @@ class _Change:
             yield CounterExample(Property.ISOLATION, owner, f"{kind} {name} in {domain}", (), reason)
 
     def _prover(self, sid: ServiceId) -> ServiceProver:
-        if sid not in self._provers:
-            service = self.intents[sid]
-            walks = self._walks_of(service.protects if isinstance(service, VipAssurance) else sid)
-            if isinstance(service, DedicatedPlane):
-                self._provers[sid] = PlaneProver(service, walks)
-            elif isinstance(service, ExclusiveSlice):
-                self._provers[sid] = SliceProver(service, walks)
-            else:
-                carrier = self.intents.get(service.protects)
-                known = carrier if isinstance(carrier, (DedicatedPlane, ExclusiveSlice)) else None
-                self._provers[sid] = VipProver(service, known, walks, self.vips[service.protects])
-        return self._provers[sid]
-
-    def _walks_of(self, carrier: ServiceId) -> Walks:
+        service, carrier = self.intents[sid], self._carrier(sid)
         vpn_id = carrier.replace("/", ".", 1)
-        if vpn_id not in self._walks:
-            self._walks[vpn_id] = Walks(self.forwarding, vpn_id)
-        return self._walks[vpn_id]
+        if self._walks is None or self._walks.vpn_id != vpn_id:
+            self._walks = Walks(self.forwarding, vpn_id)  # those before are done with: thousands would fill memory
+        if isinstance(service, DedicatedPlane):
+            return PlaneProver(service, self._walks)
+        if isinstance(service, ExclusiveSlice):
+            return SliceProver(service, self._walks)
+        below = self.intents.get(carrier)
+        known = below if isinstance(below, (DedicatedPlane, ExclusiveSlice)) else None
+        return VipProver(service, known, self._walks, self.vips[carrier])
 
     def _capacity(self) -> Iterator[CounterExample]:
         """Check every link that the concerned services load: together with all others, at what is guaranteed."""
         book, city = self.model.loads, self.forwarding.city
-        book.start_over(city)
-        for sid in self.concerned:
-            book.drop(sid)
-        for sid in self.intents.keys() - book.by_service.keys():
-            book.put(sid, self._prover(sid).loads())
         full: dict[str, None] = {}
         for sid in self.concerned:
             for link_id, bps in sorted(book.by_service[sid].items()):

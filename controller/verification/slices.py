@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_network
 
 from controller.intent.model import AccessSite, AttachLayer, Demand, ExclusiveSlice, Isolation, Protection
 from controller.network.model import PortRef
 from controller.verification.bookings import leg_risks, route_risks
-from controller.verification.facts import Access, Circuit, CircuitLeg
+from controller.verification.facts import Access, Circuit, CircuitLeg, Span
 from controller.verification.forwarding import Forwarding, Way, key_of
 from controller.verification.loads import Loads
 from controller.verification.promises import Prover, outside
@@ -70,9 +69,9 @@ class SliceProver(Prover):
     def _static_routes(self, way: Way, dst: Access, witness: str) -> Iterator[CounterExample]:
         """Check that the near end of a circuit has a route for every LAN at its far end: nothing announces them."""
         for near, far, _ in way.circuits:
-            known = [(ip_network(lan), hop) for lan, hop in near.lans]
-            for lan, _ in dst.lans:
-                hops = [hop for net, hop in known if _covers(net, ip_network(lan))]
+            known = [(s, hop) for s, (_, hop) in zip(near.spans, near.lans, strict=False)]
+            for covered, (lan, _) in zip(dst.spans, dst.lans, strict=False):
+                hops = [hop for wide, hop in known if _covers(wide, covered)]
                 if far.address not in hops:
                     reason = f"{near.id} has no route for {lan} towards {far.address}"
                     yield self.broken(Property.REACHABILITY, witness, tuple(way.nodes), reason)
@@ -199,8 +198,5 @@ def _shown(access: Access) -> str:
     return access.lans[0][0] if access.lans else access.customer
 
 
-def _covers(wide: object, narrow: object) -> bool:
-    try:
-        return narrow.subnet_of(wide)  # type: ignore[attr-defined, no-any-return]
-    except (TypeError, ValueError):
-        return False
+def _covers(wide: Span, narrow: Span) -> bool:
+    return wide[0] == narrow[0] and wide[1] <= narrow[1] and narrow[2] <= wide[2]

@@ -38,7 +38,7 @@ class Walks:
 
     def routes(self, origin: Key, cut: bool = False) -> Routes:
         if (origin, cut) not in self._tables:
-            without = self.first_borders if cut else frozenset()
+            without = self.first_borders if cut else frozenset[PortRef]()
             self._tables[origin, cut] = self.forwarding.spread(origin, without)
         return self._tables[origin, cut]
 
