@@ -34,7 +34,7 @@ class IpTelemetry:
         self._tree, self._topology = tree, topology
         self._networks = "/ietf-network:networks/network[network-id={}]"
         self._own = self._networks.format(escape(topology.domain.network_id))
-        self._measured: dict[str, set[str]] = {}  # kind → paths written at the last sample
+        self._written: set[str] = set()  # leaves of the sample being taken
         self._octets: dict[str, float] = {}
         self._last_at: float | None = None
         self._tunnel_networks: dict[str, str] = {}
@@ -65,49 +65,52 @@ class IpTelemetry:
         at_ns = int(float(message["at"]) * 1e9)
         elapsed_s = 0.0 if self._last_at is None else max(0.0, float(message["at"]) - self._last_at)
         self._last_at = float(message["at"])
-        links, tunnels = message.get("links", {}), message.get("tunnels", {})
-        self._replace("links", {self._link(k, v, elapsed_s, at_ns) for k, v in links.items()})
-        self._replace("tunnels", {path for k, v in tunnels.items() for path in self._tunnel(k, v, at_ns)})
-        accesses, flows = message.get("accesses", {}), message.get("flows", {})
-        self._replace("accesses", {self._own_leaves(access_path(k), v, at_ns) for k, v in accesses.items()})
-        self._replace("flows", {self._own_leaves(flow_path(k), v, at_ns) for k, v in flows.items()})
-
-    def _replace(self, kind: str, written: set[str]) -> None:
-        for gone in self._measured.get(kind, set()) - written:
+        before, self._written = self._written, set()
+        for link, values in message.get("links", {}).items():
+            self._link(link, values, elapsed_s, at_ns)
+        for tunnel, values in message.get("tunnels", {}).items():
+            self._tunnel(tunnel, values, at_ns)
+        for access, values in message.get("accesses", {}).items():
+            self._own_leaves(access_path(access), values, at_ns)
+        for flow, values in message.get("flows", {}).items():
+            self._own_leaves(flow_path(flow), values, at_ns)
+        for gone in before - self._written:
             self._tree.remove(gone)
-        self._measured[kind] = written
 
-    def _link(self, link: str, values: Values, elapsed_s: float, at_ns: int) -> str:
+    def _put(self, path: str, value: JsonValue, at_ns: int) -> None:
+        self._written.add(path)
+        self._tree.update(path, value, at_ns)
+
+    def _link(self, link: str, values: Values, elapsed_s: float, at_ns: int) -> None:
         known = self._topology.links.get(link)
         if known is not None and "throughput_bps" in values:
             node, port = known[1]
             self._octets[link] = self._octets.get(link, 0.0) + float(values["throughput_bps"]) * elapsed_s / 8
             entry = f"{_NT}:termination-point[tp-id=tp:{escape(port)}]"
             counters = f"{self._own}/node[node-id=node:{escape(node)}]/{entry}/ietf-network-vpn-pm:pm-statistics"
-            self._tree.update(f"{counters}/outbound-octets", str(int(self._octets[link])), at_ns)
+            self._put(f"{counters}/outbound-octets", str(int(self._octets[link])), at_ns)
         holder = f"{self._own}/{_NT}:link[link-id={escape(link)}]/ietf-network-vpn-pm:perf-mon"
-        return self._statistics(holder, "pm-type-network-link", values, at_ns)
+        self._statistics(holder, "pm-type-network-link", values, at_ns)
 
-    def _tunnel(self, name: str, values: Values, at_ns: int) -> tuple[str, ...]:
+    def _tunnel(self, name: str, values: Values, at_ns: int) -> None:
         network = self._tunnel_networks.get(name) or _network_by_name(name)
         state = f"/ietf-te:te/tunnels/tunnel[name={escape(name)}]"
         if "up" in values:
             up_or_down = "up" if values["up"] else "down"
-            self._tree.update(f"{state}/operational-state", f"ietf-te-types:tunnel-state-{up_or_down}", at_ns)
+            self._put(f"{state}/operational-state", f"ietf-te-types:tunnel-state-{up_or_down}", at_ns)
         own = f"/onecity-flow:tunnels/tunnel[name={escape(name)}]"
         if "throughput_bps" in values:
-            self._tree.update(f"{own}/state/throughput-bps", values["throughput_bps"], at_ns)
+            self._put(f"{own}/state/throughput-bps", values["throughput_bps"], at_ns)
         holder = self._networks.format(escape(network))
         link = f"{holder}/{_NT}:link[link-id=tunnel:{escape(name)}]/ietf-network-vpn-pm:perf-mon"
-        return self._statistics(link, "pm-type-vpn-tunnel", values, at_ns), own, state
+        self._statistics(link, "pm-type-vpn-tunnel", values, at_ns)
 
-    def _statistics(self, holder: str, kind: str, values: Values, at_ns: int) -> str:
+    def _statistics(self, holder: str, kind: str, values: Values, at_ns: int) -> None:
         """Write delay, jitter and loss as RFC 9375 has them: whole microseconds, percent with five decimals."""
-        base = f"{holder}/pm[pm-type=ietf-network-vpn-pm:{kind}]"
-        statistics = f"{base}/pm-attributes/one-way-pm-statistics"
+        statistics = f"{holder}/pm[pm-type=ietf-network-vpn-pm:{kind}]/pm-attributes/one-way-pm-statistics"
 
         def put(leaf: str, value: JsonValue) -> None:
-            self._tree.update(f"{statistics}/{leaf}", value, at_ns)
+            self._put(f"{statistics}/{leaf}", value, at_ns)
 
         delay_s, jitter_s, loss = values.get("delay_s"), values.get("jitter_s"), values.get("loss_ratio")
         if delay_s is not None:
@@ -123,15 +126,13 @@ class IpTelemetry:
             put("jitter-statistics/max-jitter-value", _us(jitter_s))
         if loss is not None:
             put("loss-statistics/loss-ratio", f"{100 * loss:.5f}")
-        return base
 
-    def _own_leaves(self, path: str, values: Values, at_ns: int) -> str:
+    def _own_leaves(self, path: str, values: Values, at_ns: int) -> None:
         for name, value in values.items():
             leaf = _OWN_LEAVES.get(name)
             if leaf is not None and value is not None:
                 scaled = value if leaf[1] == 1.0 else round(value * leaf[1], 3)
-                self._tree.update(f"{path}/state/{leaf[0]}", scaled, at_ns)
-        return path
+                self._put(f"{path}/state/{leaf[0]}", scaled, at_ns)
 
 
 def access_path(subject: str) -> str:

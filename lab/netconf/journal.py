@@ -82,14 +82,19 @@ class Journal:
         return saved
 
     def append(self, record: Record) -> None:
-        """Write one step; it is on disk when this returns."""
+        """Write one step; it is on disk when this returns. Raises OSError, and then the step was never written."""
         assert self._log is not None
         payload = pickle.dumps(record, protocol=pickle.HIGHEST_PROTOCOL)
         content = _HEADER.pack(len(payload), zlib.crc32(payload)) + payload
-        written = 0
-        while written < len(content):
-            written += os.write(self._log, content[written:])
-        os.fdatasync(self._log)
+        try:
+            written = 0
+            while written < len(content):
+                written += os.write(self._log, content[written:])
+            os.fdatasync(self._log)
+        except OSError:
+            os.ftruncate(self._log, self._log_bytes)
+            os.lseek(self._log, self._log_bytes, os.SEEK_SET)
+            raise
         self._log_bytes += len(content)
 
     def is_long(self) -> bool:

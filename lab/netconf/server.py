@@ -254,6 +254,8 @@ class NetconfSession(asyncssh.SSHServerSession[bytes]):
             return _reply(attributes, error.xml())
         except SeveralNetconfError as several:
             return _reply(attributes, "".join(error.xml() for error in several.errors))
+        except OSError as error:
+            return _reply(attributes, NetconfError("operation-failed", f"the journal cannot be written: {error}").xml())
 
     def _send(self, message: bytes) -> None:
         self._write(framed(message, self._deframer.chunked))

@@ -75,8 +75,10 @@ class IpProcess:
         try:
             yield connection
         finally:
-            with suppress(NCClientError):  # a test may have killed the other end
-                if connection.connected:
+            if self._process is None or self._process.poll() is not None:
+                connection._session.close()  # killed: asking it to close would wait for the timeout
+            else:
+                with suppress(NCClientError):
                     connection.close_session()
 
 
