@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,11 +18,15 @@ class Interior:
 
     city: CityMap
     out: dict[PortRef, Link] = field(init=False)  # the link that leaves through a port
+    borders: Counter[frozenset[str]] = field(init=False)  # two domains → how many cables join them
     _domains: dict[str, _Domain] = field(default_factory=dict)
     _found: dict[tuple[str, str, str], tuple[Link, ...] | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.out = {link.src: link for link in self.city.links}
+        nodes = self.city.nodes
+        cables = [k for k in self.city.links if k.border and k.id < k.reverse]
+        self.borders = Counter(frozenset((nodes[k.src.node].domain, nodes[k.dst.node].domain)) for k in cables)
 
     def links(self, domain: str, src: str, dst: str) -> tuple[Link, ...] | None:
         """Return the links from one node to another of the same domain; None where there is no way."""

@@ -89,9 +89,9 @@ def rate_bps(generic: str) -> int:
     """Return a TE bandwidth (float32 in hex, bytes/s; RFC 8776 `te-bandwidth`) as bit/s, nearest Mbit/s if close."""
     try:
         bps = float.fromhex(generic) * 8
+        nearest = round(bps / 1e6) * 10**6
     except (ValueError, OverflowError):
         return 0
-    nearest = round(bps / 1e6) * 10**6
     return nearest if abs(bps - nearest) <= nearest * 2**-23 else int(bps)
 
 

@@ -126,14 +126,9 @@ def outside(bounds: Boundaries, nodes: Iterable[Node | None], links: Iterable[Li
 
 
 def crosses_two_borders(forwarding: Forwarding, way: Way) -> bool:
-    """Say whether between all domains that a way passes there is a second border that is on the map."""
-    links = forwarding.city.links
+    """Say whether the map has a second border between all domains that a way passes."""
     pairs = {frozenset((near.domain, far.domain)) for near, far in way.borders}
-    nodes = forwarding.city.nodes
-    return bool(pairs) and all(
-        sum(1 for k in links if k.border and {nodes[k.src.node].domain, nodes[k.dst.node].domain} == pair) > 2
-        for pair in pairs
-    )
+    return bool(pairs) and all(forwarding.interior.borders[pair] > 1 for pair in pairs)
 
 
 def _twins(vpn_id: str, sites: tuple[AccessSite, ...]) -> frozenset[tuple[str, str]]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from controller.intent.model import Conference, DedicatedPlane, ExclusiveSlice, MediaFlow, Party, VipAssurance
+from controller.intent.model import (
+    Boundaries,
+    Conference,
+    DedicatedPlane,
+    ExclusiveSlice,
+    MediaFlow,
+    Party,
+    VipAssurance,
+)
 from controller.verification.classes import (
     REST,
     Classifier,
@@ -189,6 +197,7 @@ class VipProver(Prover):
         targets = {f.target_class for f in self.flows}
         named = {t: class_of(self.vip, t) for t in targets} or {REST: "*"}
         needed: Counter[str] = Counter()
+        spare = self.bounds == Boundaries() and any(border.rank > 1 for border in self.walks.borders)
         for (src, dst), seats in sorted(self._talks().items()):
             for target, name in sorted(named.items()):
                 way = self.walks.way(src, dst, name)
@@ -197,16 +206,11 @@ class VipProver(Prover):
                 yield from self._pinned(way, witness)
                 for tunnel in way.tunnels:
                     needed[tunnel.name] += seats * sum(f.rate_bps for f in self.flows if f.target_class == target)
-                if not way.failure and crosses_two_borders(self.forwarding, way) and not self._bounded():
+                if not way.failure and spare and crosses_two_borders(self.forwarding, way):
                     second = self.walks.way(src, dst, name, cut=True)
                     yield from self.judge(second, f"{witness}, first border cut", timed=False)
         if self.vip.conference is not None:
             yield from self._room(needed)
-
-    def _bounded(self) -> bool:
-        return self.bounds.least_trust > 1 or bool(
-            self.bounds.exclude_nodes or self.bounds.exclude_regions or self.bounds.include_regions
-        )
 
     def _pinned(self, way: Way, witness: str) -> Iterator[CounterExample]:
         for domain, src, dst in way.unpinned:

@@ -105,3 +105,29 @@ def test_services_that_come_and_go_leave_a_proven_city(moves: list[Service]) -> 
         scene.model, looked_at=ConfigurationModel.build(scene.trees).looked_at
     )
     assert scene.in_full().broken == ()
+
+
+def test_spokes_of_two_outer_domains_do_not_meet_in_the_hubs_domain() -> None:
+    """The border VRF at the hub's side joins both borders: such a plane must not be sent as it is rendered now."""
+    wanted = plane("outer", "zhihui", "compute", "henggang", hub_and_spoke=True)
+    proofs = empty().planned(Wanted((wanted,))).proofs
+    assert not proofs.broken or _caught(proofs, Property.ISOLATION, "past the hub")
+
+
+def test_a_plane_that_routing_would_lead_outside_its_bounds_is_not_sent() -> None:
+    """A plane rides the domains' own shortest ways, which know nothing of regions, excluded nodes or planes A and B."""
+    bounds = Boundaries(exclude_nodes=frozenset({"lg-zhihui"}))
+    around = empty().planned(Wanted((plane("around", "nanwan", "pinghu", "buji", boundaries=bounds),)))
+    assert around.refusals or _caught(around.proofs, Property.REGIONS, "lg-zhihui is where the service must not go")
+
+
+def test_the_hose_that_is_proven_is_the_floor_together_with_what_is_guaranteed() -> None:
+    scene, _ = empty().after(Wanted((plane("wide", "buji", "nanwan", rate_bps=40 * 10**9),)))
+    link = "link:lg-buji.ge-1..lg-nanwan.ge-2"
+    assert scene.model.loads.totals[link] == 20 * 10**9
+    alone = {"isolation": Isolation.NRP, "protection": Protection.NONE, "slo": Slo(availability=0.99)}
+    narrow = slice_between("narrow", "buji", "nanwan", 3 * 10**9, **alone)
+    scene, _ = scene.after(Wanted((narrow,)))
+    assert scene.model.loads.totals[link] == 23 * 10**9
+    scene, _ = scene.after(Wanted(drops=frozenset({narrow.metadata.service})))
+    assert scene.model.loads.totals[link] == 20 * 10**9
