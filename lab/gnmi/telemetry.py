@@ -128,7 +128,7 @@ class TelemetryTree:
 
 
 def notifications(leaves: Iterable[TelemetryLeaf], removed: Sequence[Elements] = ()) -> list[Any]:
-    """Pack leaves into few gnmi.Notification, one per time of measurement and at most `UPDATES_PER_MESSAGE` leaves each."""
+    """Pack leaves into few gnmi.Notification: one per time of measurement, up to `UPDATES_PER_MESSAGE` leaves each."""
     by_time: dict[int, list[Any]] = {}
     for leaf in leaves:
         by_time.setdefault(leaf.at_ns, []).append(leaf.message)
