@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from controller.intent.model import AccessSite, Boundaries, Service, ServiceId
+from controller.intent.model import AccessSite, Boundaries, Prefix, Service, ServiceId
 from controller.network.model import Link, Node
 from controller.verification.facts import Access, Tunnel
 from controller.verification.forwarding import Forwarding, Key, Way, key_of
@@ -91,12 +91,12 @@ class Prover:
             reason = f"its rate is {access.rate_bps / 1e6:g} Mbit/s, {site.rate_bps / 1e6:g} are promised"
             yield self.broken(Property.CAPACITY, site.name, path, reason)
         if site.lans:
-            lans = {lan for lan, _ in access.lans}
-            missing = [str(lan) for lan in site.lans if str(lan) not in lans]
+            lans, asked = {lan for lan, _ in access.lans}, [str(lan) for lan in site.lans]
+            missing = [lan for lan in asked if lan not in lans]
             if missing:
                 reason = f"{access.id} has no route for it"
                 yield self.broken(Property.REACHABILITY, missing[0], path, reason)
-            extra = sorted(lans - {str(lan) for lan in site.lans})
+            extra = sorted(lans - set(asked))
             if extra:
                 yield self.broken(Property.ISOLATION, extra[0], path, f"{access.id} draws in what is not its own")
 
@@ -133,8 +133,8 @@ def crosses_two_borders(forwarding: Forwarding, way: Way) -> bool:
 
 def _twins(vpn_id: str, sites: tuple[AccessSite, ...]) -> frozenset[tuple[str, str]]:
     """Return the pairs of accesses that one site has for the same LAN: two links to one customer."""
-    by_lan: dict[tuple[str, str], list[str]] = {}
+    by_lan: dict[tuple[str, Prefix], list[str]] = {}
     for site in sites:
         for lan in site.lans:
-            by_lan.setdefault((site.site, str(lan)), []).append(f"{vpn_id}.{site.name}")
+            by_lan.setdefault((site.site, lan), []).append(f"{vpn_id}.{site.name}")
     return frozenset((min(a, z), max(a, z)) for ids in by_lan.values() for a in ids for z in ids if a != z)
