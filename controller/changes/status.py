@@ -29,6 +29,9 @@ from controller.telemetry.indicator import Indicator, ServiceIndicators
 from controller.telemetry.telemetry import Telemetry
 
 
+PROTECT_LEG = 2.0  # value of the metric `active_leg`
+
+
 @dataclass(frozen=True, slots=True)
 class Circumstances:
     """What besides the service itself decides how it looks."""
@@ -45,7 +48,7 @@ def phase(standing: Standing, leaving: bool, around: Circumstances) -> str:
     """Return Scheduled, Committing, Active, Deleting or Expired."""
     if leaving:
         return "Deleting"
-    if standing.expired or standing.window_state(around.now) == "past":
+    if standing.expired:  # not before its configuration is gone, whatever the time
         return "Expired"
     if standing.service.metadata.service in around.under_way:
         return "Committing"
@@ -111,7 +114,7 @@ def _conditions(
         Condition("Committed", "True" if committed else "False", at, f"on {', '.join(domains)}" if committed else ""),
     ]
     if committed:
-        found += [_in_sync(domains, around), _protected(standing.placement, around.city)]
+        found += [_in_sync(domains, around), _protected(standing.placement, around.telemetry)]
         if slo.delay_s is not None or slo.loss_ratio is not None:
             found.append(_within_slo(slo, measured))
     doubtful = [d for d in domains if d in around.in_doubt]
@@ -128,17 +131,26 @@ def _in_sync(domains: list[str], around: Circumstances) -> Condition:
     return Condition("InSync", "True", "ReadBack", "read back after the commit")
 
 
-def _protected(placement: Placement, city: CityMap) -> Condition:
-    protected = [c for c in placement.circuits if c.protect is not None]
-    standby = [t for t in placement.tunnels if t.standby is not None]
+def _protected(placement: Placement, telemetry: Telemetry) -> Condition:
+    """Say whether something stands by; a service that rides its standby already has nothing left."""
+    moved = [c.id for c in placement.circuits if _rides_standby(c.id, telemetry)]
+    if moved:
+        return Condition("Protected", "False", "OnStandby", f"{', '.join(moved)} rides its standby leg")
     if not placement.circuits and not placement.tunnels:
-        borders = {s.rank for s in placement.stitches}
-        both = len(borders) > 1
-        return Condition(
-            "Protected", "True" if both or not borders else "False", "Borders", "both border pairs" if both else ""
-        )
-    whole = len(protected) == len(placement.circuits) and len(standby) == len(placement.tunnels)
-    return Condition("Protected", "True" if whole else "False", "Standby" if whole else "NoStandby")
+        ranks = {s.rank for s in placement.stitches}
+        if len(ranks) == 1:
+            return Condition("Protected", "False", "OneBorder", "only one border pair")
+        return Condition("Protected", "True", "Rerouted", "both border pairs" if ranks else "inside one domain")
+    without = [c.id for c in placement.circuits if c.protect is None]
+    without += [t.name for t in placement.tunnels if t.standby is None]
+    if without:
+        return Condition("Protected", "False", "NoStandby", f"nothing stands by for {', '.join(without[:3])}")
+    return Condition("Protected", "True", "Standby")
+
+
+def _rides_standby(circuit: str, telemetry: Telemetry) -> bool:
+    leg = telemetry.indicator(f"circuit:{circuit}", "active_leg")
+    return leg is not None and leg.value == PROTECT_LEG
 
 
 def _within_slo(slo: SloView, measured: ServiceIndicators) -> Condition:

@@ -10,7 +10,7 @@ import statistics
 import time
 from pathlib import Path
 
-from onecity.v1 import controller_pb2 as pb
+from onecity.v1 import plan_pb2 as pb
 
 from tests.bench.baseline import script_seconds
 from tests.bench.numbers import percentile

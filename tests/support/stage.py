@@ -25,10 +25,10 @@ from lab.supervision import RunningCity, start_city
 START_S = 30.0
 CHANGE_S = 120.0
 COMMITTED, UNCHANGED, REFUSED, FAILED = (
-    pb.CHANGE_OUTCOME_COMMITTED,
-    pb.CHANGE_OUTCOME_UNCHANGED,
-    pb.CHANGE_OUTCOME_REFUSED,
-    pb.CHANGE_OUTCOME_FAILED,
+    plan_pb2.CHANGE_OUTCOME_COMMITTED,
+    plan_pb2.CHANGE_OUTCOME_UNCHANGED,
+    plan_pb2.CHANGE_OUTCOME_REFUSED,
+    plan_pb2.CHANGE_OUTCOME_FAILED,
 )
 
 
@@ -40,7 +40,7 @@ class Client:
         self.channel = grpc.insecure_channel(address, options=options)
         self.stub: Any = controller_pb2_grpc.ControllerServiceStub(self.channel)  # type: ignore[no-untyped-call]
 
-    def apply(self, *texts: str, **more: Any) -> tuple[float, pb.ChangeResult]:
+    def apply(self, *texts: str, **more: Any) -> tuple[float, plan_pb2.ChangeResult]:
         """Apply documents; return the seconds it took and how it ended."""
         started = time.perf_counter()
         return self.ended(self.begin(*texts, **more), started)
@@ -50,7 +50,7 @@ class Client:
         request = pb.ApplyRequest(documents=_documents(texts), reason="test", **more)
         return str(self.stub.Apply(request, timeout=CHANGE_S).change_id)
 
-    def delete(self, *services: str) -> tuple[float, pb.ChangeResult]:
+    def delete(self, *services: str) -> tuple[float, plan_pb2.ChangeResult]:
         started = time.perf_counter()
         change = self.stub.Delete(pb.DeleteRequest(services=services, reason="test"), timeout=CHANGE_S).change_id
         return self.ended(change, started)
@@ -59,7 +59,7 @@ class Client:
         request = pb.PlanRequest(documents=_documents(texts), native=native)
         return self.stub.Plan(request, timeout=CHANGE_S).plan
 
-    def ended(self, change: str, started: float | None = None) -> tuple[float, pb.ChangeResult]:
+    def ended(self, change: str, started: float | None = None) -> tuple[float, plan_pb2.ChangeResult]:
         """Watch a change to its end."""
         started = time.perf_counter() if started is None else started
         for event in self.stub.WatchChange(pb.WatchChangeRequest(change_id=change), timeout=CHANGE_S):

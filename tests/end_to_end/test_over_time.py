@@ -1,0 +1,89 @@
+"""Windows, restarts, kills and cuts: what stands goes on standing, and what is due happens by itself."""
+
+from __future__ import annotations
+
+import time
+import urllib.request
+
+from onecity.v1 import status_pb2
+
+from tests.end_to_end.intents import council, office, slice_over_three
+from tests.support.stage import COMMITTED, Stage, eventually
+
+SCHEDULED, ACTIVE, EXPIRED = status_pb2.PHASE_SCHEDULED, status_pb2.PHASE_ACTIVE, status_pb2.PHASE_EXPIRED
+
+
+def test_a_window_opens_and_closes_by_itself_also_over_a_restart(longgang: Stage) -> None:
+    _, result = longgang.client.apply(office(), council(4, 6))
+    assert result.outcome == COMMITTED, result.message
+    assert _phase(longgang, "gov/council") == SCHEDULED
+    longgang.kill_daemon()
+    longgang.start_daemon()
+    assert _phase(longgang, "gov/council") == SCHEDULED
+    eventually(lambda: _phase(longgang, "gov/council") == ACTIVE, 8)
+    assert not any(longgang.client.differences().values())
+    longgang.kill_daemon()
+    longgang.start_daemon()
+    eventually(lambda: _phase(longgang, "gov/council") == EXPIRED, 12)
+    assert not any(longgang.client.differences().values())
+    assert _phase(longgang, "gov/office") == ACTIVE
+
+
+def test_a_killed_daemon_comes_back_and_ends_the_open_change(longgang: Stage) -> None:
+    for number, pause_s in enumerate((0.004, 0.012, 0.018, 0.024, 0.030, 0.036)):
+        name = f"survey-{number}"
+        longgang.client.begin(slice_over_three(name, f"10.{70 + number}"))
+        time.sleep(pause_s)
+        longgang.kill_daemon()
+        longgang.start_daemon()
+        assert not any(longgang.client.differences().values()), f"torn after {pause_s} s"
+
+
+def test_a_domain_controller_that_is_killed_forgets_nothing(longgang: Stage) -> None:
+    longgang.client.apply(office(), slice_over_three())
+    for name in ("city-ip", "city-otn"):
+        longgang.city.domain_process(name).kill()
+        longgang.city.domain_process(name).restart()
+
+    def as_desired() -> bool:
+        found = longgang.command("diff", "-o", "json")
+        return found.returncode == 0
+
+    eventually(as_desired, 20)
+    _, result = longgang.client.apply(slice_over_three("second", "10.90"))
+    assert result.outcome == COMMITTED, result.message
+
+
+def test_a_cut_under_a_protected_slice_moves_it_to_its_standby(longgang: Stage) -> None:
+    longgang.client.apply(slice_over_three())
+    eventually(lambda: _delay_s(longgang, "lands/survey") > 0)
+    before = _delay_s(longgang, "lands/survey")
+    longgang.city.plant({"type": "cut", "fibre": "f-nanwan-buji"})
+    try:
+        eventually(lambda: _delay_s(longgang, "lands/survey") > before + 0.0003)
+        conditions = {c.type: c for c in longgang.client.describe("lands/survey").status.conditions}
+        assert conditions["Protected"].reason == "OnStandby"
+    finally:
+        longgang.city.plant({"type": "restore", "what": "all"})
+    eventually(lambda: 0 < _delay_s(longgang, "lands/survey") < before + 0.0001)
+
+
+def test_prometheus_finds_the_service(longgang: Stage) -> None:
+    longgang.client.apply(slice_over_three())
+    wanted = 'onecity_service_delay_seconds{service="lands/survey"}'
+    eventually(lambda: wanted in _scraped(longgang))
+    assert 'onecity_domain_up{domain="city-ip"} 1.0' in _scraped(longgang)
+
+
+def _phase(longgang: Stage, service: str) -> int:
+    return int(longgang.client.services()[service].phase)
+
+
+def _delay_s(longgang: Stage, service: str) -> float:
+    measured = longgang.client.describe(service).status.measured
+    return float(measured.delay.value) if measured.HasField("delay") else 0.0
+
+
+def _scraped(longgang: Stage) -> str:
+    with urllib.request.urlopen(f"http://{longgang.metrics}/metrics", timeout=5) as answer:
+        return str(answer.read().decode())
