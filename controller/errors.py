@@ -93,7 +93,8 @@ class DomainError(OnecityError):
     def __init__(self, domain: str, message: str, *, path: str = "", tag: str = "") -> None:
         self.domain, self.path, self.tag, self.reason = domain, path, tag, message
         where = f"{path}: " if path else ""
-        super().__init__(f"domain {domain} refused ({tag}): {where}{message}" if tag else f"domain {domain}: {where}{message}")
+        refused = f" refused ({tag})" if tag else ""
+        super().__init__(f"domain {domain}{refused}: {where}{message}")
 
 
 class DomainUnreachableError(DomainError):

@@ -26,7 +26,14 @@ def generate(root: Path) -> None:
     target.mkdir(parents=True)
     files = sorted(str(path) for path in (source / "onecity").rglob("*.proto"))
     well_known = Path(grpc_tools.__file__).parent / "_proto"
-    arguments = ["protoc", f"-I{source}", f"-I{well_known}", f"--python_out={target}", f"--pyi_out={target}", f"--grpc_python_out={target}"]
+    arguments = [
+        "protoc",
+        f"-I{source}",
+        f"-I{well_known}",
+        f"--python_out={target}",
+        f"--pyi_out={target}",
+        f"--grpc_python_out={target}",
+    ]
     if protoc.main(arguments + files) != 0:
         raise RuntimeError("protoc refused the files above")
     for folder in [target / "onecity", *(p for p in (target / "onecity").rglob("*") if p.is_dir())]:
@@ -34,7 +41,9 @@ def generate(root: Path) -> None:
     (target / "onecity" / "py.typed").touch()
     yang = target / "onecity" / "yang"
     yang.mkdir(exist_ok=True)
-    (yang / "__init__.py").write_text('"""The YANG nodes that controller and domain controllers exchange, as a table."""\n')
+    (yang / "__init__.py").write_text(
+        '"""The YANG nodes that both sides exchange, as a table."""\n'
+    )
     for path in sorted((source / "yang").glob("*")):
         if path.suffix in {".json", ".yang"}:
             shutil.copy(path, yang / path.name)

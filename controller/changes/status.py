@@ -28,7 +28,6 @@ from controller.planning.placement import Placement
 from controller.telemetry.indicator import Indicator, ServiceIndicators
 from controller.telemetry.telemetry import Telemetry
 
-
 PROTECT_LEG = 2.0  # value of the metric `active_leg`
 
 

@@ -112,7 +112,7 @@ def _ip_domain(city: City, domain: IpDomain) -> DomainTopology:
         ),
         links=tuple(links),
         srlg_names=tuple((n, name) for name, n in city.ducts.items()),
-        qos_profiles=frozenset({"best-effort", "exclusive", "vip"}),
+        qos_profiles=frozenset({"plane-default", "slice-committed", "vip"}),
         routing_profiles=frozenset({"border-primary", "border-secondary"}),
         modules=MODULES,
     )
