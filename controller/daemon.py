@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -90,6 +91,7 @@ class Daemon:
         self.port, self.metrics_port = self._northbound.port, self._scrapes.port
         await self.telemetry.start()
         await self.domains.settled(DISCOVERY_S)
+        _spare_the_collector()
         await self.changes.start()
         await self._northbound.ready(True)
 
@@ -121,6 +123,17 @@ class Daemon:
 
     async def _back(self, domain: str) -> None:
         self.transactions.nudge(domain)
+
+
+def _spare_the_collector() -> None:
+    """Leave what stands out of garbage collection, and look less often at the rest.
+
+    Desired state is millions of small objects that live for months; to walk them all takes a fifth of a second, in
+    which every change waits.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _taken(change: OpenChange, stored: dict[ServiceId, Standing]) -> Taken:

@@ -60,6 +60,8 @@ OPTICAL_ON_CHANGE: Final[tuple[tuple[Step, ...], ...]] = (
 )
 OPTICAL_SAMPLED: Final[tuple[tuple[Step, ...], ...]] = (_CIRCUIT,)
 
+HEARTBEAT_NS = 10 * 10**9  # a value that stays the same is told again after this: silence longer than two is a gap
+
 
 class Telemetry:
     """The measurements of one domain."""
@@ -140,7 +142,13 @@ class Telemetry:
         subscriptions = [
             gnmi_pb2.Subscription(path=_message(path), mode=gnmi_pb2.ON_CHANGE) for path in self._on_change
         ] + [
-            gnmi_pb2.Subscription(path=_message(path), mode=gnmi_pb2.SAMPLE, sample_interval=int(interval_s * 1e9))
+            gnmi_pb2.Subscription(
+                path=_message(path),
+                mode=gnmi_pb2.SAMPLE,
+                sample_interval=int(interval_s * 1e9),
+                suppress_redundant=True,  # of a thousand sites few are measured in any one second
+                heartbeat_interval=HEARTBEAT_NS,
+            )
             for path in self._sampled
         ]
         wanted = gnmi_pb2.SubscriptionList(

@@ -22,13 +22,14 @@ class WindowSettings:
     samples: int = 120  # per subject and metric, at most
     window_s: float = 120.0  # older samples do not enter percentiles
     fresh_s: float = 5.0  # the newest sample is older: nothing is measured, a gap
+    rare_s: float = 25.0  # the same for what comes rarely, and for what has come only once
     series: int = 200_000  # subject and metric pairs at most; beyond, new ones are refused and counted
 
 
 class Ring:
     """Samples of one metric of one subject, the newest `size` of them. Grows by doubling: most rings stay small."""
 
-    __slots__ = ("arrived", "count", "last", "last_arrived", "next", "size", "values")
+    __slots__ = ("arrived", "count", "last", "last_arrived", "next", "pause", "size", "values")
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -39,6 +40,7 @@ class Ring:
         self.count = 0
         self.last = math.nan  # the newest sample, as plain floats: read for every carrier of every service
         self.last_arrived = -math.inf
+        self.pause = math.inf  # between the last two samples: how often this metric comes
 
     def add(self, value: float, now: float) -> None:
         """Take one sample; the oldest goes when the ring is full."""
@@ -48,7 +50,11 @@ class Ring:
         self.arrived[self.next] = now
         self.next = (self.next + 1) % len(self.values)
         self.count = min(self.count + 1, len(self.values))
-        self.last, self.last_arrived = value, now
+        self.last, self.last_arrived, self.pause = value, now, now - self.last_arrived
+
+    def fresh_until(self, settings: WindowSettings) -> float:
+        """Return until when the newest sample counts: two and a half pauses, within the bounds of the settings."""
+        return self.last_arrived + min(max(2.5 * self.pause, settings.fresh_s), settings.rare_s)
 
     def _grow(self) -> None:
         order = (np.arange(self.count) + self.next) % self.count  # oldest first
@@ -92,14 +98,13 @@ class Windows:
 
     def fresh(self, subject: str, now: float) -> dict[str, float]:
         """Return the newest value of every metric of a subject that is fresh; empty where there is a gap."""
-        earliest = now - self.settings.fresh_s
         rings = self._rings.get(subject)
-        return {m: r.last for m, r in rings.items() if r.last_arrived >= earliest} if rings else {}
+        return {m: r.last for m, r in rings.items() if now <= r.fresh_until(self.settings)} if rings else {}
 
     def indicator(self, subject: str, metric: str, now: float) -> Indicator | None:
         """Return what is known, or None where nothing fresh is: a gap is a gap."""
         ring = self._rings.get(subject, {}).get(metric)
-        if ring is None or now - ring.last_arrived > self.settings.fresh_s:
+        if ring is None or now > ring.fresh_until(self.settings):
             return None
         held = ring.since(now - self.settings.window_s)
         ordered = np.sort(held).tolist()

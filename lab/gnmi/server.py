@@ -132,7 +132,7 @@ class _GnmiService(gnmi_pb2_grpc.gNMIServicer):  # type: ignore[misc]
 
     async def _samples(self, subscription: Any, watch: Watch, outgoing: asyncio.Queue[list[Any]]) -> None:
         interval = max(subscription.sample_interval / 1e9, SHORTEST_SAMPLE_S) if subscription.sample_interval else 1.0
-        last_sent: dict[TelemetryLeaf, bytes] = {}
+        last_sent: dict[TelemetryLeaf, int] = {}
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
@@ -140,8 +140,9 @@ class _GnmiService(gnmi_pb2_grpc.gNMIServicer):  # type: ignore[misc]
             await asyncio.sleep(due - loop.time())
             leaves = list(watch.members.values())
             if subscription.suppress_redundant:
-                leaves = [leaf for leaf in leaves if last_sent.get(leaf) != leaf.message.val.json_ietf_val]
-                last_sent.update({leaf: leaf.message.val.json_ietf_val for leaf in leaves})
+                # What was measured again is news, also with the same value: a silent probe must not look steady.
+                leaves = [leaf for leaf in leaves if last_sent.get(leaf) != leaf.at_ns]
+                last_sent.update({leaf: leaf.at_ns for leaf in leaves})
             await outgoing.put(notifications(leaves))
 
 

@@ -14,6 +14,7 @@ from lab.gnmi import JsonValue, TelemetryTree
 from lab.gnmi.paths import escape
 from lab.ip.topology import DomainTopology
 
+ACCESS_KEPT_S = 25.0  # two turns and a half of the slowest measurement: after that the access is gone
 _MICROSECONDS = "ietf-lime-time-types:microseconds"
 _NT, _TET = "ietf-network-topology", "ietf-te-topology"
 _OWN_LEAVES = {
@@ -35,6 +36,7 @@ class IpTelemetry:
         self._networks = "/ietf-network:networks/network[network-id={}]"
         self._own = self._networks.format(escape(topology.domain.network_id))
         self._written: set[str] = set()  # leaves of the sample being taken
+        self._accesses: dict[str, tuple[set[str], float]] = {}  # access → its leaves, and when it was measured
         self._octets: dict[str, float] = {}
         self._last_at: float | None = None
         self._tunnel_networks: dict[str, str] = {}
@@ -70,12 +72,26 @@ class IpTelemetry:
             self._link(link, values, elapsed_s, at_ns)
         for tunnel, values in message.get("tunnels", {}).items():
             self._tunnel(tunnel, values, at_ns)
-        for access, values in message.get("accesses", {}).items():
-            self._own_leaves(access_path(access), values, at_ns)
         for flow, values in message.get("flows", {}).items():
             self._own_leaves(flow_path(flow), values, at_ns)
         for gone in before - self._written:
             self._tree.remove(gone)
+        self._take_accesses(message.get("accesses", {}), at_ns)
+
+    def _take_accesses(self, accesses: Mapping[str, Values], at_ns: int) -> None:
+        """Write what was measured now; an access that is measured less often keeps its values for a while."""
+        kept, now = self._written, at_ns / 1e9
+        for access, values in accesses.items():
+            before = self._accesses.get(access, (set[str](), 0.0))[0]
+            self._written = set()
+            self._own_leaves(access_path(access), values, at_ns)
+            for gone in before - self._written:
+                self._tree.remove(gone)
+            self._accesses[access] = (self._written, now)
+        self._written = kept
+        for access in [a for a, (_, at) in self._accesses.items() if now - at > ACCESS_KEPT_S]:
+            for gone in self._accesses.pop(access)[0]:
+                self._tree.remove(gone)
 
     def _put(self, path: str, value: JsonValue, at_ns: int) -> None:
         self._written.add(path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from lab.plant.queues import Model
 from lab.plant.units import Access, parse_address
 from lab.plant.walk import SHARED, Packet, live_path, walk
 
+PLANE_TURNS = (
+    10  # a plane's accesses are measured every ten seconds, slices and VIPs every second (RFC 9375 defaults 60)
+)
 FLOWS_A_SLICE = 200  # walks before the event loop gets its turn
 
 
@@ -36,7 +40,10 @@ class World:
         self._stale: set[str] = set()
         self._model: Model | None = None
         self._order: list[Flow] = []
-        self._groups: list[tuple[str, str, str, list[int], int]] = []  # domain, kind, name, flows, expected
+        # domain, kind, name, flows, expected, turn (the tick of PLANE_TURNS at which it is told; -1: at each)
+        self._groups: list[tuple[str, str, str, list[int], int, int]] = []
+        self._told: set[str] = set()  # accesses told at least once
+        self._tick = 0
         self._tunnels: list[tuple[str, str, float]] = []
         self._random = np.random.default_rng(1)
 
@@ -166,7 +173,19 @@ class World:
             kind = "flows" if flow.target else "accesses"
             name = f"{flow.target}@{flow.source.key}" if flow.target else flow.source.key
             groups.setdefault((flow.source.domain, kind, name), []).append(n)
-        self._groups = [(d, k, n, members, self._order[members[0]].peers) for (d, k, n), members in groups.items()]
+        exclusive = self._exclusive()
+        self._groups = [
+            (
+                d,
+                k,
+                n,
+                m,
+                self._order[m[0]].peers,
+                _turn(n) if k == "accesses" and n.split("/")[0] not in exclusive else -1,
+            )
+            for (d, k, n), m in groups.items()
+        ]
+        self._told &= {n for _, k, n in groups if k == "accesses"}
         carried: dict[tuple[str, str], float] = {}
         paths = []
         self._tunnels = []
@@ -186,6 +205,11 @@ class World:
                 carried[tunnel_key] = carried.get(tunnel_key, 0.0) + float(self._model.offered[n])
         self._tunnels = [(d, n, up if up < 0 else carried.get((d, n), 0.0)) for d, n, up in self._tunnels]
 
+    def _exclusive(self) -> set[str]:
+        """Return the VPNs with a circuit or tunnel of their own: measured every second, planes less often."""
+        own = {name.partition("/")[0] for name in self.physical.circuits.states}
+        return own | {name.split("/")[1] for _, name in self.forwarding.tunnels if name.startswith("slice/")}
+
     def _partition_rates(self) -> dict[str, dict[int, int]]:
         rates: dict[str, dict[int, int]] = {}
         for partition in self.forwarding.partitions.values():
@@ -194,7 +218,10 @@ class World:
         return rates
 
     def samples(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Return this second's samples: domain → kind → name → values."""
+        """Return this second's samples: domain → kind → name → values.
+
+        An access of a plane is told at once, then every PLANE_TURNS seconds, each at its own tick.
+        """
         out: dict[str, dict[str, dict[str, Any]]] = {}
         for domain in (*self.city.ip, self.city.optical.name):
             out[domain] = {"links": {}, "tunnels": {}, "accesses": {}, "flows": {}, "circuits": {}}
@@ -209,8 +236,12 @@ class World:
             measured.loss.tolist(),
             measured.throughput_bps.tolist(),
         )
-        for domain, kind, name, members, expected in self._groups:
-            out[domain][kind][name] = _worst(members, expected, ok, columns)
+        self._tick = (self._tick + 1) % PLANE_TURNS
+        for domain, kind, name, members, expected, turn in self._groups:
+            if turn in (-1, self._tick) or name not in self._told:
+                out[domain][kind][name] = _worst(members, expected, ok, columns)
+                if turn >= 0:
+                    self._told.add(name)
         self._sample_tunnels(out, columns)
         self._sample_links(out, model)
         self._sample_circuits(out)
@@ -252,6 +283,10 @@ class World:
                 "pre_fec_ber": state.ber,
                 "up": state.up,
             }
+
+
+def _turn(name: str) -> int:
+    return crc32(name.encode()) % PLANE_TURNS
 
 
 def _worst(members: list[int], expected: int, ok: list[bool], columns: tuple[list[float], ...]) -> dict[str, Any]:

@@ -166,7 +166,9 @@ def test_what_is_no_longer_measured_disappears(domain: IpProcess, plant: FakePla
     path = "/onecity-flow:accesses/access[vpn=gov.a][access=x]/state/delay-us"
     plant.send({"type": "samples", "at": 1.0, "accesses": {"gov.a/x": {"delay_s": 0.001}}})
     assert _measured(domain, path) == 1000.0
-    plant.send({"type": "samples", "at": 2.0, "accesses": {"gov.a/y": {"delay_s": 0.001}}})
+    plant.send({"type": "samples", "at": 11.0, "accesses": {}})  # a plane's access comes every ten seconds
+    assert _measured(domain, path) == 1000.0
+    plant.send({"type": "samples", "at": 27.0, "accesses": {"gov.a/y": {"delay_s": 0.001}}})
     assert _measured(domain, path.replace("=x", "=y")) == 1000.0
     with pytest.raises(grpc.RpcError):
         _measured(domain, path, within_s=0.0)
