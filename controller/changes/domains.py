@@ -15,6 +15,7 @@ from controller.errors import OnecityError
 from controller.network.discovered import DomainKind, DomainTopology
 from controller.network.inventory import Inventory
 from controller.network.merge import merge
+from controller.network.model import CityMap
 from controller.southbound.driver import Driver, EventKind
 from controller.store.store import Store
 
@@ -132,4 +133,14 @@ class Domains:
         merged = merge(tuple(self._topologies.values()), self._inventory, self._version, stale)
         if merged != self.city:
             self._version += 1
-            self.city = replace(merged, version=self._version)
+            self.city = _sharing(replace(merged, version=self._version), self.city)
+
+
+def _sharing(new: CityMap, old: CityMap) -> CityMap:
+    """Return the new map with the old one's parts where they are equal: what was worked out of a part stays good.
+
+    Every circuit of ours lights a port somewhere; links, nodes and fibres are not touched by that.
+    """
+    parts = ("sites", "domains", "nodes", "links", "fibres", "odu_links", "srlg_names")
+    same = {part: getattr(old, part) for part in parts if getattr(old, part) == getattr(new, part)}
+    return replace(new, **same)

@@ -11,22 +11,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from controller.intent.model import ServiceId
-from controller.network.model import CityMap
+from controller.network.model import CityMap, Link
 
 Loads = Mapping[str, int]  # directed link id → bit/s
 
 
 @dataclass(slots=True)
 class LoadBook:
-    """What each service loads, and the sum. Valid for one map; what is missing is worked out by `prove`."""
+    """What each service loads, and the sum. Valid for one set of links; what is missing is worked out by `prove`."""
 
-    city: CityMap | None = None
+    links: tuple[Link, ...] = ()
     by_service: dict[ServiceId, Loads] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
 
     def without(self, services: Iterable[ServiceId]) -> LoadBook:
         """Return a book that does not know these services any more; this one stays as it is."""
-        book = LoadBook(self.city, dict(self.by_service), dict(self.totals))
+        book = LoadBook(self.links, dict(self.by_service), dict(self.totals))
         for service in services:
             book.drop(service)
         return book
@@ -42,9 +42,9 @@ class LoadBook:
             self.totals[link] = self.totals.get(link, 0) + bps
 
     def start_over(self, city: CityMap) -> None:
-        """Forget everything that was found on another map."""
-        if self.city is not city:
-            self.city = city
+        """Forget everything that was found over other links; a port that lights up elsewhere changes nothing."""
+        if self.links is not city.links:
+            self.links = city.links
             self.by_service, self.totals = {}, {}
 
     def heaviest(self, link: str, besides: ServiceId) -> Iterator[tuple[ServiceId, int]]:

@@ -69,13 +69,13 @@ class PlaneProver(Prover):
         return access.lans[0][0] if access.lans else site.name
 
     def loads(self) -> Loads:
-        """Return what the hose puts on every link outside tunnels, at the floor: the lesser of both sides."""
+        """Return what the hose puts on every link, in tunnels or not, at the floor: the lesser of both sides."""
         sent = {key: sum(a.from_site_bps for _, a in pairs) for key, pairs in self.groups.items()}
         taken = {key: sum(a.to_site_bps for _, a in pairs) for key, pairs in self.groups.items()}
         senders: dict[str, set[Key]] = {}
         receivers: dict[str, set[Key]] = {}
         for src, dst in self._pairs():
-            for link in self.walks.way(src, dst).plain:
+            for link in self.walks.way(src, dst).links:
                 senders.setdefault(link.id, set()).add(src)
                 receivers.setdefault(link.id, set()).add(dst)
         return {

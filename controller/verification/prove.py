@@ -151,6 +151,6 @@ class _Change:
 
 
 def _interior(city: CityMap) -> Interior:
-    if not _last or _last[0].city is not city:
+    if not _last or _last[0].city.links is not city.links or _last[0].city.nodes is not city.nodes:
         _last[:] = [Interior(city)]
     return _last[0]
