@@ -52,14 +52,31 @@ class _Found:
 
 
 class _Linear(NamedTuple):
-    """What a leaf of our own state paths means: one multiplication, and nothing to remember."""
+    """A leaf that means one multiplication, with nothing to remember."""
 
     subject: str
     metric: str
     scale: float
 
 
+class _Unit(NamedTuple):
+    """A leaf that tells the unit of its neighbours."""
+
+    subject: str
+    group: str
+
+
+class _Ranked(NamedTuple):
+    """A leaf that can stand for a metric where no better one is told; rank 0 is the best."""
+
+    subject: str
+    group: str
+    metric: str
+    rank: int
+
+
 _Path = tuple[Element, ...]
+_Meaning = _Linear | _Unit | _Ranked | _Path
 MOST_PATHS = 500_000  # remembered by their wire form; a city of 10,000 services has about 100,000
 
 
@@ -76,31 +93,59 @@ class Translator:
         self._best: dict[tuple[str, str], int] = {}
         self._octets: dict[tuple[str, str], tuple[int, float]] = {}
         self._told_at: dict[tuple[str, str], float] = {}
-        self._known: dict[tuple[bytes, bytes], _Path | _Linear] = {}
+        self._known: dict[tuple[bytes, bytes], _Meaning] = {}
 
     def samples(self, notification: Any) -> tuple[Sample, ...]:
         """Return what is new in one notification."""
         at = notification.timestamp / 1e9
-        prefix = notification.prefix.SerializeToString()
         for path in notification.delete:
-            self._forget((*_elements(notification.prefix), *_elements(path)))
+            self._forget(_joined(notification.prefix, path))
         fresh: list[Sample] = []
-        leaves: list[tuple[_Path, object]] = []
+        ranked: list[tuple[_Ranked, float]] = []
+        prefix = notification.prefix.SerializeToString()
         for update in notification.update:
             key = (prefix, update.path.SerializeToString())
             meaning = self._known.get(key) or self._take_apart(key, notification.prefix, update.path)
-            number = _plain_number(update.val) if type(meaning) is _Linear else None
-            if number is not None:
-                self._tell(fresh, meaning.subject, meaning.metric, number * meaning.scale, at)  # type: ignore[union-attr]
+            if isinstance(meaning, _Linear):
+                number = _plain_number(update.val)
+                if number is not None:
+                    self._tell(fresh, meaning.subject, meaning.metric, number * meaning.scale, at)
+            elif isinstance(meaning, _Ranked):
+                number = _plain_number(update.val)
+                if number is not None:
+                    self._rank(meaning, ranked, number)
+            elif isinstance(meaning, _Unit):
+                unit = update.val.json_ietf_val.decode("utf-8", "replace").strip('"')
+                self._units[meaning] = unit.rpartition(":")[2]
             else:
-                path = meaning if type(meaning) is not _Linear else _joined(notification.prefix, update.path)
-                leaves.extend(_leaves(path, update.val))  # type: ignore[arg-type]
-        for path, value in leaves:
-            self._learn(path, value)
-        for path, value in leaves:
-            for found in self._found(path, value, at):
-                self._tell(fresh, found.subject, found.metric, found.value, at)
+                self._the_rest(fresh, ranked, meaning, update.val, at)
+        for leaf, number in ranked:  # after all units and all alternatives of this notification are known
+            scale = _UNITS_S.get(self._units.get((leaf.subject, leaf.group), _DEFAULT_UNIT))
+            if scale is not None and leaf.rank == self._best[leaf.subject, leaf.metric]:
+                self._tell(fresh, leaf.subject, leaf.metric, number * scale, at)
         return tuple(fresh)
+
+    def _rank(self, leaf: _Ranked, ranked: list[tuple[_Ranked, float]], number: float) -> None:
+        key = (leaf.subject, leaf.metric)
+        self._best[key] = min(leaf.rank, self._best.get(key, leaf.rank))
+        ranked.append((leaf, number))
+
+    def _the_rest(
+        self, fresh: list[Sample], ranked: list[tuple[_Ranked, float]], path: _Path, value: Any, at: float
+    ) -> None:
+        """Take leaves without a number, and containers told whole as JSON."""
+        for leaf, plain in _leaves(path, value):
+            meaning = _meaning(leaf)
+            number = _number(plain)
+            if isinstance(meaning, _Unit):
+                self._units[meaning] = str(plain).rpartition(":")[2]
+            elif isinstance(meaning, _Ranked) and number is not None:
+                self._rank(meaning, ranked, number)
+            elif isinstance(meaning, _Linear) and number is not None:
+                self._tell(fresh, meaning.subject, meaning.metric, number * meaning.scale, at)
+            elif not isinstance(meaning, _Linear | _Unit | _Ranked):
+                for found in self._found(leaf, plain, at):
+                    self._tell(fresh, found.subject, found.metric, found.value, at)
 
     def _tell(self, fresh: list[Sample], subject: str, metric: str, value: float, at: float) -> None:
         key = (subject, metric)
@@ -108,29 +153,11 @@ class Translator:
             self._told_at[key] = at
             fresh.append(Sample(self._domain, subject, metric, value, at))
 
-    def _take_apart(self, key: tuple[bytes, bytes], prefix: Any, path: Any) -> _Path | _Linear:
-        elements = _joined(prefix, path)
-        meaning: _Path | _Linear = elements
-        if elements and elements[0].name in _OWN_TREES and elements[-1].name in _STATE_LEAVES:
-            subject = _state_subject(elements)
-            if subject is not None:
-                meaning = _Linear(subject, *_STATE_LEAVES[elements[-1].name])
+    def _take_apart(self, key: tuple[bytes, bytes], prefix: Any, path: Any) -> _Meaning:
         if len(self._known) >= MOST_PATHS:
             self._known.clear()
-        self._known[key] = meaning
+        meaning = self._known[key] = _meaning(_joined(prefix, path))
         return meaning
-
-    def _learn(self, path: Sequence[Element], value: object) -> None:
-        """Note units, and the best leaf there is for each metric, before any value is judged."""
-        subject = _pm_subject(path) if len(path) > 1 else None
-        if subject is None:
-            return
-        group, leaf = path[-2].name, path[-1].name
-        if leaf == "unit-value":
-            self._units[subject, group] = str(value).rpartition(":")[2]
-        elif group in _PM_LEAVES and leaf in _PM_LEAVES[group][1]:
-            metric, choices = _PM_LEAVES[group]
-            self._best[subject, metric] = min(choices.index(leaf), self._best.get((subject, metric), len(choices)))
 
     def _found(self, path: Sequence[Element], value: object, at: float) -> Iterator[_Found]:
         names = [element.name for element in path]
@@ -142,28 +169,12 @@ class Translator:
             state = str(value).rpartition("-")[2]  # identity tunnel-state-up, tunnel-state-down
             if state in _OPER:
                 yield _Found(f"tunnel:{name}", "up", _OPER[state])
-        elif "perf-mon" in names:
-            yield from self._performance(path, value)
         elif "pm-statistics" in names and names[-1] == "outbound-octets" and "vpn-network-access" not in names:
             yield from self._throughput(path, value, at)
         elif names[-2:] == ["te", "oper-status"] and "link" in names:
             link = path[names.index("link")].keys.get("link-id", "")
             if value in _OPER:
                 yield _Found(f"link:{link}", "up", _OPER[str(value)])
-
-    def _performance(self, path: Sequence[Element], value: object) -> Iterator[_Found]:
-        subject, leaf = _pm_subject(path), path[-1].name
-        number = _number(value)
-        if subject is None or number is None or len(path) < 2:
-            return
-        group = path[-2].name
-        if leaf == "loss-ratio":
-            yield _Found(subject, "loss_ratio", number / 100)  # percent
-        elif group in _PM_LEAVES and leaf in _PM_LEAVES[group][1]:
-            metric, choices = _PM_LEAVES[group]
-            unit = _UNITS_S.get(self._units.get((subject, group), _DEFAULT_UNIT))
-            if unit is not None and choices.index(leaf) == self._best[subject, metric]:
-                yield _Found(subject, metric, number * unit)
 
     def _throughput(self, path: Sequence[Element], value: object, at: float) -> Iterator[_Found]:
         number = _number(value)
@@ -183,6 +194,27 @@ class Translator:
             for memory in (self._units, self._best, self._told_at):
                 for key in [key for key in memory if key[0] == subject]:
                     del memory[key]
+
+
+def _meaning(path: _Path) -> _Meaning:
+    """Return what a leaf means; the path itself where that takes more than a number."""
+    if len(path) < 2:
+        return path
+    group, leaf = path[-2].name, path[-1].name
+    if path[0].name in _OWN_TREES:
+        subject = _state_subject(path)
+        return _Linear(subject, *_STATE_LEAVES[leaf]) if subject is not None and leaf in _STATE_LEAVES else path
+    subject = _pm_subject(path) if any(e.name == "perf-mon" for e in path) else None
+    if subject is None:
+        return path
+    if leaf == "loss-ratio":
+        return _Linear(subject, "loss_ratio", 0.01)  # percent
+    if leaf == "unit-value":
+        return _Unit(subject, group)
+    if group in _PM_LEAVES and leaf in _PM_LEAVES[group][1]:
+        metric, choices = _PM_LEAVES[group]
+        return _Ranked(subject, group, metric, choices.index(leaf))
+    return path
 
 
 def _pm_subject(path: Sequence[Element]) -> str | None:
