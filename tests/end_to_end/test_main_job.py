@@ -6,10 +6,12 @@ from pathlib import Path
 
 import grpc
 import pytest
+from lxml import etree
 from onecity.v1 import controller_pb2 as pb
 from onecity.v1 import plan_pb2
 
 from tests.end_to_end.intents import council, office, partition, slice_over_three
+from tests.rendering.yang import needs_yanglint, text_complaints
 from tests.support.stage import COMMITTED, FAILED, REFUSED, UNCHANGED, Stage, eventually
 
 INTENTS = Path(__file__).resolve().parents[2] / "intents"
@@ -45,6 +47,16 @@ def test_the_papers_scenarios_all_stand_at_once(longgang: Stage) -> None:
     assert len(services) == 9
     assert {s.phase for s in services.values()} == {next(iter(services.values())).phase}
     assert longgang.command("plan", str(INTENTS)).returncode == 0
+
+
+@needs_yanglint
+def test_what_runs_on_every_ip_domain_validates_against_the_published_models(longgang: Stage, tmp_path: Path) -> None:
+    texts = (office(), slice_over_three(), partition(), council(-1, 600))
+    assert longgang.client.apply(*texts)[1].outcome == COMMITTED
+    for domain in ("city-ip", "district-ip", "compute-ip"):
+        with longgang.session(domain) as session:
+            running = session.get_config("running").data_ele
+        assert not text_complaints("".join(etree.tostring(top, encoding="unicode") for top in running), tmp_path)
 
 
 def test_a_refusal_refuses_all_and_stores_nothing(longgang: Stage) -> None:

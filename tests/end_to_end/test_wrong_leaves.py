@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import yaml
 from lxml import etree
 from ncclient import manager
 
@@ -26,12 +25,7 @@ OURS = [
 @contextmanager
 def tampered(longgang: Stage, domain: str, xpath: str, change: Callable[[str], str]) -> Iterator[None]:
     """Somebody who does not ask us changes the text of every leaf at `xpath` (local names), and puts it back later."""
-    settings = yaml.safe_load(longgang.city.config_path.read_text())
-    entry = next(d for d in settings["domains"] if d["name"] == domain)
-    host, port = entry["address"].split(":")
-    password = (longgang.city.directory / entry["passwordFile"]).read_text().strip()
-    login = {"username": entry["username"], "password": password, "allow_agent": False, "look_for_keys": False}
-    with manager.connect(host=host, port=int(port), hostkey_verify=False, **login) as session:
+    with longgang.session(domain) as session:
         before = session.get_config("running", filter=OURS).data_ele
         wrong = etree.fromstring(etree.tostring(before))
         leaves = wrong.xpath("//" + "/".join(f"*[local-name()='{s}']" for s in xpath.split("/")))

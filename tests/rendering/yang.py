@@ -39,8 +39,13 @@ needs_yanglint = pytest.mark.skipif(
 def complaints(tree: Tree, folder: Path) -> str:
     """Return what yanglint has against a configuration document; empty where it validates."""
     text = to_xml(tree).decode()
+    return text_complaints(text[text.index(">") + 1 : text.rindex("</config>")], folder)
+
+
+def text_complaints(text: str, folder: Path) -> str:
+    """The same for a document as a domain sends it."""
     document = folder / "document.xml"
-    document.write_text(text[text.index(">") + 1 : text.rindex("</config>")])
+    document.write_text(text)
     modules = [next(p for part in ("rfc", "draft") for p in PUBLISHED.glob(f"{part}/{name}@*.yang")) for name in _ORDER]
     own = sorted(OWN.glob("onecity-binding@*.yang"))[-1]
     paths = [argument for part in (PUBLISHED / "rfc", PUBLISHED / "draft", OWN) for argument in ("-p", str(part))]

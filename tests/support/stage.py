@@ -17,6 +17,7 @@ from typing import Any
 import grpc
 import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from ncclient import manager
 from onecity.v1 import controller_pb2 as pb
 from onecity.v1 import controller_pb2_grpc, intent_pb2, plan_pb2, status_pb2
 
@@ -118,6 +119,17 @@ class Stage:
             self.daemon.wait(20)
         except subprocess.TimeoutExpired:
             self.kill_daemon()
+
+    @contextmanager
+    def session(self, domain: str) -> Iterator[manager.Manager]:
+        """A NETCONF session of somebody who does not ask the controller."""
+        settings = yaml.safe_load(self.city.config_path.read_text(encoding="utf-8"))
+        entry = next(d for d in settings["domains"] if d["name"] == domain)
+        host, port = entry["address"].split(":")
+        password = (self.city.directory / entry["passwordFile"]).read_text().strip()
+        login = {"username": entry["username"], "password": password, "allow_agent": False, "look_for_keys": False}
+        with manager.connect(host=host, port=int(port), hostkey_verify=False, **login) as session:
+            yield session
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the `onecity` command against this daemon."""
