@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from controller.changes import present
@@ -18,7 +18,8 @@ from controller.changes.desk import Desk, Taken
 from controller.changes.domains import Domains
 from controller.changes.keep import change_record, stored
 from controller.changes.live import LiveChange
-from controller.changes.pipeline import Planned, Wanted
+from controller.changes.orders import Order
+from controller.changes.pipeline import Planned
 from controller.changes.recovery import undo
 from controller.changes.steps import steps_of
 from controller.changes.views import ChangeResult, DomainFailureView, Outcome, ServiceAction
@@ -30,17 +31,6 @@ from controller.transactions.engine import Transactions
 from controller.transactions.step import Step, StepOutcome, StepResult
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What was asked, by whom and why."""
-
-    wanted: Wanted
-    kind: str  # "apply" "delete" "window"
-    author: str = ""
-    reason: str = ""
-    request_id: str = ""
 
 
 class Conductor:

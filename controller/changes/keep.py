@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+from controller.changes.orders import Order
+from controller.changes.pipeline import Planned
 from controller.changes.state import Standing
 from controller.intent import to_document
 from controller.intent.model import Service
 from controller.store.records import ChangeRecord, ServiceChange, StoredService, WindowState
-
-if TYPE_CHECKING:
-    from controller.changes.conduct import Order
-    from controller.changes.pipeline import Planned
 
 
 def document_text(service: Service) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from controller.changes.pipeline import Wanted
@@ -13,6 +14,17 @@ from controller.changes.state import DesiredState
 from controller.errors import ConfigurationError, IntentError, UnknownNameError, Violation
 from controller.intent import check_references, check_windows, from_document, read
 from controller.intent.model import Service, ServiceId
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was asked, by whom and why."""
+
+    wanted: Wanted
+    kind: str  # "apply" "delete" "window"
+    author: str = ""
+    reason: str = ""
+    request_id: str = ""
 
 
 def understand(asked: Asked, state: DesiredState, sites: frozenset[str], now: datetime) -> Wanted:

@@ -13,11 +13,11 @@ from datetime import datetime
 from controller.changes import present, windows
 from controller.changes.atlas import topology_view
 from controller.changes.compare import compare
-from controller.changes.conduct import Conductor, Order
+from controller.changes.conduct import Conductor
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
 from controller.changes.live import LiveChange, LiveChanges
-from controller.changes.orders import content_digest, understand
+from controller.changes.orders import Order, content_digest, understand
 from controller.changes.pipeline import Planned, Wanted
 from controller.changes.ports import ApplyRequest, PlanRequest
 from controller.changes.ports import Wanted as Asked

@@ -84,6 +84,7 @@ class World:
                 continue  # a dark circuit has no latency, no margin and no error rate: a gap, not a zero
             base = f"/onecity-flow:circuits/circuit[id={circuit}]/state"
             self.tree.update(f"{base}/latency-ns", str(round(sample["latency_s"] * 1e9)), at_ns)
+            self.tree.update(f"{base}/loss-ratio", str(sample["loss_ratio"]), at_ns)
             if sample.get("margin_db") is not None:
                 self.tree.update(f"{base}/margin-db", f"{sample['margin_db']:.2f}", at_ns)
                 otn = f"/terminal-device/logical-channels/channel[index={circuit}]/otn/state"

@@ -280,6 +280,7 @@ class World:
             circuits[circuit] = {
                 "latency_s": state.latency_s,
                 "margin_db": margin,
+                "loss_ratio": 0.0 if margin is None or margin > 0 else 1.0,  # the code corrects all, or it does not
                 "pre_fec_ber": state.ber,
                 "up": state.up,
             }
