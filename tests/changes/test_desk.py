@@ -1,0 +1,83 @@
+"""Reservations of changes under way: both what they take and what they let go are held until they end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from controller.changes.desk import Desk, Taken
+from controller.changes.pipeline import Planned, Wanted
+from controller.changes.state import rebuilt
+from controller.intent.model import ServiceId
+from controller.network.model import CityMap
+from tests.changes.wanted import NOW, office, services, slice_over_three
+
+SURVEY = ServiceId("lands/survey")
+
+
+def _always(_: Planned) -> bool:
+    return True
+
+
+@pytest.fixture
+def desk(city: CityMap) -> Desk:
+    return Desk(rebuilt({}, city), lambda: city, lambda: NOW)
+
+
+def _slots(planned: Planned, service: ServiceId) -> set[tuple[str, int]]:
+    labels = planned.after.services[service].placement.labels
+    return {(label.resource, label.label) for label in labels if label.resource.startswith("slot:")}
+
+
+async def test_two_changes_at_once_never_take_the_same_timeslot(desk: Desk) -> None:
+    wanted = [Wanted(services(slice_over_three(f"s{n}", f"10.{40 + n}"))) for n in range(8)]
+    taken = await asyncio.gather(*(desk.take(w, f"c{n}", _always) for n, w in enumerate(wanted)))
+    slots = [_slots(p, ServiceId(f"lands/s{n}")) for n, p in enumerate(taken)]
+    assert sum(len(s) for s in slots) == len(set().union(*slots))
+
+
+async def test_what_is_being_removed_is_not_given_away_before_it_is_gone(desk: Desk) -> None:
+    first = await desk.take(Wanted(services(slice_over_three())), "c1", _always)
+    held = _slots(first, SURVEY)
+    going = await desk.take(Wanted(drops=frozenset({SURVEY})), "c2", _always)
+    next_one = await desk.take(Wanted(services(slice_over_three("next", "10.50"))), "c3", _always)
+    assert not held & _slots(next_one, ServiceId("lands/next"))
+    await desk.settle(Taken.of(going, "c2"))
+    last = await desk.take(Wanted(services(slice_over_three("last", "10.51"))), "c4", _always)
+    assert held & _slots(last, ServiceId("lands/last"))
+
+
+async def test_a_change_that_came_to_nothing_leaves_no_trace(desk: Desk, city: CityMap) -> None:
+    kept = await desk.take(Wanted(services(office(), slice_over_three())), "c1", _always)
+    before = desk.state
+    changed = slice_over_three().replace("1Gbps", "2Gbps")
+    failed = await desk.take(Wanted(services(changed, office("more"))), "c2", _always)
+    await desk.withdraw(Taken.of(failed, "c2"))
+    assert dict(desk.state.services) == dict(before.services)
+    assert desk.state.ledger.dump() == before.ledger.dump()
+    assert all(desk.state.desired.tree(d) == before.desired.tree(d) for d in city.domains)
+    again = await desk.look(Wanted(services(office(), slice_over_three())))
+    assert again.changes_nothing
+    assert kept.model.claims == desk.model.claims
+
+
+async def test_a_change_waits_only_for_those_that_touch_its_services(desk: Desk) -> None:
+    order: list[str] = []
+
+    async def fly(name: str, wanted: Wanted, go: asyncio.Event) -> None:
+        async with desk.flight(wanted):
+            order.append(f"{name} flies")
+            await go.wait()
+
+    held, free = asyncio.Event(), asyncio.Event()
+    free.set()
+    first = asyncio.create_task(fly("office", Wanted(services(office())), held))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(fly("office again", Wanted(services(office())), free))
+    third = asyncio.create_task(fly("survey", Wanted(services(slice_over_three())), free))
+    await asyncio.wait_for(third, 1)
+    assert order == ["office flies", "survey flies"]
+    held.set()
+    await asyncio.gather(first, second)
+    assert order[-1] == "office again flies"

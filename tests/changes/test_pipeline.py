@@ -1,0 +1,94 @@
+"""What a change comes to, before anything is taken or sent."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from controller.changes.pipeline import Wanted
+from controller.changes.state import rebuilt
+from controller.errors import ConflictError
+from controller.intent.model import ServiceId
+from controller.network.model import CityMap
+from tests.changes.wanted import NOW, council, empty, office, planned, services, slice_over_three
+
+OFFICE, COUNCIL = ServiceId("gov/office"), ServiceId("gov/council")
+
+
+def _council_now(length_s: int = 3600) -> str:
+    text = council(0, length_s)
+    window = text[text.index("  window:") : text.index("  conference:")]
+    return text.replace(window, f"  window: {{start: now, duration: {length_s}s}}\n")
+
+
+def test_the_same_asked_again_comes_to_nothing(city: CityMap) -> None:
+    state, model = empty(city)
+    wanted = Wanted(services(office(), slice_over_three()))
+    first = planned(city, state, model, wanted)
+    again = planned(city, first.after, first.model, wanted)
+    assert again.changes_nothing
+    assert not again.edits
+    assert {p.action for p in again.plans} == {"unchanged"}
+
+
+def test_a_window_that_starts_now_is_the_same_when_asked_again_later(city: CityMap) -> None:
+    state, model = empty(city)
+    wanted = Wanted(services(office(), _council_now()))
+    first = planned(city, state, model, wanted)
+    assert first.after.services[COUNCIL].placement.start == NOW
+    later = planned(city, first.after, first.model, wanted, NOW + timedelta(minutes=5))
+    assert later.changes_nothing
+
+
+def test_a_changed_hose_takes_the_vip_over_it_along(city: CityMap) -> None:
+    state, model = empty(city)
+    first = planned(city, state, model, Wanted(services(office(), _council_now())))
+    wider = services(office().replace("100Mbps", "200Mbps"))
+    second = planned(city, first.after, first.model, Wanted(wider))
+    assert set(second.puts) == {OFFICE, COUNCIL}, "rate limits are percentages of the hose"
+    assert second.after.services[COUNCIL].placement.start == NOW, "its window is not dated anew"
+
+
+def test_what_a_vip_protects_does_not_go_from_under_it(city: CityMap) -> None:
+    state, model = empty(city)
+    first = planned(city, state, model, Wanted(services(office(), _council_now())))
+    with pytest.raises(ConflictError, match="gov/council protects it"):
+        planned(city, first.after, first.model, Wanted(drops=frozenset({OFFICE})))
+    both = planned(city, first.after, first.model, Wanted(drops=frozenset({OFFICE, COUNCIL})))
+    assert not both.after.services
+    assert not any(both.after.desired.tree(d) for d in both.after.desired.domains)
+
+
+def test_a_vip_before_its_window_holds_capacity_and_configures_nothing(city: CityMap) -> None:
+    state, model = empty(city)
+    text = _council_now().replace("start: now, duration: 3600s", 'start: "2026-11-21T20:00:00Z", duration: 1h')
+    first = planned(city, state, model, Wanted(services(office(), text)))
+    assert not first.after.services[COUNCIL].active
+    assert COUNCIL in first.after.ledger.services()
+    assert COUNCIL not in first.after.desired.services
+    opened = planned(city, first.after, first.model, Wanted(opens=frozenset({COUNCIL})), NOW + timedelta(hours=12))
+    assert COUNCIL in opened.after.desired.services
+    closed = planned(city, opened.after, opened.model, Wanted(closes=frozenset({COUNCIL})), NOW + timedelta(hours=13))
+    assert closed.after.services[COUNCIL].expired
+    assert COUNCIL not in closed.after.ledger.services()
+    assert closed.after.desired.tree("city-ip") == first.after.desired.tree("city-ip"), "the plane is as it was"
+
+
+def test_a_digest_names_the_change_on_the_state_it_was_made_on(city: CityMap) -> None:
+    state, model = empty(city)
+    wanted = Wanted(services(office()))
+    first = planned(city, state, model, wanted)
+    assert planned(city, state, model, wanted).digest == first.digest
+    assert planned(city, state, model, Wanted(services(office("other")))).digest != first.digest
+    moved = planned(city, state, model, Wanted(services(slice_over_three())))
+    assert planned(city, moved.after, moved.model, wanted).digest != first.digest
+
+
+def test_the_state_after_is_the_state_rebuilt_from_its_services(city: CityMap) -> None:
+    state, model = empty(city)
+    first = planned(city, state, model, Wanted(services(office(), slice_over_three(), _council_now())))
+    second = planned(city, first.after, first.model, Wanted(drops=frozenset({ServiceId("lands/survey")})))
+    again = rebuilt(second.after.services, city)
+    assert again.ledger.dump() == second.after.ledger.dump()
+    assert {d: again.desired.tree(d) for d in city.domains} == {d: second.after.desired.tree(d) for d in city.domains}
