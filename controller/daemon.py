@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 import time
@@ -37,7 +38,8 @@ from controller.store.records import OpenChange
 from controller.store.store import Store
 from controller.telemetry.telemetry import Telemetry
 from controller.transactions.engine import Transactions
-from controller.transactions.journal import StoreJournal
+from controller.transactions.failpoints import failpoint
+from controller.transactions.journal import Journal, StoreJournal
 from controller.transactions.step import Step, StepResult
 
 log = logging.getLogger("onecity")
@@ -57,7 +59,12 @@ class Daemon:
         self.store = Store.open(settings.state)
         self.drivers = {d.name: make_driver(d) for d in settings.domains}
         timers = {d.name: d.timers for d in settings.domains}
-        self.transactions = Transactions(StoreJournal(self.store), self.drivers, timers, on_state=self._on_state)
+        journal: Journal = StoreJournal(self.store)
+        die = failpoint(os.environ)
+        if die is not None:
+            journal = die.before(journal)
+        watch = die.hear if die is not None else None
+        self.transactions = Transactions(journal, self.drivers, timers, on_state=self._on_state, watch=watch)
         self.domains = Domains(self.drivers, settings.inventory, self.store, self._back)
         self.telemetry = Telemetry(tuple(self.drivers.values()))
         self._conductor: Conductor | None = None

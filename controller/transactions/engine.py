@@ -83,14 +83,19 @@ class Transactions:
         *,
         on_state: StateHook | None = None,
         sleep: Sleep = asyncio.sleep,
+        watch: ProgressSink | None = None,
     ) -> None:
-        """on_state is told how a transaction ends, or stays in doubt, outside of `run`; drivers may grow later."""
+        """on_state is told how a transaction ends, or stays in doubt, outside of `run`; drivers may grow later.
+
+        watch hears the progress of every transaction, also of those that end in the background.
+        """
         self._journal = journal
         self._calls = Calls(drivers, timers or {})
         self._settlement = Settlement(self._calls, journal)
         self._clock = clock
         self._on_state = on_state
         self._sleep = sleep
+        self._watch = watch
         self._locks: dict[str, asyncio.Lock] = {}
         self._unfinished: dict[str, _Unfinished] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -304,10 +309,14 @@ class Transactions:
 
     def _reporter(self, step: Step, progress: ProgressSink) -> Report:
         started = self._clock()
+        watch = self._watch
 
         def report(domain: str, stage: str, detail: str) -> None:
+            line = Progress(step.change_id, step.index, domain, stage, self._clock() - started, detail)
             try:
-                progress(Progress(step.change_id, step.index, domain, stage, self._clock() - started, detail))
+                if watch is not None:
+                    watch(line)
+                progress(line)
             except Exception:  # whoever watches must not be able to stop a transaction
                 log.exception("a progress listener failed")
 
