@@ -19,8 +19,10 @@ import numpy.typing as npt
 from controller.intent.model import Boundaries
 from controller.network.discovered import DomainKind
 from controller.network.model import CityMap, Fibre, Link, Node, OduLink, Port
+from controller.planning.interior import Interior
 from controller.planning.paths import Edge, Graph, Mask, mask_without
 
+BINDING = "onecity-binding"  # our own module: without it a domain cannot be told which traffic rides which tunnel
 ROADM_S = 0.5e-6  # [D] optical.md §1: latency that a passed ROADM adds
 OTN_SWITCH_S = 10e-6  # a switched ODU
 TRANSPONDER_PAIR_S = 10e-6
@@ -44,6 +46,10 @@ class Layers:
     spare: Mapping[str, tuple[tuple[Port, Port], ...]]  # router → (its otn port, the client port it is cabled to)
     srlg_names: Mapping[int, str]
     borders: Mapping[frozenset[str], tuple[Link, ...]]  # two domains → one direction of each border, by rank
+    inside: Mapping[str, Mask]  # domain → its own links
+    outer: Mask  # links that cross a border
+    interior: Interior  # the ways that routers choose by themselves
+    binds: frozenset[str]  # domains that can steer a VPN into tunnels
 
 
 _KNOWN: dict[int, tuple[weakref.ref[CityMap], Layers]] = {}
@@ -73,6 +79,8 @@ def _build(city: CityMap) -> Layers:
     up = np.array(
         [k.up and city.nodes[k.src.node].up and city.nodes[k.dst.node].up for k in city.links], dtype=np.bool_
     )
+    up = up & up[reverse] if len(up) else up
+    owner = np.array([k.domain or "" for k in city.links], dtype=np.str_)
     return Layers(
         nodes=city.nodes,
         links=city.links,
@@ -83,11 +91,18 @@ def _build(city: CityMap) -> Layers:
         fibre_of=tuple(f for f in fibres for _ in (0, 1)),
         odu_of=tuple(o for o in odu for _ in (0, 1)),
         reverse=reverse,
-        up=up & up[reverse] if len(up) else up,
+        up=up,
         ports={str(ref): port for ref, port in city.ports.items()},
         spare=_spare(city),
         srlg_names=city.srlg_names,
         borders=_borders(city),
+        inside={d: owner == d for d in city.domains},
+        outer=owner == "",
+        interior=Interior(
+            tuple((i, k) for i, k in enumerate(city.links) if up[i]),
+            tuple(sorted((n.domain, n.id) for n in city.nodes.values())),
+        ),
+        binds=frozenset(d.id for d in city.domains.values() if BINDING in d.modules),
     )
 
 
@@ -139,9 +154,19 @@ def forbidden_nodes(net: Layers, bounds: Boundaries) -> frozenset[str]:
     return frozenset(n.id for n in net.nodes.values() if not n.up or not node_allowed(n, bounds))
 
 
+def allowed_mask(net: Layers, bounds: Boundaries, plane: str | None = None) -> Mask:
+    """Return the same links whether they are up or not."""
+    out = frozenset(n.id for n in net.nodes.values() if bounds != Boundaries() and not node_allowed(n, bounds))
+    return _within(net, net.ip.everything(), out, bounds, plane)
+
+
 def ip_mask(net: Layers, bounds: Boundaries, plane: str | None = None) -> Mask:
     """Return the IP links that are up, within the boundaries and, where asked, of the plane (borders have none)."""
-    usable = mask_without(net.ip, net.up, forbidden_nodes(net, bounds))
+    return _within(net, net.up, forbidden_nodes(net, bounds), bounds, plane)
+
+
+def _within(net: Layers, start: Mask, out: frozenset[str], bounds: Boundaries, plane: str | None) -> Mask:
+    usable = mask_without(net.ip, start, out)
     if bounds.least_trust > 1:
         usable = usable & np.array([k.trust >= bounds.least_trust for k in net.links], dtype=np.bool_)
     if plane is not None:

@@ -17,7 +17,7 @@ from controller.network.model import CityMap
 from controller.planning.draft import CannotPlaceError, Draft, Pools
 from controller.planning.layers import Layers, layers
 from controller.planning.placement import Placement, Refusal
-from controller.planning.planes import place_plane
+from controller.planning.planes import follows, place_plane
 from controller.planning.refusal import refuse
 from controller.planning.slices import place_slice, risks_of
 from controller.planning.standing import still_sound
@@ -130,11 +130,17 @@ class _Attempt:
                 raise CannotPlaceError(f"its window ended at {service.window.end.isoformat()}")
             below = self.placed.get(service.protects) or self.batch.standing.get(service.protects)
             return place_vip(city, net, self.draft(service), service, below)
-        if self._unchanged(service) and self.old is not None and still_sound(city, net, self.ledger, self.old[1]):
+        if self.old is not None and self._unchanged(service) and self._serves(service, self.old[1]):
             return self.old[1]
         if isinstance(service, DedicatedPlane):
             return place_plane(city, net, self.draft(service), service)
         return place_slice(city, net, lambda: self.draft(service), service, self._risks(service))
+
+    def _serves(self, service: DedicatedPlane | ExclusiveSlice, standing: Placement) -> bool:
+        if not still_sound(self.batch.city, self.net, self.ledger, standing):
+            return False
+        # A link that came back may draw a plane's traffic away from what is held for it.
+        return not isinstance(service, DedicatedPlane) or follows(self.net, service, standing)
 
     def _unchanged(self, service: DedicatedPlane | ExclusiveSlice) -> bool:
         """Whether only the description changed: labels and places in files do not move traffic."""

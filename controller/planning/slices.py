@@ -278,10 +278,10 @@ def _stitch(city: CityMap, draft: Draft, demand: Demand, routers: tuple[Port, Po
 
 
 def risks_of(net: Layers, placement: Placement) -> frozenset[int]:
-    """Return the shared risks under what a service normally rides on: working legs, routes, borders, trees."""
+    """Return the shared risks under what a service normally rides on: working legs, routes, borders, hoses."""
     links = {k for t in placement.tunnels for k in t.working.links}
     links |= {s.link for s in placement.stitches if s.link is not None and s.rank == 1}
-    links |= {k for tree in placement.trees for k in tree}
+    links |= {r.link for r in placement.rates if placement.trees}  # a plane: all that it may load
     risks = {r for k in links if k in net.link_index for r in net.links[net.link_index[k]].srlgs}
     for circuit in placement.circuits:
         risks |= risks_of_route(net, circuit.working.route)

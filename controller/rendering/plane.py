@@ -1,4 +1,7 @@
-"""A dedicated plane: one VPN per domain, hoses at the accesses, option A at the borders. Never tunnels per pair."""
+"""A dedicated plane: one VPN per domain, hoses at the accesses, option A at the borders. Never tunnels per pair.
+
+Tunnels there are only where the placement pins a way between two provider edges that routing would not take.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,13 @@ from controller.rendering.l3vpn import (
     hub_profiles,
     mesh_profile,
     site_access,
+    vpn_id,
     vpn_service,
 )
+from controller.rendering.merge import merge
+from controller.rendering.steering import steering_overlay
 from controller.rendering.tree import Tree
+from controller.rendering.tunnels import measured_network, tunnel_fragment
 
 
 def render_plane(plane: DedicatedPlane, placement: Placement, city: CityMap) -> dict[str, Tree]:
@@ -30,7 +37,16 @@ def render_plane(plane: DedicatedPlane, placement: Placement, city: CityMap) -> 
             hub_profiles(asn, placement.number) if plane.hub_and_spoke else (mesh_profile(asn, placement.number),)
         )
         accesses = tuple(_accesses(plane, placement, domain, profiles))
-        out[domain] = vpn_service(plane.metadata.service, plane.metadata.name, city, domain, profiles, accesses)
+        service = plane.metadata.service
+        vpn = vpn_service(service, plane.metadata.name, city, domain, profiles, accesses)
+        pinned = tuple(tunnel for tunnel in placement.tunnels if tunnel.domain == domain)
+        for more in (
+            steering_overlay(placement, city, domain, vpn_id(service), {}),
+            tunnel_fragment(pinned, city, city.domains[domain], placement.number, service),
+            measured_network(vpn_id(service), pinned, city.domains[domain]),
+        ):
+            vpn = merge(vpn, more)
+        out[domain] = vpn
     return out
 
 

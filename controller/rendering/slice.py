@@ -24,8 +24,9 @@ from controller.rendering.l3vpn import (
 from controller.rendering.merge import merge
 from controller.rendering.optical import circuit_fragment
 from controller.rendering.partitions import partition_fragment
+from controller.rendering.steering import steering_overlay
 from controller.rendering.tree import Tree
-from controller.rendering.tunnels import binds, measured_network, steering_entries, tunnel_fragment
+from controller.rendering.tunnels import measured_network, tunnel_fragment
 
 
 def render_slice(wanted: ExclusiveSlice, placement: Placement, city: CityMap) -> dict[str, Tree]:
@@ -116,18 +117,3 @@ def _underlay(wanted: ExclusiveSlice, placement: Placement, city: CityMap, name:
     tunnels = tuple(tunnel for tunnel in placement.tunnels if tunnel.domain == name)
     out = merge(out, tunnel_fragment(tunnels, city, domain, placement.number, service))
     return merge(out, measured_network(vpn_id(service), tunnels, domain))
-
-
-def steering_overlay(placement: Placement, city: CityMap, domain: str, vpn: str, class_id: dict[str, str]) -> Tree:
-    """Return the steering of one VPN in one domain as an overlay on its nodes; empty where our module is unknown."""
-    mine = (one for one in placement.steering if one.domain == domain and vpn_id(one.vpn_service) == vpn)
-    nodes = steering_entries(mine, class_id)
-    if not nodes or not binds(city.domains[domain]):
-        return {}
-    content: Tree = {
-        "l3nm:vpn-id": vpn,
-        "l3nm:vpn-nodes": {
-            ("l3nm:vpn-node", node): {"l3nm:vpn-node-id": node, **entries} for node, entries in sorted(nodes.items())
-        },
-    }
-    return {"l3nm:l3vpn-ntw": {"l3nm:vpn-services": {("l3nm:vpn-service", vpn): content}}}

@@ -27,7 +27,7 @@ from controller.rendering.classification import (
 from controller.rendering.l3vpn import access_id, in_vpn_services, vpn_id
 from controller.rendering.merge import merge
 from controller.rendering.plane import reachable
-from controller.rendering.slice import steering_overlay
+from controller.rendering.steering import steering_overlay
 from controller.rendering.tree import Tree
 from controller.rendering.tunnels import binds, measured_network, tunnel_fragment
 

@@ -50,6 +50,11 @@ FINANCE = DedicatedPlane(
     tuple(access(s, 10**8, f"10.2.{i}.0/24", hub=i == 0) for i, s in enumerate(("zhihui", "buji", "pingdi"))),
     hub_and_spoke=True,
 )
+POLICE = DedicatedPlane(
+    Metadata("police", "gov"),
+    tuple(access(s, 10**8, f"10.3.{i}.0/24") for i, s in enumerate(("zhihui", "jihua", "bantian"))),
+    plane="B",  # routing would lead Zhihui to Jihua over A
+)
 FLOOD = VipAssurance(
     Metadata("flood", "gov"),
     OFFICE.metadata.service,
@@ -64,6 +69,7 @@ BUDGET_DAY = VipAssurance(Metadata("budget", "gov"), FINANCE.metadata.service, W
 STANDING: tuple[Service, ...] = (
     OFFICE,
     FINANCE,
+    POLICE,
     a_slice("survey", Isolation.NRP, 20),
     a_slice("archive", Isolation.TIMESLOT, 21),
 )

@@ -13,12 +13,13 @@ from controller.rendering.desired import Desired, edits
 from controller.rendering.diff import diff
 from controller.rendering.normalise import normalise
 from controller.rendering.tree import Edit, OperationKind
+from controller.rendering.xml import to_xml
 from controller.southbound.driver import DomainSettings, Driver
 from controller.southbound.netconf.driver import netconf_driver
 from controller.southbound.optical.driver import optical_driver
 from lab.credentials import make_credentials, write_known_hosts
 from lab.supervision import DomainProcess
-from tests.rendering.planned import OFFICE, STANDING, VIPS, planned, rerouted, with_a_site_more
+from tests.rendering.planned import OFFICE, POLICE, STANDING, VIPS, planned, rerouted, with_a_site_more
 from tests.rendering.wanted import city
 from tests.rendering.yang import complaints, needs_yanglint, with_surroundings
 
@@ -78,6 +79,13 @@ def test_what_the_planner_places_is_rendered_in_normal_form() -> None:
     for fragments in planned().values():
         for tree in fragments.values():
             assert normalise(tree) == tree
+
+
+def test_a_pinned_plane_steers_everything_into_tunnels_of_no_partition() -> None:
+    text = to_xml(planned()[POLICE.metadata.service]["city-ip"]).decode()
+    assert "class-id>*<" in text
+    assert "plane/gov.police/lg-zhihui-lg-jihua" in text
+    assert "nrp-id" not in text
 
 
 @needs_yanglint

@@ -14,8 +14,8 @@ from controller.verification.model import ConfigurationModel
 from controller.verification.proof import Proofs, Property
 from controller.verification.prove import prove
 from tests.support.intents import plane, slice_between
-from tests.verification.plants import PLANTS, Plant
-from tests.verification.scene import RING, WEST, empty, scenario, scenarios, standing
+from tests.verification.plants import PLANTS, Plant, node
+from tests.verification.scene import RING, WEST, changed, empty, scenario, scenarios, standing
 
 
 def _caught(proofs: Proofs, wanted: Property, culprit: str) -> bool:
@@ -114,11 +114,18 @@ def test_spokes_of_two_outer_domains_do_not_meet_in_the_hubs_domain() -> None:
     assert not proofs.broken or _caught(proofs, Property.ISOLATION, "past the hub")
 
 
-def test_a_plane_that_routing_would_lead_outside_its_bounds_is_not_sent() -> None:
-    """A plane rides the domains' own shortest ways, which know nothing of regions, excluded nodes or planes A and B."""
+def test_a_plane_that_routing_would_lead_outside_its_bounds_is_caught_without_its_tunnels() -> None:
+    """The domains' own shortest ways know nothing of regions, excluded nodes or planes A and B."""
     bounds = Boundaries(exclude_nodes=frozenset({"lg-zhihui"}))
-    around = empty().planned(Wanted((plane("around", "nanwan", "pinghu", "buji", boundaries=bounds),)))
-    assert around.refusals or _caught(around.proofs, Property.REGIONS, "lg-zhihui is where the service must not go")
+    scene, _ = empty().after(Wanted((plane("around", "nanwan", "pinghu", "buji", boundaries=bounds),)))
+    assert scene.in_full().broken == ()
+    pinned = [(n, e) for n, e in scene.model.vpns["city-ip", "gov.around"].steering.items() if "nanwan" in n[0]]
+    trees = scene.trees
+    for (at, remote, target), _ in pinned:
+        where = (*node("gov.around", at.removeprefix("node:lg-")), ("oc:steering", remote, target))
+        trees = changed(trees, "city-ip", where, None)
+    proofs = scene.with_trees(trees)
+    assert _caught(proofs, Property.REGIONS, "lg-zhihui is where the service must not go")
 
 
 def test_the_hose_that_is_proven_is_the_floor_together_with_what_is_guaranteed() -> None:
