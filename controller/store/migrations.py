@@ -34,6 +34,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             body TEXT NOT NULL)""",
         "CREATE INDEX journal_txn ON journal (txn, seq)",
     ),
+    (
+        # What a change did to each domain, compressed; beside the history, so that listing it stays light.
+        """CREATE TABLE change_domains (
+            change TEXT NOT NULL, domain TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (change, domain))""",
+    ),
 )
 
 

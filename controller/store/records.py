@@ -60,11 +60,31 @@ class ChangeRecord:
     kind: str = "apply"  # "apply" "delete" "rollback" "repair" "window" "drift"
     summary: str = ""
     services: tuple[ServiceChange, ...] = ()
-    native: Mapping[str, str] = field(default_factory=dict)  # domain → the diff in the domain's own language
+    native: Mapping[str, str] = field(default_factory=dict)  # domain → the exact text it was sent; not in lists
     outcome: str = "running"  # or how it ended
     detail: str = ""  # failures and warnings, for people
     ended: datetime | None = None
     revision: int = 0  # position in the history, given by the store
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceChange:
+    """One leaf that a change set, changed or took away."""
+
+    path: str  # "/l3nm:l3vpn-ntw/…"
+    before: str | None  # None: was not there
+    after: str | None  # None: is not there any more
+    service: str = ""  # whose leaf it is; several names where they share it
+
+
+@dataclass(frozen=True, slots=True)
+class DomainChange:
+    """What a change did to one domain. Large ones are cut: `native` says so itself, `left_out` counts places."""
+
+    domain: str
+    native: str  # exactly what the domain was sent, step by step
+    places: tuple[PlaceChange, ...]
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

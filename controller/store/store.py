@@ -11,10 +11,12 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,11 +25,12 @@ from controller.intent.model import ServiceId
 from controller.network.discovered import DomainTopology
 from controller.store import tables
 from controller.store.migrations import migrate
-from controller.store.records import ChangeRecord, JournalRecord, OpenChange, StoredService
+from controller.store.records import ChangeRecord, DomainChange, JournalRecord, OpenChange, StoredService
 from controller.store.writer import Writer, as_store_error
 
 T = TypeVar("T")
 
+_PAGE = 200  # changes read at once
 _BUSY_S = 5.0  # how long SQLite waits for another reader's checkpoint
 
 
@@ -46,12 +49,13 @@ class Store:
     def open(cls, path: str | os.PathLike[str]) -> Store:
         """Open the file, create it where it is not there, migrate it where it is older. Raises StoreError."""
         file = Path(path)
-        lock = _lock_file(file)
+        lock = lock_file(file)
         connections: list[sqlite3.Connection] = []
         try:
             writing = _connect(file)
             connections.append(writing)
-            _check(writing, file)
+            check(writing, file)
+            writing.execute("PRAGMA journal_mode = WAL")
             migrate(writing)
             reading = _connect(file)
             connections.append(reading)
@@ -60,7 +64,7 @@ class Store:
             for connection in connections:
                 connection.close()
             os.close(lock)
-            raise _named(file, err) from err
+            raise named(file, err) from err
         return cls(file, lock, writing, reading)
 
     def close(self) -> None:
@@ -128,12 +132,39 @@ class Store:
         """Return the newest changes first: older than revision `before`, touching `service`, where these are given."""
         return self._read(lambda db: tables.select_history(db, limit, before, service))
 
-    def change(self, change_id: str) -> ChangeRecord:
-        """Return one change. Raises UnknownNameError."""
-        found = self._read(lambda db: tables.select_change(db, "id", change_id))
+    def change(self, name: str) -> ChangeRecord:
+        """Return one change by its id or its revision, with the text each domain was sent. Raises UnknownNameError."""
+        found = self._read(lambda db: tables.select_change(db, "seq", name)) if name.isdecimal() else None
+        found = found or self._read(lambda db: tables.select_change(db, "id", name))
         if found is None:
-            raise UnknownNameError(f"no change {change_id!r}; `onecity history` lists them")
-        return found
+            raise UnknownNameError(f"no change {name!r}; `onecity history` lists them")
+        native = {domain.domain: domain.native for domain in self.change_domains(found.id)}
+        return replace(found, native={**found.native, **native})
+
+    def change_domains(self, change_id: str) -> tuple[DomainChange, ...]:
+        """Return what a change did to each domain, by its id; empty where that is not kept."""
+        return self._read(lambda db: tables.select_change_domains(db, change_id))
+
+    async def keep_domains(self, effects: Mapping[str, tuple[DomainChange, ...]]) -> None:
+        """Keep what changes, by their ids, did to each domain; any number of them in one durable write."""
+        bodies = await asyncio.to_thread(
+            lambda: {(c, one.domain): tables.compressed(one) for c, found in effects.items() for one in found}
+        )
+        await self._writer.write(lambda db: tables.write_change_domains(db, bodies))
+
+    def undescribed(self) -> dict[str, tuple[str, ...]]:
+        """Return recent changes whose effect on domains a crash kept from being kept: id → its steps in the journal."""
+        return self._read(tables.select_undescribed)
+
+    def applied_after(self, revision: int) -> Iterator[ChangeRecord]:
+        """Yield the changes that took effect after a revision, oldest first; others may read in between."""
+        while page := self._read(lambda db, after=revision: tables.select_applied(db, after, _PAGE)):  # type: ignore[misc]
+            yield from page
+            revision = page[-1].revision
+
+    def last_revision(self) -> int:
+        """Return the newest revision; 0 where there is no history yet."""
+        return self._read(tables.last_revision)
 
     def change_by_request(self, request_id: str) -> ChangeRecord | None:
         """Return the change that this request id made, or None."""
@@ -187,25 +218,36 @@ class Store:
 
     # Upkeep
 
-    async def backup(self, path: str | os.PathLike[str]) -> None:
-        """Write a consistent copy while running; the file appears whole or not at all."""
-        await asyncio.to_thread(self._backup, Path(path))
+    async def backup(self, path: str | os.PathLike[str]) -> int:
+        """Write a consistent copy while running and return its bytes; it appears whole or not at all.
 
-    def _backup(self, target: Path) -> None:
-        partial = target.with_name(target.name + ".partial")
+        Raises StoreError, also where a file of that name is there: a backup is never overwritten.
+        """
+        return await asyncio.to_thread(self._backup, Path(path))
+
+    def _backup(self, target: Path) -> int:
+        partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
-            partial.unlink(missing_ok=True)
+            # 0600 from the start, as the store itself.
+            os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             source, copy = _connect(self.path), sqlite3.connect(partial, isolation_level=None)
             with contextlib.closing(source), contextlib.closing(copy):
                 source.backup(copy)
                 copy.execute("PRAGMA journal_mode = DELETE")
             with partial.open("rb") as done:
                 os.fsync(done.fileno())
-            partial.replace(target)
+                size = os.fstat(done.fileno()).st_size
+            os.link(partial, target)  # fails where the name is taken, unlike a rename
+            sync_directory(target.parent)
+        except FileExistsError as err:
+            raise StoreError(f"the backup to {target} failed: there is such a file already; name another") from err
         except (sqlite3.Error, OSError) as err:
+            why = err.strerror if isinstance(err, OSError) and err.strerror else str(err)
+            raise StoreError(f"the backup to {target} failed: {why}") from err
+        finally:
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
-            raise StoreError(f"the backup to {target} failed: {err}") from err
+        return size
 
     def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         with self._read_guard, _sqlite_errors():
@@ -220,7 +262,16 @@ def _sqlite_errors() -> Iterator[None]:
         raise as_store_error(err) from err
 
 
-def _lock_file(file: Path) -> int:
+def sync_directory(directory: Path) -> None:
+    """Make names that came or went in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def lock_file(file: Path) -> int:
     """Take the file for this process alone: two daemons over one store would both command the domains."""
     try:
         descriptor = os.open(file.with_name(file.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -243,22 +294,25 @@ def _connect(file: Path) -> sqlite3.Connection:
     return connection
 
 
-def _check(connection: sqlite3.Connection, file: Path) -> None:
+def check(connection: sqlite3.Connection, file: Path) -> None:
     """Refuse a file that is damaged, or that is some other program's, before the first write to it."""
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         why = " ".join(verdict.split())
-        raise StoreError(f"the store {file} is corrupt ({why}): move it away and restore a backup")
+        raise StoreError(
+            f"the store {file} is corrupt ({why}): restore a backup with `onecity restore FILE --state {file}`"
+        )
     names: set[Any] = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if names and "schema_version" not in names:
         raise StoreError(f"{file} is a database of some other program; name another file as `state:`")
-    connection.execute("PRAGMA journal_mode = WAL")
 
 
-def _named(file: Path, err: Exception) -> StoreError:
+def named(file: Path, err: Exception) -> StoreError:
     if isinstance(err, StoreError):
         return err
     text = str(err)
     if "not a database" in text or "malformed" in text:
-        return StoreError(f"the store {file} is corrupt ({text}): move it away and restore a backup")
+        return StoreError(
+            f"the store {file} is corrupt ({text}): restore a backup with `onecity restore FILE --state {file}`"
+        )
     return StoreError(f"the store {file} cannot be opened ({text})")

@@ -6,13 +6,15 @@ A write here runs inside the writer's transaction, perhaps twice; it touches not
 from __future__ import annotations
 
 import sqlite3
+import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 
 from controller.errors import ConflictError, StoreError
 from controller.intent.model import ServiceId
 from controller.network.discovered import DomainTopology
 from controller.store.codec import dumps, loads
-from controller.store.records import ChangeRecord, JournalRecord, OpenChange, StoredService
+from controller.store.records import ChangeRecord, DomainChange, JournalRecord, OpenChange, StoredService
 
 Database = sqlite3.Connection
 
@@ -49,6 +51,51 @@ def select_history(db: Database, limit: int, before: int | None, service: Servic
         (before, service, limit),
     )
     return tuple(_change(row) for row in rows)
+
+
+def select_applied(db: Database, after: int, limit: int) -> tuple[ChangeRecord, ...]:
+    """Return changes that took effect, oldest first: those of a higher revision than `after`."""
+    rows = db.execute(
+        "SELECT seq, record FROM changes WHERE seq > ? AND outcome = 'committed' ORDER BY seq LIMIT ?", (after, limit)
+    )
+    return tuple(_change(row) for row in rows)
+
+
+def last_revision(db: Database) -> int:
+    (seq,) = db.execute("SELECT coalesce(max(seq), 0) FROM changes").fetchone()
+    return int(seq)
+
+
+def compressed(change: DomainChange) -> bytes:
+    """Return a domain's part of a change as it is kept. Callers compress before they queue a write."""
+    return zlib.compress(dumps(DomainChange, change).encode())
+
+
+def write_change_domains(db: Database, bodies: Mapping[tuple[str, str], bytes]) -> None:
+    rows = [(change, domain, body) for (change, domain), body in bodies.items()]
+    db.executemany("INSERT OR REPLACE INTO change_domains VALUES (?, ?, ?)", rows)
+
+
+def select_change_domains(db: Database, change_id: str) -> tuple[DomainChange, ...]:
+    rows = db.execute("SELECT body FROM change_domains WHERE change = ? ORDER BY domain", (change_id,))
+    return tuple(loads(DomainChange, zlib.decompress(body).decode()) for (body,) in rows)
+
+
+def select_undescribed(db: Database) -> dict[str, tuple[str, ...]]:
+    """Return the changes that took effect and whose effect on domains is not kept: id → the journal's steps of each."""
+    rows = db.execute(
+        """SELECT changes.id, journal.body FROM transactions
+           JOIN journal ON journal.txn = transactions.txn AND journal.kind = 'intention'
+           JOIN changes ON transactions.txn GLOB 'onecity-' || changes.id || '-[0-9]*'
+           WHERE changes.outcome = 'committed' AND changes.seq > (SELECT max(seq) FROM changes) - ?
+             AND NOT EXISTS (SELECT 1 FROM change_domains WHERE change = changes.id)
+           ORDER BY transactions.seq""",
+        (_KEPT_TRANSACTIONS,),
+    )
+    found: dict[str, tuple[str, ...]] = {}
+    for change_id, body in rows:
+        found[change_id] = (*found.get(change_id, ()), body)
+    return found
 
 
 def select_open_changes(db: Database) -> tuple[OpenChange, ...]:

@@ -299,7 +299,8 @@ async def test_a_later_migration_keeps_what_is_there(store):
     with sqlite3.connect(store.path) as db:
         db.isolation_level = None
         migrate(db, NEXT)
-        assert [row[0] for row in db.execute("SELECT version FROM schema_version ORDER BY version")] == [1, 2]
+        versions = [row[0] for row in db.execute("SELECT version FROM schema_version ORDER BY version")]
+        assert versions == list(range(1, len(NEXT) + 1))
         assert db.execute("SELECT id, colour FROM services").fetchall() == [("gov/a", None)]
 
 
