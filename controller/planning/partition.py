@@ -96,8 +96,9 @@ def _assemble_partition(
     partitions = []
     for domain in domains:
         links = tuple(k for k in sorted(reserved) if net.links[net.link_index[k]].domain == domain)
-        rate = max((reserved[k] for k in links), default=0)
-        partitions.append(NrpPlacement(f"slice/{service.replace('/', '.')}", number, domain, rate, links))
+        rates = tuple(reserved[k] for k in links)
+        name = f"slice/{service.replace('/', '.')}"
+        partitions.append(NrpPlacement(name, number, domain, max(rates, default=0), links, rates))
     return Placement(
         service=service, kind=wanted.kind, number=number, attachments=attachments,
         stitches=border_stitches(city, draft, _by_rank(net, crossings.values())),

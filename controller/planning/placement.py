@@ -148,8 +148,9 @@ class NrpPlacement:
     name: str  # "slice/<tenant>.<name>"
     nrp_id: int
     domain: str
-    rate_bps: int
+    rate_bps: int  # of the link that carries most
     links: tuple[str, ...]  # directed, working and standby, sorted
+    rates_bps: tuple[int, ...] = ()  # what is cut out of each of `links`; empty: `rate_bps` everywhere
 
 
 @dataclass(frozen=True, slots=True)
