@@ -19,7 +19,7 @@ from controller.planning.placement import (
     Steering,
     TunnelPlacement,
 )
-from controller.planning.tunnels import Need, Segment, Ways, Weave, chains, usable_borders
+from controller.planning.tunnels import Need, Segment, Ways, Weave, cases, usable_borders
 
 SLICE_SETUP_PRIORITY = 4
 SLICE_HOLD_PRIORITY = 0  # never preempted
@@ -64,7 +64,7 @@ def _weave(
     borders = usable_borders(net, net.borders, usable)
     node = {a.access: a.node for a in attachments}
     needs = [Need(node[d.a], node[d.z], d.rate_bps, d.a, d.z) for d in wanted.demands]
-    ways = weave.run((n, chains(net, borders, n.a, n.z, order)) for n in needs)
+    ways = weave.run(cases(net, borders, needs, order))
     for way in ways:
         try:
             weave.check(way, wanted.slo.latency_s, 0.0, must_protect=protected)
@@ -83,10 +83,11 @@ def _assemble_partition(
     service = wanted.metadata.service
     crossings: dict[str, tuple[Link, int, int]] = {}
     for way in ways:
-        for rank, chain in enumerate(way.chains, start=1):
-            for border in chain.borders:
-                link, _, rate = crossings.get(_canonical(border), (border, rank, 0))
-                crossings[_canonical(border)] = (link, rank, rate + way.need.rate_bps)
+        first = {_canonical(k) for k in way.chains[0].borders}
+        for border in {_canonical(k): k for chain in way.chains for k in chain.borders}.values():
+            link, _, rate = crossings.get(_canonical(border), (border, 0, 0))
+            rank = 1 if _canonical(border) in first else 2
+            crossings[_canonical(border)] = (link, rank, rate + way.need.rate_bps)
     reserved = weave.reserved()
     domains = sorted({s[0] for s in weave.rates})
     tunnels = weave.tunnels(

@@ -1,16 +1,16 @@
 """Pinned tunnels over the IP domains: what slices of kind nrp and VIPs ride on.
 
 Traffic between two provider edges crosses a chain of domains: one pinned tunnel per domain and direction,
-border to border. Chain 1 takes the best border of every two domains, chain 2 the next one. Many pairs share a
-domain's segment, so segments are gathered first and routed once. Of the two chains only one carries at a time,
-so a link is reserved for the larger of their loads, not for the sum.
+border to border. Between every two domains it takes the best border, or while that is gone the next one; each
+mix of best and next is a case. Many pairs share a domain's segment, so segments are gathered first and routed once.
+Only one case holds at a time, so a link is reserved for the largest of their loads, not for the sum.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from controller.planning.paths import Mask, Path
 from controller.planning.placement import Promise, Route, TunnelPlacement
 from controller.planning.reasons import risk_names, short, why_no_pair
 
+MOST_MIXED = 3  # pairs of domains of which any border may be gone while the others stay
 Segment = tuple[str, str, str]  # domain, source, destination
 
 
@@ -71,15 +72,18 @@ class Ways:
 
 @dataclass(slots=True)
 class Weave:
-    """Routes the segments of several needs over what is free. `free` is per link and symmetrical."""
+    """Routes the segments of several needs over what is free. `free` is per link and symmetrical.
+
+    A need brings one chain for every case, the normal one first; inside one domain it is the same in all of them.
+    """
 
     net: Layers
     usable: Mask
     free: BitsPerSecond
-    protect: bool  # look for a standby on every segment and for a second chain
+    protect: bool  # look for a standby on every segment
     old: Mapping[Segment, TunnelPlacement]
-    rates: dict[Segment, dict[int, int]] = field(default_factory=dict)  # segment → chain → rate
-    loads: dict[int, BitsPerSecond] = field(default_factory=dict)  # chain → load per link
+    rates: dict[Segment, dict[int, int]] = field(default_factory=dict)  # segment → case → rate
+    loads: dict[int, BitsPerSecond] = field(default_factory=dict)  # case → load per link
     routes: dict[Segment, tuple[Path, Path | None]] = field(default_factory=dict)
 
     def run(self, needs: Iterable[tuple[Need, tuple[Chain, ...]]]) -> list[Ways]:
@@ -91,7 +95,7 @@ class Weave:
         for segment in sorted(self.rates):
             if segment[1] < segment[2]:
                 self._route(segment)
-        return [self._ways(need, chains) for need, chains in needs]
+        return [self._ways(need, tuple(dict.fromkeys(chains))) for need, chains in needs]
 
     def _gather(self, need: Need, number: int, chain: Chain) -> None:
         load = self.loads.setdefault(number, np.zeros(len(self.net.links), dtype=np.int64))
@@ -126,7 +130,7 @@ class Weave:
                     self.loads[number][[at, self.net.reverse[at]]] += rate
 
     def loads_of(self, rates: Mapping[int, int]) -> BitsPerSecond:
-        """The load that a new route meets: the highest of the chains it belongs to."""
+        """The load that a new route meets: the highest of the cases it carries in."""
         result: BitsPerSecond = np.maximum.reduce([self.loads[n] for n in rates])
         return result
 
@@ -170,7 +174,7 @@ class Weave:
         fatal = frozenset.intersection(*(self._fatal(c) for c in chains))
         availability = self._availability(chains[0], need)
         if len(chains) > 1:
-            availability = either(availability, self._availability(chains[1], need))
+            availability = either(availability, self._availability(chains[-1], need))  # all borders the next ones
         spare = len(chains) > 1 or any(self.routes[s][1] is not None for s in first.segments)
         return Ways(
             need, chains, delay, max(others) if spare else None, availability, not fatal, self._via(need, first)
@@ -314,29 +318,49 @@ def usable_borders(net: Layers, borders: Borders, usable: Mask) -> Borders:
     return {ends: links for ends, links in allowed.items() if links}
 
 
-def chains(net: Layers, borders: Borders, a: str, z: str, order: tuple[int, ...]) -> tuple[Chain, ...]:
-    """Return one chain per entry of `order`: which border of every two domains it takes (the last where fewer)."""
-    domains = _domain_sequence(borders, net.nodes[a].domain, net.nodes[z].domain)
-    if domains is None:
-        raise CannotPlaceError(f"no border that is up and within the boundaries leads from {short(a)} to {short(z)}")
-    result: list[Chain] = []
-    for choice in order:
-        at, crossed, segments = a, [], []
-        for here, there in pairwise(domains):
-            options = borders[frozenset((here, there))]
-            link = options[min(choice, len(options) - 1)]
-            if net.nodes[link.src.node].domain != here:
-                link = net.links[net.link_index[link.reverse]]
-            if at != link.src.node:
-                segments.append((here, at, link.src.node))
-            crossed.append(link)
-            at = link.dst.node
-        if at != z:
-            segments.append((domains[-1], at, z))
-        chain = Chain(tuple(segments), tuple(crossed))
-        if chain not in result:
-            result.append(chain)
-    return tuple(result)
+def cases(
+    net: Layers, borders: Borders, needs: Iterable[Need], order: tuple[int, ...]
+) -> list[tuple[Need, tuple[Chain, ...]]]:
+    """Return every need with its chain in each case. `order`: which border is the best, and which the next, if any."""
+    needs = list(needs)
+    domains = [_domains(net, borders, need) for need in needs]
+    pairs = sorted({frozenset(pair) for one in domains for pair in pairwise(one)}, key=sorted)
+    mixes = list(product(order, repeat=len(pairs)))
+    if len(pairs) > MOST_MIXED:
+        mixes = [(choice,) * len(pairs) for choice in order]
+    choices = [dict(zip(pairs, mix, strict=True)) for mix in mixes]
+    return [
+        (need, tuple(_chain(net, borders, need, one, choice) for choice in choices))
+        for need, one in zip(needs, domains, strict=True)
+    ]
+
+
+def _domains(net: Layers, borders: Borders, need: Need) -> tuple[str, ...]:
+    found = _domain_sequence(borders, net.nodes[need.a].domain, net.nodes[need.z].domain)
+    if found is None:
+        raise CannotPlaceError(
+            f"no border that is up and within the boundaries leads from {short(need.a)} to {short(need.z)}"
+        )
+    return found
+
+
+def _chain(
+    net: Layers, borders: Borders, need: Need, domains: tuple[str, ...], choice: Mapping[frozenset[str], int]
+) -> Chain:
+    """Return the way over the chosen border of every two domains (the last where there are fewer)."""
+    at, crossed, segments = need.a, [], []
+    for here, there in pairwise(domains):
+        options = borders[frozenset((here, there))]
+        link = options[min(choice[frozenset((here, there))], len(options) - 1)]
+        if net.nodes[link.src.node].domain != here:
+            link = net.links[net.link_index[link.reverse]]
+        if at != link.src.node:
+            segments.append((here, at, link.src.node))
+        crossed.append(link)
+        at = link.dst.node
+    if at != need.z:
+        segments.append((domains[-1], at, need.z))
+    return Chain(tuple(segments), tuple(crossed))
 
 
 def _domain_sequence(borders: Borders, first: str, last: str) -> tuple[str, ...] | None:

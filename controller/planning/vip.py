@@ -16,7 +16,7 @@ from controller.network.model import CityMap, Link
 from controller.planning.draft import CannotPlaceError, Draft, rate_text
 from controller.planning.layers import Layers, ip_mask
 from controller.planning.placement import Placement, Promise, RateReservation, Steering
-from controller.planning.tunnels import Borders, Need, Ways, Weave, chains, usable_borders
+from controller.planning.tunnels import Borders, Need, Ways, Weave, cases, usable_borders
 
 MOST_NAMED = 5
 
@@ -116,7 +116,7 @@ def _route(
     for order, kept in product(((0, 1), (0,), (1,)), (old, {}) if old else ({},)):
         weave = Weave(net, usable, free.clip(max=free[net.reverse]), True, kept)
         try:
-            ways = weave.run((n, chains(net, borders, n.a, n.z, order)) for n in needs)
+            ways = weave.run(cases(net, borders, needs, order))
             for way in ways:
                 weave.check(way, wanted.slo.latency_s, wanted.slo.availability, must_protect=False)
             return weave, ways

@@ -34,3 +34,26 @@ def test_each_link_gives_its_partition_what_is_held_on_it_and_no_more() -> None:
     assert len(set(held.values())) == 2, "one link carries both demands, the next one only one"
     cut = {k: bps for p in done.model.partitions.values() for k, bps in p.rates.items()}
     assert cut == held
+
+
+def test_a_need_inside_one_domain_is_held_beside_what_comes_over_the_second_border() -> None:
+    """Nanwan is the second border: with the first one gone, its way to Zhihui carries both demands."""
+    wanted = _star(Protection.STANDBY, "zhihui", "nanwan", "henggang", rate_bps=GBPS)
+    placement, _ = _placed(wanted)
+    held = {r.link: r.rate_bps for r in placement.rates}
+    tunnel = next(t for t in placement.tunnels if (t.src, t.dst) == ("node:lg-zhihui", "node:lg-nanwan"))
+    assert tunnel.rate_bps == 2 * GBPS
+    assert all(held[k] >= 2 * GBPS for k in tunnel.working.links)
+
+
+def test_every_mix_of_first_and_second_borders_has_its_tunnels() -> None:
+    """Over two borders either may fail alone: from the district's second border to the centre's first, and so on."""
+    wanted = slice_between(
+        "far", "pingdi", "compute", isolation=Isolation.NRP, protection=Protection.STANDBY, slo=Slo(availability=0.9)
+    )
+    placement, _ = _placed(wanted)
+    inside = {(t.src, t.dst) for t in placement.tunnels if t.domain == "city-ip"}
+    assert inside == {("node:lg-nanwan", "node:lg-zhihui"), ("node:lg-zhihui", "node:lg-nanwan")}
+    assert {s.rank for s in placement.stitches} == {1, 2}
+    assert len(placement.stitches) == 4
+    assert {s.rate_bps for s in placement.stitches} == {GBPS}
