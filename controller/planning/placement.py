@@ -161,7 +161,7 @@ class Steering:
     vpn_service: ServiceId  # whose VPN: the slice itself, or the plane under a VIP
     node: str
     remote: str
-    target_class: str  # "*": the rest
+    target_class: str  # "*": whatever no other entry names; a VIP's own class of everything is "rest"
     tunnels: tuple[str, ...]
     fallback: str  # "best-effort" | "drop"
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import product
 
+import numpy as np
+
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, MediaFlow, Service, ServiceId, VipAssurance, Window
-from controller.network.ledger import Ledger
+from controller.network.ledger import BitsPerSecond, Ledger
 from controller.network.model import CityMap, Link
 from controller.planning.draft import CannotPlaceError, Draft, rate_text
 from controller.planning.layers import Layers, ip_mask
@@ -19,6 +21,7 @@ from controller.planning.placement import Placement, Promise, RateReservation, S
 from controller.planning.tunnels import Borders, Need, Ways, Weave, cases, usable_borders
 
 MOST_NAMED = 5
+REST = "rest"  # the class of a VIP that assures all traffic of what it protects
 
 
 def place_vip(
@@ -43,9 +46,11 @@ def place_vip(
         "vip", wanted.metadata.service, wanted.priority, wanted.priority, wanted.slo.loss_ratio,
         weave.budgets(ways, wanted.slo.latency_s), {p.domain: p.nrp_id for p in below.partitions},
     )  # fmt: skip
-    classes = sorted({f.target_class for f in _flows(wanted)}) or ["*"]
+    classes = sorted({f.target_class for f in _flows(wanted)}) or [REST]
     rates = tuple(
-        RateReservation(k, r, window.start, window.end, squeezes=True) for k, r in sorted(weave.reserved().items())
+        RateReservation(k, r, window.start, window.end, squeezes=True)
+        for k, r in sorted(weave.reserved().items())
+        if not below.partitions  # a slice holds already what it gives to its own VIP
     )
     return Placement(
         service=wanted.metadata.service, kind=wanted.kind, number=number, tunnels=tunnels,
@@ -109,6 +114,9 @@ def _route(
 ) -> tuple[Weave, list[Ways]]:
     usable = ip_mask(net, wanted.boundaries)
     free = draft.ledger.free_array(window.start, window.end, squeeze=True)
+    if below.partitions:
+        free = _own(net, below)
+        usable = usable & (free > 0)
     old = {(t.domain, t.src, t.dst): t for t in draft.old.tunnels} if draft.old is not None else {}
     borders = usable_borders(net, _stitched(net, below), usable)
     last: CannotPlaceError | None = None
@@ -124,6 +132,15 @@ def _route(
             last = last or error
     assert last is not None
     raise last
+
+
+def _own(net: Layers, below: Placement) -> BitsPerSecond:
+    """Return what a slice of the IP networks holds on every link: a VIP over it rides that and nothing else."""
+    own: BitsPerSecond = np.zeros(len(net.links), dtype=np.int64)
+    for rate in below.rates:
+        if rate.link in net.link_index:
+            own[net.link_index[rate.link]] = rate.rate_bps
+    return own
 
 
 def _stitched(net: Layers, below: Placement) -> Borders:

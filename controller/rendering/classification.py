@@ -1,6 +1,7 @@
 """Rules that find a VIP's traffic at an access, and what its classes get there (RFC 9182 `service/qos`).
 
-Rules are tried in order, so their ids start with what orders them: `vip.<priority>.<tenant>.<name>.<who>.<kind>`.
+Rules are tried in order, so their ids start with what orders them: `vip.<priority>.<tenant>.<name>.<who>.<kind>`,
+and last `vip.rest.<priority>.<tenant>.<name>` of those that assure everything.
 Rates stand twice: as a percentage of the access, which the published module can say, and in bit/s, which ours can.
 """
 
@@ -49,7 +50,8 @@ def from_host(vip: VipAssurance, who: str, flows: Iterable[MediaFlow], host: IPv
 def between_all(vip: VipAssurance, flows: Sequence[MediaFlow]) -> Tree:
     """Return rules for flows between any two accesses, known by their ports on either side; without flows, for all."""
     if not flows:
-        name = _rule_id(vip, "all", REST)
+        # After the rules of every other VIP, of whatever priority: it takes all that those leave.
+        name = f"vip.{REST}.{vip.priority}.{_dotted(vip.metadata.service)}"
         content: Tree = {"l3nm:id": name, "l3nm:target-class-id": class_id(vip, REST)}
         return {("l3nm:rule", name): content}
     return _rules(vip, "to", flows, "destination", None, None) | _rules(vip, "from", flows, "source", None, None)

@@ -82,8 +82,9 @@ def misclassified(vip: VipAssurance, rule: Rule | None, wanted: str, others: Seq
         return f"no rule puts it into class {wanted}"
     mine = (vip.priority, vip.metadata.service)
     for other in others:
-        name = f"vip.{other.priority}.{other.metadata.service.replace('/', '.')}."
-        if rule.id.startswith(name) and (other.priority, other.metadata.service) < mine:
+        whose = f"{other.priority}.{other.metadata.service.replace('/', '.')}"
+        taken = rule.id.startswith(f"vip.{whose}.") or rule.id == f"vip.{REST}.{whose}"
+        if taken and (other.priority, other.metadata.service) < mine:
             return ""
     return f"rule {rule.id} comes first and puts it into class {rule.target}, not {wanted}"
 

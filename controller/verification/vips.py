@@ -195,7 +195,7 @@ class VipProver(Prover):
     def _rides(self) -> Iterator[CounterExample]:
         """Check that every class arrives in time on tunnels of this VIP with room for it, and over either border."""
         targets = {f.target_class for f in self.flows}
-        named = {t: class_of(self.vip, t) for t in targets} or {REST: "*"}
+        named = {t: class_of(self.vip, t) for t in targets} or {REST: class_of(self.vip, REST)}
         needed: Counter[str] = Counter()
         spare = self.bounds == Boundaries() and any(border.rank > 1 for border in self.walks.borders)
         for (src, dst), seats in sorted(self._talks().items()):

@@ -147,7 +147,7 @@ def test_ordinary_assurance_of_a_hub_plane_goes_to_the_hub() -> None:
         "node:lg-buji",
         "node:lg-pinghu",
     }
-    assert {s.target_class for s in placed.steering} == {"*"}
+    assert {s.target_class for s in placed.steering} == {"rest"}
 
 
 def test_ordinary_assurance_of_flows_uses_their_classes() -> None:
@@ -189,3 +189,15 @@ def test_three_hundred_parties_share_the_tunnels_of_their_provider_edges() -> No
     placed = _plan(office, vip).placements[ServiceId("gov/flood")]
     assert len(placed.promises) == 300
     assert len(placed.tunnels) < 60
+
+
+def test_a_vip_over_everything_of_a_slice_has_a_class_of_its_own_and_rides_the_slices_partition() -> None:
+    ring = slice_between("ring", "buji", "pingdi", isolation=Isolation.NRP)
+    vip = VipAssurance(Metadata("all", "gov"), ring.metadata.service, WINDOW)
+    placed = _plan(ring, vip).placements
+    below, above = placed[ring.metadata.service], placed[vip.metadata.service]
+    assert {s.target_class for s in above.steering} == {"rest"}
+    assert above.rates == (), "the slice holds it already"
+    cut = {k for p in below.partitions for k in p.links}
+    assert {k for t in above.tunnels for r in (t.working, t.standby) if r for k in r.links} <= cut
+    assert {t.partition for t in above.tunnels} == {below.number}
