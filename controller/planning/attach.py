@@ -50,7 +50,7 @@ def attach_all(
         keep = indices.get(access.name) if access.name in kept else None
         index = draft.pick("access-net", draft.pools.access_nets, "access /30", keep)
         pe, ce = draft.pools.access_net(index)
-        prefixes = tuple(str(p) for p in lans.get(access.name, access.lans))
+        prefixes = _ipv4(access, lans.get(access.name, access.lans))
         result[access.name] = Attachment(
             access.name, access.site, port.domain, port.ref.node, port.ref.port, vlan, pe, ce, 30, prefixes,
             access.rate_bps, access.hub,
@@ -69,6 +69,17 @@ def _checked_port(city: CityMap, net: Layers, access: AccessSite, bounds: Bounda
     if port.rates_bps and access.rate_bps > max(port.rates_bps):
         raise CannotPlaceError(f"access {access.name}: port {port.ref} runs at {rate_text(max(port.rates_bps))}")
     return port
+
+
+def _ipv4(access: AccessSite, prefixes: tuple[Prefix, ...]) -> tuple[str, ...]:
+    """Refuse IPv6: an access gets an IPv4 link to its site, over which no IPv6 route can lead."""
+    other = next((p for p in prefixes if p.version != 4), None)
+    if other is not None:
+        raise CannotPlaceError(
+            f"access {access.name}: {other} is an IPv6 prefix, and services are carried over IPv4 only so far; "
+            "give it an IPv4 prefix or pool"
+        )
+    return tuple(str(p) for p in prefixes)
 
 
 def _access_indices(draft: Draft) -> dict[str, int]:

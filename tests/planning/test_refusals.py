@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_network
 
 from controller.intent.model import Boundaries, Isolation, Protection, Service, Slo
 from controller.network.ledger import Ledger
@@ -8,7 +9,7 @@ from controller.network.merge import merge
 from controller.planning.place import place
 from controller.planning.placement import Refusal
 from tests.support.cities import city_map, inventory, topologies
-from tests.support.intents import GBPS, NOW, slice_between
+from tests.support.intents import GBPS, NOW, access, plane, slice_between
 
 CITY = city_map("longgang")
 
@@ -76,3 +77,12 @@ def test_one_refusal_does_not_hold_up_the_others() -> None:
     assert list(outcome.placements) == ["gov/ok"]
     assert [r.service for r in outcome.refusals] == ["gov/no"]
     assert outcome.ledger.services() == ("gov/ok",)
+
+
+def test_ipv6_prefixes_are_refused_in_one_sentence() -> None:
+    sixth = replace(access("buji"), lans=(ip_network("2001:db8:1::/64"),))
+    wanted = replace(plane("six", "zhihui", "buji"), accesses=(access("zhihui"), sixth))
+    pool = plane("pool", "zhihui", "buji", lan_pool=ip_network("2001:db8::/48"), lan_prefix_len=64)
+    six, pooled = (_refusal(w).binds for w in (wanted, pool))
+    assert six.startswith("access buji: 2001:db8:1::/64 is an IPv6 prefix, and services are carried over IPv4 only")
+    assert pooled.startswith("access zhihui: 2001:db8::/64 is an IPv6 prefix")
