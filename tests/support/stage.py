@@ -95,22 +95,25 @@ class Stage:
         self.address, self.metrics = settings["listen"], settings["metrics"]
         self.log = city.directory / "logs" / "daemon.log"
         self.client = Client(self.address)
-        self.daemon = self._start()
+        self.daemon = self._start({})
         wait_ready(self.address)
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, environment: dict[str, str]) -> subprocess.Popen[bytes]:
         guarded = [sys.executable, "-m", "lab.process", str(os.getpid()), "controller.cli.main"]
         with self.log.open("ab") as log:
-            return subprocess.Popen([*guarded, "serve", "-c", str(self.city.config_path)], stdout=log, stderr=log)
+            line = [*guarded, "serve", "-c", str(self.city.config_path)]
+            return subprocess.Popen(line, stdout=log, stderr=log, env={**os.environ, **environment})
 
     def kill_daemon(self) -> None:
         """kill -9."""
         self.daemon.kill()
         self.daemon.wait()
 
-    def start_daemon(self) -> None:
-        self.daemon = self._start()
-        wait_ready(self.address)
+    def start_daemon(self, *, wait: bool = True, **environment: str) -> None:
+        """Start it over the same store; `wait=False` for one that may die before it is ready."""
+        self.daemon = self._start(environment)
+        if wait:
+            wait_ready(self.address)
 
     def stop(self) -> None:
         self.client.channel.close()

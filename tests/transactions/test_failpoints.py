@@ -20,11 +20,11 @@ def kills(monkeypatch):
     return sent
 
 
-@pytest.mark.parametrize(
-    ("point", "passed"),
-    [("intended", 1), ("connected", 3), ("prepared", 3), ("committed", 3), ("verified", 3), ("deciding", 1)]
-    + [("decided", 1), ("confirmed", 3), ("ending", 1), ("ended", 1)],
-)
+ONCE = ("intended", "deciding", "decided", "ending", "ended")
+PASSED = dict.fromkeys(ONCE, 1) | dict.fromkeys(("connected", "prepared", "committed", "verified", "confirmed"), 3)
+
+
+@pytest.mark.parametrize(("point", "passed"), PASSED.items())
 async def test_each_point_is_passed_as_often_as_the_protocol_says(kills, point, passed):
     for count in (passed, passed + 1):
         die = failpoint({"ONECITY_DIE_AT": f"{point}:{count}"})

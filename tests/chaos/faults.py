@@ -1,0 +1,102 @@
+"""Which faults happen when, drawn from a seed before a round begins: the same seed, the same round."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from controller.transactions.failpoints import DOMAIN_POINTS, JOURNAL_POINTS
+from tests.chaos.world import EXPIRED_S, OPTICAL, World
+
+DOMAINS = ("city-ip", "district-ip", "compute-ip", OPTICAL)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: begins at `at_s` of the round, and ends after `lasts_s`."""
+
+    at_s: float
+    kind: str
+    domain: str
+    lasts_s: float
+    amount_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A round: how the daemon dies, how long it then stays away, and what happens to the domains meanwhile."""
+
+    length_s: float
+    die_at: tuple[str, ...]  # for its first life of the round, its second …; empty: at a random instant
+    kill_at_s: tuple[float, ...]
+    away_s: tuple[float, ...]
+    faults: tuple[Fault, ...]
+
+
+_KINDS = (  # kind, weight, shortest and longest it lasts
+    ("cut", 8, 0.0, 0.0),
+    ("delay", 3, 0.2, 1.0),
+    ("refuse", 3, 0.2, 1.5),
+    ("black-hole", 3, 0.2, 2.5),
+    ("mute", 3, 0.2, 2.5),
+    ("hang", 3, 0.1, 2.5),
+    ("kill", 2, 0.0, 1.0),
+    ("lock", 2, 0.2, 2.5),
+    ("full", 2, 0.05, 0.6),
+)
+
+
+def schedule(seed: str, domains: tuple[str, ...], *, length_s: float = 3.0, faults: int = 12) -> Schedule:
+    draw = random.Random(seed)
+    points = (*JOURNAL_POINTS, *DOMAIN_POINTS)
+    lives = draw.choice((1, 2, 2, 3))
+    die_at = tuple(f"{draw.choice(points)}:{draw.randrange(1, 7)}" if draw.random() < 0.8 else "" for _ in range(lives))
+    # Rarely it stays away until every confirm timer has ended.
+    away = tuple(EXPIRED_S if draw.random() < 0.06 else draw.random() * 0.3 for _ in range(lives))
+    kills = tuple(sorted(draw.uniform(0.3, length_s) for _ in range(draw.choice((0, 1, 1)))))
+    quiet = draw.random() < 0.15  # nothing but the daemon dies
+    count = 0 if quiet else draw.randrange(faults // 2, faults * 3 // 2)
+    happenings = sorted((_fault(draw, domains, length_s) for _ in range(count)), key=lambda f: f.at_s)
+    return Schedule(length_s, die_at, kills, away, tuple(happenings))
+
+
+def _fault(draw: random.Random, domains: tuple[str, ...], length_s: float) -> Fault:
+    kind, _, shortest, longest = draw.choices(_KINDS, [k[1] for k in _KINDS])[0]
+    domain = draw.choice([d for d in domains if kind != "lock" or d != OPTICAL])
+    return Fault(
+        draw.uniform(0, length_s), kind, domain, draw.uniform(shortest, longest), draw.choice((0.005, 0.02, 0.1))
+    )
+
+
+def begin(world: World, fault: Fault) -> bool:
+    """Let the fault happen; False where it could not (the domain is dead already, the lock is held)."""
+    weather = world.proxies[fault.domain].weather
+    deeds: dict[str, Callable[[], object]] = {
+        "cut": lambda: world.proxies.cut(fault.domain),
+        "delay": lambda: setattr(weather, "delay_s", fault.amount_s),
+        "refuse": lambda: (setattr(weather, "refuse", True), world.proxies.cut(fault.domain)),
+        "black-hole": lambda: setattr(weather, "black_hole", True),
+        "mute": lambda: setattr(weather, "mute", True),
+        "hang": lambda: world.pause_domain(fault.domain),
+        "kill": lambda: world.kill_domain(fault.domain),
+        "lock": lambda: world.lock(fault.domain),
+        "full": world.fill_disk,
+    }
+    return deeds[fault.kind]() is not False
+
+
+def end(world: World, fault: Fault) -> None:
+    weather = world.proxies[fault.domain].weather
+    deeds: dict[str, Callable[[], object]] = {
+        "delay": lambda: setattr(weather, "delay_s", 0.0),
+        "refuse": lambda: setattr(weather, "refuse", False),
+        "black-hole": lambda: setattr(weather, "black_hole", False),
+        # What the swallowed replies said is lost for good: the effect was there, the answer never comes.
+        "mute": lambda: (world.proxies.cut(fault.domain), setattr(weather, "mute", False)),
+        "hang": lambda: world.resume_domain(fault.domain),
+        "kill": lambda: world.restart_domain(fault.domain),
+        "lock": lambda: world.unlock(fault.domain),
+        "full": world.empty_disk,
+    }
+    deeds.get(fault.kind, lambda: None)()
