@@ -7,6 +7,7 @@ none. All borders that may be used are stitched; what is held runs over the one 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from controller.intent.model import Boundaries, DedicatedPlane
@@ -41,7 +42,7 @@ def place_plane(city: CityMap, net: Layers, draft: Draft, wanted: DedicatedPlane
         stitches=border_stitches(city, draft, _crossings(net, joined, loads)), tunnels=pinned,
         steering=tuple(_steering(wanted, pinned)), trees=_trees(ways, root),
         promises=_promises(ways, wanted, attachments, root), rates=tuple(_held(net, loads, wanted)),
-        labels=draft.labels(), notes=_notes(pinned),
+        labels=draft.labels(), notes=(*_notes(pinned), *_meeting(wanted, attachments)),
     )  # fmt: skip
 
 
@@ -161,3 +162,10 @@ def _notes(pinned: tuple[TunnelPlacement, ...]) -> tuple[str, ...]:
         return ()
     more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
     return (f"pinned by tunnels, as routing would lead it elsewhere: {', '.join(pairs[:3])}{more}",)
+
+
+def _meeting(wanted: DedicatedPlane, attachments: tuple[Attachment, ...]) -> tuple[str, ...]:
+    """Say which spokes are in one routing table and so need no hub to reach each other."""
+    spokes = Counter(a.node for a in attachments if wanted.hub_and_spoke and not a.hub)
+    shared = sorted(short(node) for node, count in spokes.items() if count > 1)
+    return (f"spokes at {', '.join(shared)} share a router and reach each other there",) if shared else ()

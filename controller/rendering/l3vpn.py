@@ -6,7 +6,7 @@ Every function returns normalised content: canonical values, no leaf that equals
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from controller.intent.model import ServiceId
 from controller.network.model import CityMap
@@ -38,6 +38,7 @@ class Profile:
     role: str | None = None  # identity of ietf-vpn-common; None: any to any
     targets: tuple[tuple[str, str], ...] = ()
     distinguisher: int = 0
+    administrators: Mapping[str, str] = field(default_factory=dict)  # by node: the RD's address; else the router id
 
 
 def mesh_profile(asn: int, number: int) -> Profile:
@@ -62,6 +63,18 @@ def hub_profiles(asn: int, number: int) -> tuple[Profile, Profile]:
         ),
         Profile("spoke", "ietf-vpn-common:spoke-role", ((hub, "import"), (spoke, "export")), number % 65536),
     )
+
+
+def border_profile(asn: int, number: int, far: str, addresses: Mapping[str, str]) -> Profile:
+    """Return the VRF that stands for the spokes of another domain at its border; `addresses` by node, of its side.
+
+    Spokes that share a VRF reach each other inside it, past the hub. So the far ones share it neither with those of
+    the border's own router nor with those beyond another domain. Its RD takes the border's address: it is the only
+    number that no other VRF of this router has.
+    """
+    spoke, hub = f"0:{asn}:{number}", f"0:{asn}:{number + _HUB_TARGET_OFFSET}"
+    targets = ((hub, "import"), (spoke, "export"))
+    return Profile(f"border-{far}", "ietf-vpn-common:spoke-role", targets, number % 65536, addresses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +242,7 @@ def _vpn_node(city: CityMap, domain: str, node: str, profiles: Sequence[Profile]
     out["l3nm:active-vpn-instance-profiles"] = {
         ("l3nm:vpn-instance-profile", profile.name): {
             "l3nm:profile-id": profile.name,
-            "l3nm:rd": f"1:{router or '0.0.0.0'}:{profile.distinguisher}",
+            "l3nm:rd": f"1:{profile.administrators.get(node) or router or '0.0.0.0'}:{profile.distinguisher}",
         }
         for profile in profiles
         if profile.name in used

@@ -15,6 +15,7 @@ from controller.rendering.l3vpn import (
     Access,
     Profile,
     border_access,
+    border_profile,
     by_domain,
     hub_profiles,
     mesh_profile,
@@ -32,10 +33,7 @@ def render_plane(plane: DedicatedPlane, placement: Placement, city: CityMap) -> 
     """Return each domain's fragment of a plane."""
     out: dict[str, Tree] = {}
     for domain in by_domain(placement):
-        asn = city.domains[domain].asn or 0
-        profiles = (
-            hub_profiles(asn, placement.number) if plane.hub_and_spoke else (mesh_profile(asn, placement.number),)
-        )
+        profiles = _profiles(plane, placement, domain, city.domains[domain].asn or 0)
         accesses = tuple(_accesses(plane, placement, domain, profiles))
         service = plane.metadata.service
         vpn = vpn_service(service, plane.metadata.name, city, domain, profiles, accesses)
@@ -50,34 +48,43 @@ def render_plane(plane: DedicatedPlane, placement: Placement, city: CityMap) -> 
     return out
 
 
+def _profiles(plane: DedicatedPlane, placement: Placement, domain: str, asn: int) -> tuple[Profile, ...]:
+    """Return the VRFs of a domain: a common one, or the hub's, the spokes' and one per border to spokes.
+
+    Where the hub is on the far side, the border stands for the hub and takes its VRF. Else it stands for the spokes
+    beyond it, which meet no others in a VRF of their own.
+    """
+    if not plane.hub_and_spoke:
+        return (mesh_profile(asn, placement.number),)
+    addresses: dict[str, dict[str, str]] = {}
+    for stitch in placement.stitches:
+        for near, far in ((stitch.a, stitch.z), (stitch.z, stitch.a)):
+            if near.domain == domain and not _leads_to_hub(placement, near.domain, far.domain):
+                addresses.setdefault(far.domain, {}).setdefault(near.node, near.address)
+    borders = (border_profile(asn, placement.number, far, addresses[far]) for far in sorted(addresses))
+    return (*hub_profiles(asn, placement.number), *borders)
+
+
 def _accesses(
     plane: DedicatedPlane, placement: Placement, domain: str, profiles: tuple[Profile, ...]
 ) -> Iterator[Access]:
     service = plane.metadata.service
+    hub, spoke = profiles[0], profiles[min(1, len(profiles) - 1)]
+    beyond = {profile.name: profile for profile in profiles}
     for attachment in placement.attachments:
         if attachment.domain == domain:
-            profile = profiles[-1] if not attachment.hub else profiles[0]
+            profile = hub if attachment.hub else spoke
             yield site_access(service, attachment, profile.name, PLANE_PROFILE)
     for stitch in placement.stitches:
         for near, far in ((stitch.a, stitch.z), (stitch.z, stitch.a)):
             if near.domain == domain:
-                profile = _border_profile(plane, placement, profiles, near.domain, far.domain)
+                profile = beyond.get(f"border-{far.domain}", hub)
                 yield border_access(service, stitch, near, far, profile.name, PLANE_PROFILE)
 
 
-def _border_profile(
-    plane: DedicatedPlane, placement: Placement, profiles: tuple[Profile, ...], near: str, far: str
-) -> Profile:
-    """Choose the VRF of a border access so that two spokes meet only at the hub.
-
-    Where the hub is on the far side, the border stands for the hub and takes its VRF; on the hub's own side the border
-    stands for the spokes beyond it.
-    """
-    if not plane.hub_and_spoke:
-        return profiles[0]
+def _leads_to_hub(placement: Placement, near: str, far: str) -> bool:
     hubs = {a.domain for a in placement.attachments if a.hub}
-    beyond = reachable(placement.stitches, far, without=near)
-    return profiles[0] if min(hubs, default=near) in beyond else profiles[1]
+    return bool(hubs & reachable(placement.stitches, far, without=near))
 
 
 def reachable(stitches: tuple[Stitch, ...], start: str, *, without: str) -> frozenset[str]:

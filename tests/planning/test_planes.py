@@ -80,6 +80,12 @@ def test_a_hub_plane_has_its_tree_at_the_hub() -> None:
     assert placed.attachments[0].hub
 
 
+def test_spokes_that_share_a_router_are_named() -> None:
+    wanted = plane("hub", "pingdi", "buji", hub_and_spoke=True)
+    placed = _one(replace(wanted, accesses=(*wanted.accesses, access("buji2", site="buji"))))
+    assert placed.notes == ("spokes at lg-buji share a router and reach each other there",)
+
+
 def test_plane_affinity_keeps_to_links_of_that_plane() -> None:
     placed = _one(plane("b", "zhihui", "jihua", plane="B"))
     assert all(CITY.link_by_id[k].plane in (None, "B") for tree in placed.trees for k in tree)

@@ -197,6 +197,8 @@ PLANTS = (
           lambda trees: retarget(BUDGET, "spoke", next(
               s[1] for s in cast(Tree, at(trees[CITY], (*targets(BUDGET, "spoke"), ("l3nm:vpn-target", "2"))))
               if isinstance(s, tuple)), "import", "3")(trees)),
+    Plant("a border to spokes in the VRF of this router's spokes", P.ISOLATION, "past the hub",
+          put(CITY, (*access(BUDGET, "nanwan", "border.2"), "l3nm:vpn-instance-profile"), "spoke")),
     Plant("a VPN of nobody that listens in", P.ISOLATION, "shadow/spy", stranger),
     Plant("a profile that is not active", P.REACHABILITY, "a2a is not active",
           put(CITY, (*access(SURVEY, "buji", "buji"), "l3nm:vpn-instance-profile"), "a2a")),

@@ -33,7 +33,9 @@ WEST = replace(
     slice_between("west", "buji", "zhihui", isolation=Isolation.NRP),
     boundaries=Boundaries(exclude_regions=frozenset({"east"})),
 )
-BUDGET = plane("budget", "zhihui", "jihua", "bantian", "pingdi", "baolong", rate_bps=10**8, hub_and_spoke=True)
+BUDGET = plane(
+    "budget", "zhihui", "jihua", "bantian", "pingdi", "baolong", "nanwan", rate_bps=10**8, hub_and_spoke=True
+)
 
 
 @cache
