@@ -85,6 +85,12 @@ class ConflictError(OnecityError):
     status = Status.ABORTED
 
 
+class PreconditionError(OnecityError):
+    """What was asked is sound, and what stands does not allow it; says what stands in its way."""
+
+    status = Status.FAILED_PRECONDITION
+
+
 class DomainError(OnecityError):
     """A domain controller refused or could not do something; in its own words, with the path it named."""
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from controller.changes import present
+from controller.changes.chronicle import Chronicle, Ended
 from controller.changes.desk import Desk, Taken
 from controller.changes.domains import Domains
 from controller.changes.keep import change_record, stored
@@ -46,6 +47,7 @@ class Conductor:
     ) -> None:
         self._desk, self._domains, self._transactions, self._store = desk, domains, transactions, store
         self._now = now
+        self.chronicle = Chronicle(store, domains.drivers, lambda: bool(desk.under_way))
         self._doubtful: dict[str, tuple[Taken, ChangeRecord]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -60,8 +62,13 @@ class Conductor:
         return replace(result, elapsed_s=live.elapsed_s)
 
     async def _carry_out(self, order: Order, live: LiveChange) -> ChangeResult:
-        planned = await self._desk.take(order.wanted, live.id, lambda p: not p.refusals and not p.proofs.broken)
+        def sound(planned: Planned) -> bool:
+            return not planned.refusals and not planned.proofs.broken and not order.moved(planned.base)
+
+        planned = await self._desk.take(order.wanted, live.id, sound)
         live.say("planned")
+        if moved := order.moved(planned.base):
+            return ChangeResult(Outcome.REFUSED, moved)
         actions = tuple(
             present.service_action(p, self._domains.city, _refusal_of(planned, p.service)) for p in planned.plans
         )
@@ -88,8 +95,12 @@ class Conductor:
             await self._desk.withdraw(Taken.of(planned, live.id))
             return ChangeResult(Outcome.FAILED, str(error), actions)
         live.say("reserved")
+        sent = self.chronicle.sent(steps)
         outcome = await self._run(steps, live)
-        return await self._end(planned, record, outcome, actions, live)
+        result = await self._end(planned, record, outcome, actions, live)
+        if result.outcome is Outcome.COMMITTED:
+            self.chronicle.add(Ended(live.id, steps, planned.base.desired, planned.after.desired, sent))
+        return result
 
     async def _run(self, steps: tuple[Step, ...], live: LiveChange) -> StepResult:
         """Run the steps in order; where one fails, undo those before it, last first."""
@@ -146,9 +157,13 @@ class Conductor:
             return
         del self._doubtful[step.change_id]
         message = "; ".join(f"{f.domain}: {f.message}" for f in result.failures)
-        task = asyncio.create_task(self._close(*doubtful, _OUTCOMES[result.outcome], message))
+        task = asyncio.create_task(self._close_late(*doubtful, _OUTCOMES[result.outcome], message))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _close_late(self, taken: Taken, record: ChangeRecord, outcome: Outcome, message: str) -> None:
+        await self._close(taken, record, outcome, message)
+        await self.chronicle.catch_up()
 
     def steps(self, planned: Planned) -> tuple[Step, ...]:
         return steps_of("plan", planned.edits, self._domains.kinds)

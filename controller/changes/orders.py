@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,15 +16,21 @@ from controller.intent import check_references, check_windows, from_document, re
 from controller.intent.model import Service, ServiceId
 
 
+def _never(_: DesiredState) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """What was asked, by whom and why."""
 
     wanted: Wanted
-    kind: str  # "apply" "delete" "window"
+    kind: str  # "apply" "delete" "rollback" "window"
     author: str = ""
     reason: str = ""
     request_id: str = ""
+    # Says why this is no longer what was meant, on the very state that it is planned on; "" where it still is.
+    moved: Callable[[DesiredState], str] = _never
 
 
 def understand(asked: Asked, state: DesiredState, sites: frozenset[str], now: datetime) -> Wanted:
@@ -42,7 +48,7 @@ def understand(asked: Asked, state: DesiredState, sites: frozenset[str], now: da
 def content_digest(asked: Asked) -> str:
     """Name what was asked, so that a request id used twice for different things is noticed."""
     parts = [repr((d.source, d.text, d.content)) for d in asked.documents]
-    parts += [repr(asked.remove), asked.prune_label, asked.prune_tenant]
+    parts += [repr(asked.remove), asked.prune_label, asked.prune_tenant, repr(asked.rollback)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from controller.changes.views import (
+    Blame,
+    ChangeDescription,
     ChangeEvent,
     ChangeRecord,
     DomainDiff,
@@ -32,6 +34,14 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollback:
+    """Which part of the history to take back."""
+
+    change: str  # revision or change id
+    everything_after: bool = False  # False: undo exactly this change; True: return all to the state after it
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What the network should become: documents put in, and services taken out."""
 
@@ -39,6 +49,7 @@ class Wanted:
     remove: tuple[str, ...] = ()  # service ids "tenant/name" to withdraw; unknown ones are UnknownNameError
     prune_label: str = ""  # "key=value": also remove services with this label that no document names; "" none
     prune_tenant: str = ""  # the one tenant in which prune acts; "" the only tenant of the documents
+    rollback: Rollback | None = None  # instead of all of the above: what the history says
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,17 @@ class ApplyRequest:
     reason: str = ""
     partial: bool = False  # each service its own outcome, instead of all or none
     expected_digest: str = ""  # Plan.digest that was approved; moved since: ConflictError with the new difference
+
+
+@dataclass(frozen=True, slots=True)
+class BlameRequest:
+    """Which places to tell of."""
+
+    domain: str
+    path: str = ""  # begins with "/": a prefix of the path; else a text anywhere in it; "" all
+    service: str = ""  # only this service's places
+    running: bool = False  # what runs there, not what is desired: also what is nobody's
+    limit: int = 200
 
 
 class ChangeService(Protocol):
@@ -87,6 +109,15 @@ class ChangeService(Protocol):
 
     async def history(self, service: str = "", limit: int = 50) -> tuple[ChangeRecord, ...]:
         """List changes, newest first."""
+
+    async def change(self, name: str) -> ChangeDescription:
+        """Tell all of one change, named by its revision or its id."""
+
+    async def blame(self, request: BlameRequest) -> Blame:
+        """Say of places on one domain whose they are and which change they come from."""
+
+    async def backup(self, path: str) -> int:
+        """Write a copy of the store to a file on the daemon's machine; return its bytes. Never overwrites."""
 
     async def topology(self) -> Topology:
         """Show the map."""

@@ -17,6 +17,7 @@ from controller.changes.views import (
     ServiceAction,
     SloView,
 )
+from controller.intent import Impact as FieldImpact
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, VipAssurance
 from controller.network.model import CityMap
 from controller.planning.placement import CircuitPlacement, Leg, Placement, Route, TunnelPlacement
@@ -57,8 +58,11 @@ def service_action(plan: ServicePlan, city: CityMap, refusal: str = "") -> Servi
         else f"{f.path}: {f.new or f.old} {'added' if f.new else 'removed'}"
         for f in plan.fields
     )
+    stops = interrupted(plan)
     if placement is None or action is Action.UNCHANGED:
-        return ServiceAction(plan.service, plan.kind, action, Impact(plan.impact), "", changes, refusal=refusal)
+        return ServiceAction(
+            plan.service, plan.kind, action, Impact(plan.impact), "", changes, refusal=refusal, interrupts=stops
+        )
     return ServiceAction(
         plan.service,
         plan.kind,
@@ -71,7 +75,20 @@ def service_action(plan: ServicePlan, city: CityMap, refusal: str = "") -> Servi
         promises(placement),
         placement.notes,
         refusal,
+        stops,
     )
+
+
+def interrupted(plan: ServicePlan) -> tuple[str, ...]:
+    """Return the entries (sites, endpoints, demands) whose traffic a change stops; none where it is all of it."""
+    entries = []
+    for change in plan.fields:
+        if change.impact is FieldImpact.INTERRUPTING:
+            _, bracket, rest = change.path.partition("[")
+            if not bracket:
+                return ()
+            entries.append(rest.partition("]")[0])
+    return tuple(dict.fromkeys(entries))
 
 
 _ACTIONS = {

@@ -9,20 +9,26 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from controller.changes import present, windows
 from controller.changes.atlas import topology_view
+from controller.changes.blame import Origins, blame
 from controller.changes.compare import compare
 from controller.changes.conduct import Conductor
+from controller.changes.described import description, domain_diffs, record_view
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
 from controller.changes.live import LiveChange, LiveChanges
 from controller.changes.orders import Order, content_digest, understand
 from controller.changes.pipeline import Planned, Wanted
-from controller.changes.ports import ApplyRequest, PlanRequest
+from controller.changes.ports import ApplyRequest, BlameRequest, PlanRequest
 from controller.changes.ports import Wanted as Asked
+from controller.changes.rollback import TakenBack, take_back
 from controller.changes.status import Circumstances, describe, reading, status
 from controller.changes.views import (
+    Blame,
+    ChangeDescription,
     ChangeEvent,
     ChangeRecord,
     ChangeResult,
@@ -35,7 +41,7 @@ from controller.changes.views import (
     ServiceStatus,
     Topology,
 )
-from controller.errors import ConflictError, UnknownNameError
+from controller.errors import ConfigurationError, ConflictError, UnknownNameError
 from controller.intent import json_schema
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId
 from controller.store.store import Store
@@ -69,6 +75,7 @@ class Changes:
         self._requests: dict[str, tuple[str, str]] = {}  # request id → (change id, content digest)
         self._tasks: set[asyncio.Task[ChangeResult]] = set()
         self._timers: asyncio.Task[None] | None = None
+        self._catching_up: asyncio.Task[None] | None = None
         self._drifted: dict[str, bool] = {}
         self._on_end: list[Ended] = []
 
@@ -81,6 +88,7 @@ class Changes:
         self._timers = asyncio.create_task(
             windows.keep(lambda: self._desk.state, self._now, self._turn, self._desk.moved), name="windows"
         )
+        self._catching_up = asyncio.create_task(self._conductor.chronicle.catch_up(), name="catching up")
 
     async def stop(self) -> None:
         """Let what is under way end or undo itself; accept nothing more."""
@@ -88,21 +96,23 @@ class Changes:
             self._timers.cancel()
             await asyncio.gather(self._timers, return_exceptions=True)
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._catching_up is not None:
+            await asyncio.gather(self._catching_up, return_exceptions=True)
+        await self._conductor.chronicle.close()
 
     # Changing
 
     async def plan(self, request: PlanRequest) -> Plan:
-        wanted = await self._understood(request.wanted)
-        started = self._clock()
+        wanted, back = await self._understood(request.wanted)
         planned = await self._desk.look(wanted)
-        return self._plan_view(planned, self._clock() - started, request.native)
+        return self._plan_view(planned, request.native, back.notes if back else ())
 
     async def apply(self, request: ApplyRequest) -> str:
         digest = content_digest(request.wanted)
         known = self._known_request(request.request_id, digest)
         if known:
             return known
-        wanted = await self._understood(request.wanted)
+        wanted, back = await self._understood(request.wanted)
         if request.expected_digest:
             await self._still_as_approved(wanted, request.expected_digest)
         change_id = secrets.token_hex(4)
@@ -110,6 +120,9 @@ class Changes:
             self._requests[request.request_id] = (change_id, digest)
         kind = "apply" if request.wanted.documents else "delete"
         order = Order(wanted, kind, request.author, request.reason, request.request_id)
+        if back is not None:
+            reason = f"{request.reason}; {back.reason}" if request.reason else back.reason
+            order = replace(order, kind="rollback", reason=reason, moved=back.moved)
         self._begin(order, change_id, request.partial)
         return change_id
 
@@ -181,9 +194,13 @@ class Changes:
             if result.outcome not in (Outcome.COMMITTED, Outcome.UNCHANGED, Outcome.IN_DOUBT):
                 raise ConflictError(result.message or f"the window change ended {result.outcome.value}")
 
-    async def _understood(self, asked: Asked) -> Wanted:
+    async def _understood(self, asked: Asked) -> tuple[Wanted, TakenBack | None]:
+        state, now = self._desk.state, self._now()
+        if asked.rollback is not None:
+            back = await asyncio.to_thread(take_back, asked.rollback, self._store, state, now)
+            return back.wanted, back
         sites = frozenset(self._domains.city.sites)
-        return await asyncio.to_thread(understand, asked, self._desk.state, sites, self._now())
+        return await asyncio.to_thread(understand, asked, state, sites, now), None
 
     def _known_request(self, request_id: str, digest: str) -> str:
         """Return the change that this request already made; raises ConflictError where it asked for something else."""
@@ -206,7 +223,7 @@ class Changes:
             now = "\n".join(lines) or "  nothing"
             raise ConflictError(f"the network moved since this plan was made; it would now do\n{now}\nplan again")
 
-    def _plan_view(self, planned: Planned, elapsed_s: float, native: bool) -> Plan:
+    def _plan_view(self, planned: Planned, native: bool, notes: tuple[str, ...]) -> Plan:
         refusals = {r.service: str(r) for r in planned.refusals}
         texts: tuple[NativeText, ...] = ()
         if native:
@@ -224,6 +241,7 @@ class Changes:
             proofs_s=planned.proofs_s if planned.edits else 0.0,
             native=texts,
             digest=planned.digest,
+            notes=notes,
         )
 
     # Looking
@@ -250,9 +268,11 @@ class Changes:
 
     async def diff(self, domain: str = "", change_id: str = "") -> tuple[DomainDiff, ...]:
         if change_id:
-            return ()
+            record = await asyncio.to_thread(self._store.change, change_id)
+            effects = await self._conductor.chronicle.effects(record.id)
+            return tuple(d for d in domain_diffs(effects) if domain in ("", d.domain))
         if domain and domain not in self._domains.drivers:
-            raise UnknownNameError(f"no domain {domain!r}; there are {', '.join(sorted(self._domains.drivers))}")
+            raise UnknownNameError(self._no_domain(domain))
         names = [domain] if domain else sorted(self._domains.drivers)
         found = await compare(self._domains, self._desk.state.desired, names)
         self._drifted.update({d.domain: bool(d.differences) for d in found if d.reachable})
@@ -261,20 +281,26 @@ class Changes:
     async def history(self, service: str = "", limit: int = 50) -> tuple[ChangeRecord, ...]:
         sid = self._desk.state.find(service) or (ServiceId(service) if service else None)
         records = await asyncio.to_thread(self._store.history, limit, None, sid)
-        return tuple(
-            ChangeRecord(
-                r.id,
-                r.kind,
-                r.author,
-                r.reason,
-                r.at,
-                r.ended,
-                Outcome(r.outcome) if r.outcome in set(Outcome) else None,
-                tuple(s.service for s in r.services),
-                r.detail or r.summary,
-            )
-            for r in records
-        )
+        return tuple(record_view(r) for r in records)
+
+    async def change(self, name: str) -> ChangeDescription:
+        record = await asyncio.to_thread(self._store.change, name)
+        effects = await self._conductor.chronicle.effects(record.id)
+        return await asyncio.to_thread(description, record, effects)
+
+    async def blame(self, request: BlameRequest) -> Blame:
+        driver = self._domains.drivers.get(request.domain)
+        if driver is None:
+            raise UnknownNameError(self._no_domain(request.domain))
+        running = await driver.read(()) if request.running else None
+        origins = Origins(request.domain, self._store, self._conductor.chronicle.told)
+        return await asyncio.to_thread(blame, request, self._desk.state.desired, running, origins)
+
+    async def backup(self, path: str) -> int:
+        target = Path(path)
+        if not target.is_absolute():
+            raise ConfigurationError(f"{path}: is no absolute path; the file is written where the daemon runs")
+        return await self._store.backup(target)
 
     async def topology(self) -> Topology:
         return topology_view(self._domains.city, self._domains.states(), self._desk.state.ledger)
@@ -293,6 +319,9 @@ class Changes:
 
     def telemetry_gaps(self) -> Mapping[str, int]:
         return self._telemetry.gaps()
+
+    def _no_domain(self, name: str) -> str:
+        return f"no domain {name!r}; there are {', '.join(sorted(self._domains.drivers))}"
 
     def _around(self) -> Circumstances:
         in_doubt = frozenset(d for domains in self._doubtful().values() for d in domains)

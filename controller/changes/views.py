@@ -79,6 +79,7 @@ class ServiceAction:
     promises: tuple[PromiseView, ...] = ()
     notes: tuple[str, ...] = ()
     refusal: str = ""  # REFUSED: the whole block of text, as str(Refusal) gives it
+    interrupts: tuple[str, ...] = ()  # the sites or other parts whose traffic stops; none: all, if INTERRUPTING
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ class Plan:
     proofs_s: float = 0.0
     native: tuple[NativeText, ...] = ()
     digest: str = ""  # of the wanted state, the map's version and the touched reservations
+    notes: tuple[str, ...] = ()  # what a rollback leaves as it is, and why
 
 
 class Outcome(StrEnum):
@@ -263,7 +265,7 @@ class ChangeRecord:
     """Who changed what, when, why, and how it ended."""
 
     change_id: str
-    kind: str  # "apply" "delete" "window" "repair" "drift"
+    kind: str  # "apply" "delete" "rollback" "window" "repair" "drift"
     author: str
     reason: str
     accepted_at: datetime
@@ -271,6 +273,67 @@ class ChangeRecord:
     outcome: Outcome | None
     services: tuple[str, ...]
     message: str = ""
+    revision: int = 0  # position in the history
+
+
+@dataclass(frozen=True, slots=True)
+class FieldView:
+    """One field of an intent that a change set, changed or took away."""
+
+    path: str  # "spec.sites[buji].bandwidth"
+    old: str | None  # None: was not there
+    new: str | None  # None: is not there any more
+    impact: Impact
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDifference:
+    """What a change did to one service; UNCHANGED where it moved although its intent stayed."""
+
+    service: str
+    kind: str
+    action: Action
+    fields: tuple[FieldView, ...] = ()  # of a service that stood before and after
+
+
+@dataclass(frozen=True, slots=True)
+class DomainEffect:
+    """What a change did to one domain."""
+
+    domain: str
+    native: str  # the exact text it was sent; long ones are cut, and say so
+    places: tuple[Difference, ...]  # wanted: after the change; running: before it
+    left_out: int = 0  # places beyond what is kept
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeDescription:
+    """All that is known of one change."""
+
+    record: ChangeRecord
+    services: tuple[ServiceDifference, ...]
+    domains: tuple[DomainEffect, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BlamedPlace:
+    """One leaf, or entry without leaves, on a domain."""
+
+    path: str
+    value: str
+    services: tuple[str, ...]  # none: nobody's
+    revision: int = 0  # of the change that it comes from; 0: not known, or nobody's
+    change_id: str = ""
+    wanted: str | None = None  # where something else is desired there
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """Places of one domain, in their order there."""
+
+    domain: str
+    places: tuple[BlamedPlace, ...]
+    more: bool = False  # there are more than were asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from onecity.v1 import controller_pb2, plan_pb2, status_pb2, topology_pb2
+from onecity.v1 import controller_pb2, history_pb2, plan_pb2, status_pb2, topology_pb2
 
 from controller.changes import views
 from controller.telemetry.indicator import Indicator, ServiceIndicators
@@ -38,6 +38,7 @@ def plan(value: views.Plan) -> plan_pb2.Plan:
         proofs_s=value.proofs_s,
         native=[plan_pb2.NativeText(domain=n.domain, step=n.step, text=n.text) for n in value.native],
         digest=value.digest,
+        notes=value.notes,
     )
 
 
@@ -54,6 +55,7 @@ def action(value: views.ServiceAction) -> plan_pb2.ServiceAction:
         promises=[promise(p) for p in value.promises],
         notes=value.notes,
         refusal=value.refusal,
+        interrupts=value.interrupts,
     )
 
 
@@ -196,12 +198,13 @@ def domain_diff(value: views.DomainDiff) -> status_pb2.DomainDiff:
     return status_pb2.DomainDiff(
         domain=value.domain,
         reachable=value.reachable,
-        differences=[
-            status_pb2.Difference(path=d.path, wanted=d.wanted, running=d.running, service=d.service)
-            for d in value.differences
-        ],
+        differences=[difference(d) for d in value.differences],
         message=value.message,
     )
+
+
+def difference(value: views.Difference) -> status_pb2.Difference:
+    return status_pb2.Difference(path=value.path, wanted=value.wanted, running=value.running, service=value.service)
 
 
 def change_record(value: views.ChangeRecord) -> controller_pb2.ChangeRecord:
@@ -215,6 +218,50 @@ def change_record(value: views.ChangeRecord) -> controller_pb2.ChangeRecord:
         outcome=enum_value(plan_pb2.ChangeOutcome, "CHANGE_OUTCOME", value.outcome) if value.outcome else None,
         services=value.services,
         message=value.message,
+        revision=value.revision,
+    )
+
+
+def change_description(value: views.ChangeDescription) -> controller_pb2.GetChangeResponse:
+    return controller_pb2.GetChangeResponse(
+        change=change_record(value.record),
+        services=[
+            history_pb2.ServiceDifference(
+                service=s.service,
+                kind=s.kind,
+                action=enum_value(plan_pb2.Action, "ACTION", s.action),
+                fields=[
+                    history_pb2.FieldDifference(
+                        path=f.path, old=f.old, new=f.new, impact=enum_value(plan_pb2.Impact, "IMPACT", f.impact)
+                    )
+                    for f in s.fields
+                ],
+            )
+            for s in value.services
+        ],
+        domains=[
+            history_pb2.DomainEffect(
+                domain=d.domain, native=d.native, places=[difference(p) for p in d.places], left_out=d.left_out
+            )
+            for d in value.domains
+        ],
+    )
+
+
+def blame(value: views.Blame) -> controller_pb2.BlameResponse:
+    return controller_pb2.BlameResponse(
+        places=[
+            history_pb2.BlamedPlace(
+                path=p.path,
+                value=p.value,
+                services=p.services,
+                revision=p.revision,
+                change_id=p.change_id,
+                wanted=p.wanted,
+            )
+            for p in value.places
+        ],
+        more=value.more,
     )
 
 

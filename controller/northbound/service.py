@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar, cast
 
 import grpc
 from onecity.v1 import controller_pb2 as pb
-from onecity.v1 import controller_pb2_grpc
+from onecity.v1 import controller_pb2_grpc, history_pb2
 
 from controller.changes import ports
 from controller.errors import OnecityError
@@ -25,6 +25,7 @@ from controller.northbound.typed_intents import documents
 log = logging.getLogger(__name__)
 
 HISTORY_DEFAULT, HISTORY_MOST = 50, 1000
+BLAME_DEFAULT, BLAME_MOST = 200, 100_000
 Context = grpc.aio.ServicerContext[Any, Any]
 T = TypeVar("T")
 
@@ -40,6 +41,12 @@ class ControllerServicer(controller_pb2_grpc.ControllerServiceServicer):
         wanted = ports.Wanted(
             documents(request.documents), tuple(request.remove), request.prune_label, request.prune_tenant
         )
+        if request.HasField("rollback"):
+            if wanted != ports.Wanted():
+                await context.abort(
+                    grpc.StatusCode.INVALID_ARGUMENT, "rollback: stands alone; leave out what else is asked"
+                )
+            wanted = ports.Wanted(rollback=_rollback(request.rollback))
         plan = await _answer(context, self._changes.plan(ports.PlanRequest(wanted, request.native)))
         return pb.PlanResponse(plan=await asyncio.to_thread(messages.plan, plan))
 
@@ -68,6 +75,16 @@ class ControllerServicer(controller_pb2_grpc.ControllerServiceServicer):
             expected_digest=request.expected_digest,
         )
         return pb.DeleteResponse(change_id=await self._accept(asked, context))
+
+    async def Rollback(self, request: pb.RollbackRequest, context: Context) -> pb.RollbackResponse:  # noqa: N802
+        asked = ports.ApplyRequest(
+            ports.Wanted(rollback=_rollback(request.rollback)),
+            request_id=request.request_id,
+            author=request.author,
+            reason=request.reason,
+            expected_digest=request.expected_digest,
+        )
+        return pb.RollbackResponse(change_id=await self._accept(asked, context))
 
     async def _accept(self, asked: ports.ApplyRequest, context: Context) -> str:
         task = asyncio.ensure_future(self._changes.apply(asked))
@@ -111,12 +128,32 @@ class ControllerServicer(controller_pb2_grpc.ControllerServiceServicer):
         found = await _answer(context, self._changes.history(request.service, request.limit or HISTORY_DEFAULT))
         return pb.GetHistoryResponse(changes=[messages.change_record(c) for c in found])
 
+    async def GetChange(self, request: pb.GetChangeRequest, context: Context) -> pb.GetChangeResponse:  # noqa: N802
+        found = await _answer(context, self._changes.change(request.change))
+        return await asyncio.to_thread(messages.change_description, found)
+
+    async def Blame(self, request: pb.BlameRequest, context: Context) -> pb.BlameResponse:  # noqa: N802
+        if not 0 <= request.limit <= BLAME_MOST:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"limit: must be from 0 to {BLAME_MOST}")
+        asked = ports.BlameRequest(
+            request.domain, request.path, request.service, request.running, request.limit or BLAME_DEFAULT
+        )
+        found = await _answer(context, self._changes.blame(asked))
+        return await asyncio.to_thread(messages.blame, found)
+
+    async def Backup(self, request: pb.BackupRequest, context: Context) -> pb.BackupResponse:  # noqa: N802
+        return pb.BackupResponse(size_bytes=await _answer(context, self._changes.backup(request.path)))
+
     async def GetTopology(self, request: pb.GetTopologyRequest, context: Context) -> pb.GetTopologyResponse:  # noqa: N802
         found = await _answer(context, self._changes.topology())
         return pb.GetTopologyResponse(topology=await asyncio.to_thread(messages.topology, found))
 
     async def GetSchema(self, request: pb.GetSchemaRequest, context: Context) -> pb.GetSchemaResponse:  # noqa: N802
         return pb.GetSchemaResponse(json_schema=await _answer(context, _called(self._changes.schema)))
+
+
+def _rollback(asked: history_pb2.Rollback) -> ports.Rollback:
+    return ports.Rollback(asked.change, asked.everything_after)
 
 
 async def _called(function: Callable[[], T]) -> T:
