@@ -9,7 +9,7 @@ from controller.intent.model import AccessSite, Boundaries, Prefix
 from controller.network.model import CityMap, Port
 from controller.planning.draft import FIRST_ACCESS_VLAN, LAST_VLAN, CannotPlaceError, Draft, rate_text
 from controller.planning.layers import Layers, node_allowed
-from controller.planning.placement import Attachment
+from controller.planning.placement import Attachment, RateReservation
 from controller.planning.reasons import boundary_text, short
 
 
@@ -55,7 +55,33 @@ def attach_all(
             access.name, access.site, port.domain, port.ref.node, port.ref.port, vlan, pe, ce, 30, prefixes,
             access.rate_bps, access.hub,
         )  # fmt: skip
-    return tuple(result[a.name] for a in accesses)
+    attachments = tuple(result[a.name] for a in accesses)
+    _check_room(net, draft, attachments)
+    return attachments
+
+
+def port_rates(attachments: Iterable[Attachment]) -> tuple[RateReservation, ...]:
+    """Return what the accesses of a service hold on the ports that they share with others."""
+    held: dict[str, int] = {}
+    for a in attachments:
+        port = f"port:{a.node}/{a.port}"
+        held[port] = held.get(port, 0) + a.rate_bps
+    return tuple(RateReservation(port, rate) for port, rate in sorted(held.items()))
+
+
+def _check_room(net: Layers, draft: Draft, attachments: tuple[Attachment, ...]) -> None:
+    """Refuse accesses that a port cannot carry together: all of them in full, ours and everybody else's."""
+    for held in port_rates(attachments):
+        name = held.link.removeprefix("port:")
+        rate = max(net.ports[name].rates_bps, default=0)
+        left = rate - draft.ledger.peak_bps(held.link, None, None)
+        if rate and held.rate_bps > left:
+            count = sum(f"{a.node}/{a.port}" == name for a in attachments)
+            asked = f"{count} accesses ask for {rate_text(held.rate_bps)}" if count > 1 else rate_text(held.rate_bps)
+            raise CannotPlaceError(
+                f"port {name} has {rate_text(max(0, left))} left of {rate_text(rate)}, {asked}"
+                + ("" if count > 1 else " is asked")
+            )
 
 
 def _checked_port(city: CityMap, net: Layers, access: AccessSite, bounds: Boundaries) -> Port:

@@ -7,7 +7,7 @@ from itertools import product
 
 from controller.intent.model import AttachLayer, ExclusiveSlice
 from controller.network.model import CityMap, Link
-from controller.planning.attach import attach_all
+from controller.planning.attach import attach_all, port_rates
 from controller.planning.borders import border_stitches
 from controller.planning.draft import CannotPlaceError, Draft, TooRareError
 from controller.planning.layers import Layers, ip_mask
@@ -108,7 +108,7 @@ def _assemble_partition(
         promises=tuple(
             w.promise(wanted.slo.latency_s) for w in ways
         ),
-        rates=tuple(RateReservation(k, r) for k, r in sorted(reserved.items())),
+        rates=(*(RateReservation(k, r) for k, r in sorted(reserved.items())), *port_rates(attachments)),
         labels=draft.labels(), isolation="nrp",
     )  # fmt: skip
 

@@ -17,7 +17,8 @@ from controller.network.model import PortRef
 class RateReservation:
     """Capacity held on a directed link over [start, end). None: from always, until withdrawn.
 
-    `link` is a directed link id of the map, or "port:<node>/<port>" for an optical client port's own rate.
+    `link` is a directed link id of the map, or "port:<node>/<port>" for the own rate of an optical client port or of a
+    router's access port.
     """
 
     link: str

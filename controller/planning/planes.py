@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from controller.intent.model import Boundaries, DedicatedPlane
 from controller.network.model import CityMap, Link
-from controller.planning.attach import allocate_lans, attach_all
+from controller.planning.attach import allocate_lans, attach_all, port_rates
 from controller.planning.borders import border_stitches
 from controller.planning.draft import CannotPlaceError, Draft, time_text
 from controller.planning.hose import Hose, Ways
@@ -30,6 +30,7 @@ def place_plane(city: CityMap, net: Layers, draft: Draft, wanted: DedicatedPlane
     number = draft.number()
     lans = allocate_lans(wanted.accesses, wanted.lan_pool, wanted.lan_prefix_len, old)
     attachments = attach_all(city, net, draft, wanted.accesses, lans, wanted.boundaries)
+    _check_hubs(attachments)
     hoses = _hoses(wanted, attachments)
     bounds = _bounds(net, wanted)
     joined = _joined(net, wanted, hoses, bounds)
@@ -41,8 +42,9 @@ def place_plane(city: CityMap, net: Layers, draft: Draft, wanted: DedicatedPlane
         service=wanted.metadata.service, kind=wanted.kind, number=number, attachments=attachments,
         stitches=border_stitches(city, draft, _crossings(net, joined, loads)), tunnels=pinned,
         steering=tuple(_steering(wanted, pinned)), trees=_trees(ways, root),
-        promises=_promises(ways, wanted, attachments, root), rates=tuple(_held(net, loads, wanted)),
-        labels=draft.labels(), notes=(*_notes(pinned), *_meeting(wanted, attachments)),
+        promises=_promises(ways, wanted, attachments, root),
+        rates=(*_held(net, loads, wanted), *port_rates(attachments)), labels=draft.labels(),
+        notes=(*_notes(pinned), *_meeting(wanted, attachments)),
     )  # fmt: skip
 
 
@@ -57,6 +59,14 @@ def follows(net: Layers, wanted: DedicatedPlane, placement: Placement) -> bool:
         return False
     held = tuple(_held(net, Ways(net, joined, hoses, pins).loads(), wanted))
     return held == tuple(r for r in placement.rates if not r.link.startswith("port:"))
+
+
+def _check_hubs(attachments: tuple[Attachment, ...]) -> None:
+    """A border leads to hubs or to spokes: its routing instance cannot keep the two apart."""
+    hubs = {a.domain: a.access for a in reversed(attachments) if a.hub}
+    if len(hubs) > 1:
+        where = " and ".join(f"{access} in {domain}" for domain, access in sorted(hubs.items()))
+        raise CannotPlaceError(f"hubs {where}: the hubs of one plane must be in one domain")
 
 
 def _bounds(net: Layers, wanted: DedicatedPlane) -> Bounds:

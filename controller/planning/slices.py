@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from controller.intent.model import AccessSite, AttachLayer, Demand, ExclusiveSlice, Isolation, Protection, ServiceId
 from controller.network.model import CityMap, Port
-from controller.planning.attach import access_port, attach_all
+from controller.planning.attach import access_port, attach_all, port_rates
 from controller.planning.circuits import Ends, Lit, Wish, light, risks_of_route
 from controller.planning.containers import LINE_RATES
 from controller.planning.draft import FIRST_ACCESS_VLAN, CannotPlaceError, Draft, TooRareError, rate_text, ratio_text
@@ -121,7 +121,7 @@ def _circuits(
         service=wanted.metadata.service, kind=wanted.kind, number=number, attachments=attachments,
         stitches=tuple(s for _, _, s, _ in results if s is not None),
         circuits=tuple(lit.circuit for _, lit, _, _ in results), promises=tuple(promises),
-        rates=tuple(r for _, _, _, held in results for r in held),
+        rates=(*(r for _, _, _, held in results for r in held), *port_rates(attachments)),
         labels=draft.labels(), isolation=str(kind),
     )  # fmt: skip
 

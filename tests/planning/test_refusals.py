@@ -86,3 +86,23 @@ def test_ipv6_prefixes_are_refused_in_one_sentence() -> None:
     six, pooled = (_refusal(w).binds for w in (wanted, pool))
     assert six.startswith("access buji: 2001:db8:1::/64 is an IPv6 prefix, and services are carried over IPv4 only")
     assert pooled.startswith("access zhihui: 2001:db8::/64 is an IPv6 prefix")
+
+
+def test_an_access_port_carries_no_more_than_it_runs_at() -> None:
+    first = place(CITY, Ledger(CITY), [plane("one", "buji", "zhihui", rate_bps=60 * GBPS)], {}, NOW)
+    assert first.refusals == ()
+    more = plane("two", "buji", "pinghu", rate_bps=50 * GBPS)
+    refusal = place(CITY, first.ledger, [more], {}, NOW).refusals[0]
+    assert refusal.binds == "port node:lg-buji/tp:acc-1 has 40 Gbit/s left of 100 Gbit/s, 50 Gbit/s is asked"
+    wide = plane("wide", "buji", "zhihui", rate_bps=60 * GBPS)
+    twice = replace(wide, accesses=(*wide.accesses, access("buji2", 60 * GBPS, "buji")))
+    assert _refusal(twice).binds.endswith("has 100 Gbit/s left of 100 Gbit/s, 2 accesses ask for 120 Gbit/s")
+    slice_too = slice_between("late", "buji", "zhihui", 45 * GBPS, isolation=Isolation.NRP)
+    assert "port node:lg-buji/tp:acc-1" in place(CITY, first.ledger, [slice_too], {}, NOW).refusals[0].binds
+
+
+def test_hubs_in_two_domains_are_refused() -> None:
+    wanted = plane("two-hubs", "zhihui", "pingdi", "buji", hub_and_spoke=True)
+    second = replace(wanted, accesses=tuple(replace(a, hub=a.name != "buji") for a in wanted.accesses))
+    binds = _refusal(second).binds
+    assert binds == "hubs zhihui in city-ip and pingdi in district-ip: the hubs of one plane must be in one domain"

@@ -8,11 +8,11 @@ from controller.network.ledger import Ledger
 from controller.planning.explain import describe
 from controller.planning.place import PlanOutcome, Standing, place
 from controller.planning.placement import Placement
-from tests.support.cities import city_map
+from tests.support.cities import city_map, with_access_ports
 from tests.support.intents import FLOWS, GBPS, NOW, WINDOW, access, conference, plane, slice_between
 from tests.support.invariants import check_all
 
-CITY = city_map("longgang")
+CITY = with_access_ports(city_map("longgang"), 10**12)
 SITES = ("zhihui", "buji", "bantian", "pingdi", "compute")
 OFFICE = plane("office", *SITES)
 MEDIA_BPS = sum(f.rate_bps for f in FLOWS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 from controller.network.discovered import (
@@ -28,6 +29,12 @@ MODULES = frozenset(
 def city_map(name: str) -> CityMap:
     """Return the merged map of a city, version 1, everything up."""
     return map_of(load_city(name))
+
+
+def with_access_ports(city: CityMap, rate_bps: int) -> CityMap:
+    """Return the map with access ports of another rate, where links are to be filled before ports are."""
+    ports = {r: replace(p, rates_bps=(rate_bps,)) if p.role == "access" else p for r, p in city.ports.items()}
+    return replace(city, ports=ports)
 
 
 def map_of(city: City, version: int = 1) -> CityMap:
