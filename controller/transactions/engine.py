@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from controller.errors import StoreError
 from controller.rendering.tree import Path
 from controller.southbound.driver import DomainTimers, Driver
 from controller.transactions.calls import Calls
@@ -29,6 +30,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 _FIRST_RETRY_S = 0.2
 _LONGEST_RETRY_S = 15.0
+_DISK_RETRY_S = 1.0
 
 
 def _nobody(_: Progress) -> None:
@@ -116,6 +118,29 @@ class Transactions:
             transaction = OpenTransaction(step)
             approach = Approach(transaction, self._calls, self._journal, self._clock, report)
             return await _to_the_end(asyncio.ensure_future(self._run(approach, transaction, report)), approach)
+
+    async def enforce(self, step: Step) -> StepResult:
+        """Bring the step to all of its domains, however long that takes: the way back of a step that stands.
+
+        It is decided from the start: a domain out of reach leaves it in doubt, never rolled back, and the background
+        goes on. A disk that refuses the journal is waited for; a crash before that leaves the step to be asked again.
+        """
+        _check(step)
+        transaction = OpenTransaction(step)
+        await self._surely(lambda: self._journal.begin(step))
+        await self._surely(lambda: self._journal.append(step.txn, "decided"))
+        transaction.apply("decided", "")
+        unfinished = _Unfinished(transaction)
+        self._finish_later(unfinished)
+        return await asyncio.shield(unfinished.first_attempt)
+
+    async def _surely(self, write: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                return await write()
+            except StoreError as err:
+                log.error("waiting for the disk: %s", err)
+                await self._sleep(_DISK_RETRY_S)
 
     async def recover(self) -> tuple[tuple[Step, StepResult], ...]:
         """Try once to end every transaction that the journal holds open; go on in the background with the rest.
@@ -210,26 +235,29 @@ class Transactions:
     # In the background
 
     def _finish_later(self, unfinished: _Unfinished, *, tried: bool = False) -> None:
+        earlier = tuple(self._unfinished.values())
         self._unfinished[unfinished.transaction.txn] = unfinished
-        task = asyncio.ensure_future(self._finish(unfinished, tried))
+        task = asyncio.ensure_future(self._finish(unfinished, tried, earlier))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _finish(self, unfinished: _Unfinished, tried: bool) -> None:
+    async def _finish(self, unfinished: _Unfinished, tried: bool, earlier: Sequence[_Unfinished]) -> None:
         try:
-            await self._finish_at_last(unfinished, tried)
+            await self._finish_at_last(unfinished, tried, earlier)
         finally:
             unfinished.first_attempt.cancel()  # has no effect once it is answered
 
-    async def _finish_at_last(self, unfinished: _Unfinished, tried: bool) -> None:
+    async def _finish_at_last(self, unfinished: _Unfinished, tried: bool, earlier: Sequence[_Unfinished]) -> None:
         transaction = unfinished.transaction
         report = self._reporter(transaction.step, _nobody)
         pause_s = _FIRST_RETRY_S
         if tried:
             await self._pause(unfinished, pause_s)
         while True:
-            async with self._holding(transaction.unsettled):
-                attempt = await self._attempt(transaction, report)
+            attempt = _behind(transaction, earlier)
+            if attempt is None:
+                async with self._holding(transaction.unsettled):
+                    attempt = await self._attempt(transaction, report)
             if attempt.outcome is not None:
                 break
             if attempt.turned:
@@ -247,6 +275,8 @@ class Transactions:
         result = StepResult(attempt.outcome, attempt.failures)
         del self._unfinished[transaction.txn]
         unfinished.ended.set()
+        for domain in transaction.domains:
+            self.nudge(domain)
         if not unfinished.first_attempt.done():
             unfinished.first_attempt.set_result(result)
         self._tell(transaction.step, result)
@@ -321,6 +351,15 @@ class Transactions:
                 log.exception("a progress listener failed")
 
         return report
+
+
+def _behind(transaction: OpenTransaction, earlier: Sequence[_Unfinished]) -> Attempt | None:
+    """Return what holds a transaction up: an earlier one that has yet to end on the same domain comes first."""
+    for one in earlier:
+        if not one.ended.is_set() and (shared := one.transaction.unsettled & transaction.unsettled):
+            text = f"waits for the end of transaction {one.transaction.txn}"
+            return Attempt(None, (DomainFailure(min(shared), "connect", text),))
+    return None
 
 
 async def _to_the_end(task: asyncio.Task[StepResult], approach: Approach) -> StepResult:

@@ -47,7 +47,7 @@ _KINDS = (  # kind, weight, shortest and longest it lasts
 )
 
 
-def schedule(seed: str, domains: tuple[str, ...], *, length_s: float = 3.0, faults: int = 12) -> Schedule:
+def schedule(seed: str, domains: tuple[str, ...], *, length_s: float = 3.0, faults: int = 18) -> Schedule:
     draw = random.Random(seed)
     points = (*JOURNAL_POINTS, *DOMAIN_POINTS)
     lives = draw.choice((1, 2, 2, 3))
