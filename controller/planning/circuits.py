@@ -147,7 +147,8 @@ class _Search:
         paths = self._paths(src, dst, usable, budget)
         if paths is None:
             raise CannotPlaceError(self._why(src, dst, usable, allowed, budget))
-        legs = [self._label(p) for p in paths]
+        near = self._within_reach(src, dst, usable, budget, paths)
+        legs = [self._label(p) for p in near or paths]
         if any(leg is None for leg in legs):  # no channel is common to the whole way: try channel by channel
             legs = self._by_channel(src, dst, usable, budget)
         found = [leg for leg in legs if leg is not None]
@@ -163,25 +164,54 @@ class _Search:
         """What both ends add, whatever the way."""
         return TRANSPONDER_PAIR_S if self.wave else 0.0
 
-    def _paths(self, src: str, dst: str, usable: Mask, budget: float | None) -> tuple[Path, ...] | None:
+    def _paths(
+        self, src: str, dst: str, usable: Mask, budget: float | None, graph: Graph | None = None
+    ) -> tuple[Path, ...] | None:
+        graph = graph or self.graph
         if self.wish.protected:
-            pair = self.graph.disjoint_pair(src, dst, usable, budget_s=budget)
+            pair = graph.disjoint_pair(src, dst, usable, budget_s=budget)
             return None if pair is None else (pair.working, pair.standby)
-        path = self.graph.shortest(src, dst, usable)
-        late = path is not None and budget is not None and self.graph.delay_of(path) > budget
+        path = graph.shortest(src, dst, usable)
+        late = path is not None and budget is not None and graph.delay_of(path) > budget
         return None if path is None or late else (path,)
 
     def _by_channel(self, src: str, dst: str, usable: Mask, budget: float | None) -> list[Leg | None]:
-        best: tuple[float, tuple[Path, ...], int] | None = None
+        best: tuple[tuple[bool, float], tuple[Path, ...], int] | None = None
         for channel in range(1, max(f.channels for f in self.net.fibre_of) + 1):
             room = np.array([channel in self.free(p.id) for p in self.parts[::2]], dtype=np.bool_)
-            paths = self._paths(src, dst, usable & np.repeat(room, 2), budget)
+            usable_here = usable & np.repeat(room, 2)
+            paths = self._paths(src, dst, usable_here, budget)
+            paths = paths and (self._within_reach(src, dst, usable_here, budget, paths) or paths)
             total = sum(self.graph.delay_of(p) for p in paths or ())
-            if paths is not None and (best is None or total < best[0]):
-                best = (total, paths, channel)
+            far = paths is not None and not self._reaches(paths)
+            if paths is not None and (best is None or (far, total) < best[0]):
+                best = ((far, total), paths, channel)
         if best is None:
             raise CannotPlaceError(f"no channel is free end to end from {src} to {dst}")
         return [self._leg(path, channel=best[2]) for path in best[1]]
+
+    def _within_reach(
+        self, src: str, dst: str, usable: Mask, budget: float | None, quickest: tuple[Path, ...]
+    ) -> tuple[Path, ...] | None:
+        """Return the quickest ways where light reaches that far, else ways over fewer fibres; None where none do."""
+        if self._reaches(quickest):
+            return quickest
+        graph = self.net.few_fibres
+        for most in range(max(map(len, quickest)) - 1, 0, -1):
+            # Hops stand in for delay here, so a bound on delay is one on hops.
+            found = self._paths(src, dst, usable, most + 0.5, graph)
+            if found is None:
+                return None
+            late = budget is not None and any(self.graph.delay_of(path) > budget for path in found)
+            if not late and self._reaches(found):
+                return found
+        return None
+
+    def _reaches(self, paths: Iterable[Path]) -> bool:
+        if not self.wave:
+            return True
+        fibres = self.net.fibre_of
+        return all(len(path) <= reach_hops([fibres[i].length_m for i in path]) for path in paths)
 
     def _label(self, path: Path) -> Leg | None:
         """Choose the labels of one way: the lowest common channel, or the fullest ODU link with room on each hop."""

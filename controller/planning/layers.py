@@ -37,6 +37,7 @@ class Layers:
     link_index: Mapping[str, int]
     ip: Graph
     fibres: Graph
+    few_fibres: Graph  # the same edges as `fibres`, each as long as any other: delay is the number of fibres
     odu: Graph
     fibre_of: tuple[Fibre, ...]  # by edge of `fibres`
     odu_of: tuple[OduLink, ...]  # by edge of `odu`
@@ -87,6 +88,7 @@ def _build(city: CityMap) -> Layers:
         link_index=city.link_index,
         ip=ip,
         fibres=_both_ways([(f.a, f.z, f.delay_s + ROADM_S, f.srlgs) for f in fibres]),
+        few_fibres=_both_ways([(f.a, f.z, 1.0 + f.delay_s, f.srlgs) for f in fibres]),
         odu=_both_ways([(o.a, o.z, o.delay_s + OTN_SWITCH_S, o.srlgs) for o in odu]),
         fibre_of=tuple(f for f in fibres for _ in (0, 1)),
         odu_of=tuple(o for o in odu for _ in (0, 1)),

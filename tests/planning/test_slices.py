@@ -5,13 +5,15 @@ from dataclasses import replace
 import pytest
 
 from controller.intent.model import AttachLayer, Boundaries, ExclusiveSlice, Isolation, Protection, Service, Slo
+from controller.network.discovered import DiscoveredFibre
 from controller.network.ledger import Ledger
+from controller.network.merge import merge
 from controller.planning.containers import container
 from controller.planning.place import PlanOutcome, place
 from controller.planning.placement import Placement
-from tests.support.cities import city_map
+from tests.support.cities import city_map, inventory, topologies
 from tests.support.intents import GBPS, NOW, access, slice_between
-from tests.support.invariants import check_all
+from tests.support.invariants import check_all, check_circuit
 
 CITY = city_map("longgang")
 
@@ -182,3 +184,20 @@ def test_containers_take_the_fewest_slots(gbps: float, name: str, slots: int) ->
 
 def test_nothing_carries_more_than_an_odu4() -> None:
     assert container(150 * GBPS) is None
+
+
+def test_a_wavelength_takes_fewer_fibres_where_the_quickest_pair_is_out_of_reach() -> None:
+    """Seven short fibres are quicker than a long one, but light does not pass seven ROADMs."""
+    optics = next(t for t in topologies("longgang") if t.domain == "city-otn")
+    shortcut = DiscoveredFibre("f-long", "otn-buji", "otn-pingdi", 150_000, 40.0, frozenset({1999}), 80, frozenset())
+    rest = tuple(t for t in topologies("longgang") if t.domain != "city-otn")
+    wider = replace(optics, fibres=(*optics.fibres, shortcut))
+    city = merge((*rest, wider), inventory("longgang"), 2, frozenset())
+    wanted = slice_between("far", "buji", "pingdi", isolation=Isolation.WAVELENGTH, protection=Protection.STANDBY)
+    assert "without regeneration" in place(CITY, Ledger(CITY), [wanted], {}, NOW).refusals[0].binds
+    circuit = place(city, Ledger(city), [wanted], {}, NOW).placements[wanted.metadata.service].circuits[0]
+    assert circuit.protect is not None
+    assert ("f-long",) in (circuit.working.route, circuit.protect.route)
+    check_circuit(city, circuit)
+    late = replace(wanted, slo=replace(wanted.slo, latency_s=0.0006))
+    assert place(city, Ledger(city), [late], {}, NOW).refusals != ()
