@@ -163,7 +163,8 @@ def border_access(
         },
     }
     routing: Tree = {("l3nm:routing-protocol", "bgp"): bgp}
-    return _stitch_access(service, stitch, near, far, profile, qos_profile, routing, stitch.vlan)
+    name = access_id(service, stitch.name)
+    return _stitch_access(name, stitch, near, far, profile, qos_profile, routing, stitch.vlan)
 
 
 def circuit_access(
@@ -179,11 +180,13 @@ def circuit_access(
     """Return one end of a dedicated circuit: static routes to the LANs at its other end, and nothing else."""
     preference = None if stitch.rank == 1 else stitch.rank * 10
     routing = _static([(lan, far.address) for lan in far_lans], preference) or _direct()
-    return _stitch_access(service, stitch, near, far, profile, qos_profile, routing, vlan)
+    # Both ends may be in one VPN of one domain, where an access id names one access only.
+    name = f"{access_id(service, stitch.name)}.at.{near.node.removeprefix('node:')}"
+    return _stitch_access(name, stitch, near, far, profile, qos_profile, routing, vlan)
 
 
 def _stitch_access(
-    service: ServiceId,
+    name: str,
     stitch: Stitch,
     near: StitchEnd,
     far: StitchEnd,
@@ -192,7 +195,6 @@ def _stitch_access(
     routing: Tree,
     vlan: int,
 ) -> Access:
-    name = access_id(service, stitch.name)
     ip = (near.address, far.address, 127 if ":" in near.address else 31)
     content = _access(name, near.port, profile, vlan, ip, routing, stitch.rate_bps, qos_profile)
     return Access(near.node, profile, name, content)

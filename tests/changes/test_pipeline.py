@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from controller.changes.pipeline import Wanted
+from controller.changes.pipeline import Planned, Wanted
+from controller.changes.present import service_action
 from controller.changes.state import rebuilt
 from controller.errors import ConflictError
 from controller.intent.model import ServiceId
@@ -92,3 +93,51 @@ def test_the_state_after_is_the_state_rebuilt_from_its_services(city: CityMap) -
     again = rebuilt(second.after.services, city)
     assert again.ledger.dump() == second.after.ledger.dump()
     assert {d: again.desired.tree(d) for d in city.domains} == {d: second.after.desired.tree(d) for d in city.domains}
+
+
+def _over(city: CityMap, text: str) -> Planned:
+    """A conference whose window came, passed and was closed."""
+    first = planned(city, *empty(city), Wanted(services(office(), text)))
+    end = first.after.services[COUNCIL].placement.end
+    assert end is not None
+    return planned(city, first.after, first.model, Wanted(closes=frozenset({COUNCIL})), end)
+
+
+def test_start_now_asked_again_when_its_window_is_over_opens_a_new_one(city: CityMap) -> None:
+    text = _council_now()
+    over = _over(city, text)
+    next_day = NOW + timedelta(days=1)
+    again = planned(city, over.after, over.model, Wanted(services(office(), text)), next_day)
+    assert {p.service: p.action for p in again.plans} == {OFFICE: "unchanged", COUNCIL: "change"}
+    standing = again.after.services[COUNCIL]
+    assert (standing.active, standing.expired) == (True, False)
+    assert standing.placement.start == next_day
+    assert standing.placement.end == next_day + timedelta(hours=1)
+    assert COUNCIL in again.after.desired.services
+    assert planned(city, again.after, again.model, Wanted(services(text)), next_day).changes_nothing
+
+
+def test_start_now_asked_again_in_the_moment_before_its_window_is_closed_opens_a_new_one(city: CityMap) -> None:
+    first = planned(city, *empty(city), Wanted(services(office(), _council_now())))
+    end = NOW + timedelta(hours=1)
+    again = planned(city, first.after, first.model, Wanted(services(_council_now())), end)
+    assert again.after.services[COUNCIL].placement.start == end
+
+
+def test_an_absolute_window_that_is_over_plans_to_nothing_and_says_so(city: CityMap) -> None:
+    text = _council_now().replace("start: now, duration: 3600s", 'start: "2026-11-21T08:00:00Z", duration: 1h')
+    over = _over(city, text)
+    again = planned(city, over.after, over.model, Wanted(services(office(), text)), NOW + timedelta(days=1))
+    assert again.changes_nothing
+    assert {p.service: p.action for p in again.plans} == {OFFICE: "unchanged", COUNCIL: "expired"}
+    shown = {p.service: service_action(p, city) for p in again.plans}
+    assert shown[COUNCIL].notes == ("its window is over since 21 Nov 09:00 UTC; write a later one, or start: now",)
+    assert not shown[OFFICE].notes
+
+
+def test_a_change_in_the_moment_before_a_window_is_closed_closes_it(city: CityMap) -> None:
+    first = planned(city, *empty(city), Wanted(services(office(), _council_now())))
+    wider = services(office().replace("100Mbps", "200Mbps"))
+    after = planned(city, first.after, first.model, Wanted(wider), NOW + timedelta(hours=1)).after
+    assert after.services[COUNCIL].expired
+    assert COUNCIL not in after.desired.services

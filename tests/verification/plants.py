@@ -260,9 +260,9 @@ PLANTS = (
                  for r in ("buji", "jihua", "bantian") for leaf in ("pe-to-ce", "ce-to-pe")))),
     # -- circuits
     Plant("a static route to the far LAN missing", P.REACHABILITY, "no route for 10.20.2.0/24",
-          put(CITY, (*access(SURVEY, "buji", "circuit.buji-longgang"), *LANS), {})),
+          put(CITY, (*access(SURVEY, "buji", "circuit.buji-longgang.at.lg-buji"), *LANS), {})),
     Plant("a static route to the wrong far side", P.REACHABILITY, "172.31.200.1",
-          put(CITY, (*access(SURVEY, "buji", "circuit.buji-longgang"), *LANS),
+          put(CITY, (*access(SURVEY, "buji", "circuit.buji-longgang.at.lg-buji"), *LANS),
               route_to("10.20.2.0/24", "172.31.200.1"))),
     Plant("a wrong VLAN at a circuit's end", P.REACHABILITY, "natural-resources",
           put(OTN, (*circuit(SURVEY_CIRCUIT), "opt:z-vlan"), "999")),
