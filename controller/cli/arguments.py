@@ -11,6 +11,7 @@ FORMATS = ("table", "json", "yaml")
 SERVER_DEFAULT = "127.0.0.1:50505"
 VERBS_BESIDE = {
     "serve": "run the controller (see onecity serve --help)",
+    "restore": "put a backup in the place of the store, while no daemon runs (see onecity restore --help)",
     "lab": "run an emulated city (onecity lab --help)",
 }
 
@@ -60,6 +61,14 @@ def _change_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     delete = verbs.add_parser("delete", help="withdraw services")
     delete.add_argument("services", nargs="+", metavar="TENANT/NAME")
     _change(delete)
+    rollback = verbs.add_parser("rollback", help="undo one change of the history, or everything after one")
+    rollback.add_argument("revision", nargs="?", default="", metavar="REV", help="undo exactly this change")
+    rollback.add_argument("--to", default="", metavar="REV",
+                          help="instead, return everything to what it was right after this one (0: empty)")  # fmt: skip
+    _change(rollback)
+    backup = verbs.add_parser("backup", help="have the running daemon write a copy of its store")
+    backup.add_argument("file", metavar="FILE", help="absolute path on the daemon's machine; nothing is overwritten")
+    _connection(backup)
     watch = verbs.add_parser("watch", help="follow a change that goes on")
     watch.add_argument("change", metavar="CHANGE")
     _connection(watch)
@@ -73,14 +82,23 @@ def _reading_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     describe = verbs.add_parser("describe", help="show one service: status, promised and measured, path, resources")
     describe.add_argument("service", metavar="TENANT/NAME")
     diff = verbs.add_parser("diff", help="desired against running, per domain (exit code 0 equal, 2 different)")
-    diff.add_argument("domain", nargs="?", default="", metavar="DOMAIN")
+    diff.add_argument("domain", nargs="?", default="", metavar="DOMAIN|REV", help="this domain; or what a change did")
     diff.add_argument("--change", default="", metavar="CHANGE", help="what this change did instead")
-    history = verbs.add_parser("history", help="who changed what, when and why")
-    history.add_argument("service", nargs="?", default="", metavar="TENANT/NAME")
+    history = verbs.add_parser("history", help="who changed what, when and why; with REV all of one change")
+    history.add_argument("which", nargs="?", default="", metavar="TENANT/NAME|REV")
     history.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (20)")
+    for verb in (diff, history):
+        verb.add_argument("--native", action="store_true", help="with REV: the exact text that each domain was sent")
+    blame = verbs.add_parser("blame", help="whose every place on a domain is, and from which change")
+    blame.add_argument("domain", metavar="DOMAIN")
+    blame.add_argument("path", nargs="?", default="", metavar="PATH",
+                       help="what the path begins with (/…), or a text anywhere in it")  # fmt: skip
+    blame.add_argument("--service", default="", metavar="TENANT/NAME", help="only this service's places")
+    blame.add_argument("--running", action="store_true", help="what runs there, and mark what is nobody's")
+    blame.add_argument("--limit", type=int, default=200, metavar="N", help="at most so many places (200)")
     topology = verbs.add_parser("topology", help="show the map: domains, nodes, links, fibres")
     topology.add_argument("part", nargs="?", choices=("domains", "nodes", "links", "fibres"), help="only this part")
-    for verb in (get, describe, diff, history, topology):
+    for verb in (get, describe, diff, history, blame, topology):
         _connection(verb)
         _format(verb)
     schema = verbs.add_parser("schema", help="print the JSON Schema of intents, for editors")

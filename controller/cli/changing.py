@@ -1,4 +1,4 @@
-"""The verbs that change the network: plan, apply, delete, watch.
+"""The verbs that change the network: plan, apply, delete, rollback, watch; and backup, which changes nothing there.
 
 Apply shows the plan first and sends the digest of what was shown: what a person approved is what happens. If the
 world moves in between and nothing was approved by hand, it plans again.
@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from onecity.v1 import controller_pb2 as pb
-from onecity.v1 import plan_pb2
+from onecity.v1 import history_pb2, plan_pb2
 
 from controller.cli.arguments import FORMATS
 from controller.cli.client import Client, LostError, MovedError, as_documents
@@ -92,6 +92,40 @@ def delete(arguments: Namespace, screen: Screen) -> int:
             return found
 
         return _carry_out(client, arguments, screen, planned, send, None)
+
+
+def rollback(arguments: Namespace, screen: Screen) -> int:
+    """Undo one change, or everything after one."""
+    if bool(arguments.revision) == bool(arguments.to):
+        raise CommandError("name the revision to undo, or --to REV to return to one; `onecity history` lists them")
+    asked = history_pb2.Rollback(change=arguments.revision or arguments.to, everything_after=bool(arguments.to))
+
+    def send(client: Client, digest: str) -> str:
+        request = pb.RollbackRequest(
+            rollback=asked,
+            request_id=arguments.request_id or uuid.uuid4().hex,
+            reason=arguments.reason,
+            author=_author(arguments),
+            expected_digest=digest,
+        )
+        return str(client.call(client.stub.Rollback, request).change_id)
+
+    with Client(arguments.server, arguments.timeout) as client:
+
+        def planned() -> plan_pb2.Plan:
+            found: plan_pb2.Plan = client.call(client.stub.Plan, pb.PlanRequest(rollback=asked)).plan
+            return found
+
+        return _carry_out(client, arguments, screen, planned, send, None)
+
+
+def backup(arguments: Namespace, screen: Screen) -> int:
+    """Have the daemon write a copy of its store."""
+    with Client(arguments.server, arguments.timeout) as client:
+        done = client.call(client.stub.Backup, pb.BackupRequest(path=arguments.file))
+    screen.line(f"{arguments.file}: {done.size_bytes:,} bytes. To go back to it, stop the daemon, then")
+    screen.line(f"  onecity restore {arguments.file} --state STORE")
+    return NO_CHANGE
 
 
 def watch(arguments: Namespace, screen: Screen) -> int:

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from controller.errors import OnecityError
 
 ERROR, STOPPED = 1, 130
-READING = ("validate", "get", "describe", "diff", "history", "topology", "schema", "version")
-CHANGING = ("plan", "apply", "delete", "watch")
+READING = ("validate", "get", "describe", "diff", "history", "blame", "topology", "schema", "version")
+CHANGING = ("plan", "apply", "delete", "rollback", "watch", "backup")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,15 +1,14 @@
-"""The map, differences and history as a person reads them."""
+"""The map and differences as a person reads them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from onecity.v1 import controller_pb2, plan_pb2, status_pb2, topology_pb2
+from onecity.v1 import plan_pb2, status_pb2, topology_pb2
 
 from controller.cli.plain import enum_word
 from controller.cli.quantities import count, rate, seconds
-from controller.cli.screen import Screen, columns, harmless
-from controller.cli.services import local_time
+from controller.cli.screen import Screen, harmless
 
 MOST_DIFFERENCES = 50
 
@@ -90,19 +89,3 @@ def _difference(screen: Screen, difference: status_pb2.Difference) -> None:
         screen.line(screen.paint(f"  + {path} = {running}   not desired{owner}", "green"))
     else:
         screen.line(screen.paint(f"  ~ {path} = {running}   desired {wanted}{owner}", "yellow"))
-
-
-def show_history(screen: Screen, changes: Sequence[controller_pb2.ChangeRecord]) -> None:
-    """Write one line a change, newest first."""
-    if not changes:
-        screen.line("No changes.")
-        return
-    rows = [["change", "accepted", "kind", "outcome", "author", "services", "reason"]]
-    for change in changes:
-        outcome = enum_word(plan_pb2.ChangeOutcome.DESCRIPTOR, change.outcome) or "running"
-        names = ", ".join(change.services[:2]) + (f" +{len(change.services) - 2}" if len(change.services) > 2 else "")
-        when = local_time(change.accepted_at)
-        words = " — ".join(harmless(w) for w in (change.reason, change.message.split("\n")[0]) if w)
-        rows.append([change.change_id, when, change.kind, outcome, harmless(change.author), names, words])
-    for i, row in enumerate(columns(rows)):
-        screen.line(screen.paint(row, "bold") if i == 0 else row)

@@ -61,6 +61,8 @@ def show_plan(screen: Screen, plan: pb.Plan, *, details: bool) -> None:
             screen.line("  " + harmless(line))
     _domains(screen, plan)
     _proofs(screen, plan)
+    for note in plan.notes:
+        screen.line(f"  note  {harmless(note)}")
     for native in plan.native:
         screen.line()
         screen.line(screen.paint(f"  ── {native.domain} · {native.step} ──", "bold"))
@@ -77,7 +79,7 @@ def _summary(screen: Screen, plan: pb.Plan, moves: Sequence[pb.ServiceAction]) -
         if service.action == pb.ACTION_REFUSED:
             facts = ["cannot be placed"]
         elif service.action == pb.ACTION_REMOVE or (service.action == pb.ACTION_CHANGE and service.impact):
-            facts.append(IMPACTS.get(service.impact, ""))
+            facts.append(effect(service))
         rows.append([mark, service.kind, service.service, *facts])
         colours.append(colour)
     for row, colour in zip(columns(rows, indent="  "), colours, strict=True):
@@ -85,6 +87,19 @@ def _summary(screen: Screen, plan: pb.Plan, moves: Sequence[pb.ServiceAction]) -
     same = len(plan.services) - len(moves)
     if same:
         screen.line(screen.paint(f"  = {same:,} unchanged", "faint"))
+
+
+def effect(service: pb.ServiceAction) -> str:
+    """Return what traffic notices, and where."""
+    where = named(service.interrupts)
+    return IMPACTS.get(service.impact, "") + (f" at {where}" if where else "")
+
+
+def named(names: Sequence[str], most: int = 5) -> str:
+    """Return "a, b and 3 more"."""
+    return ", ".join(harmless(n) for n in names[:most]) + (
+        f" and {len(names) - most} more" if len(names) > most else ""
+    )
 
 
 def _mark(service: pb.ServiceAction) -> tuple[str, str]:
@@ -206,6 +221,6 @@ def closing(plan: pb.Plan) -> str:
     if not adds + changes + removes:
         return "Nothing to change: the network is as asked."
     hurt = interrupting(plan)
-    names = ", ".join(s.service for s in hurt[:5]) + (f" and {len(hurt) - 5} more" if len(hurt) > 5 else "")
-    effect = f"Traffic of {names} is interrupted." if hurt else "Nothing interrupts traffic."
-    return f"{adds} to add, {changes} to change, {removes} to remove. {effect}"
+    names = named([s.service + (f" at {named(s.interrupts)}" if s.interrupts else "") for s in hurt])
+    hurts = f"Traffic of {names} is interrupted." if hurt else "Nothing interrupts traffic."
+    return f"{adds} to add, {changes} to change, {removes} to remove. {hurts}"

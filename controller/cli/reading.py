@@ -1,7 +1,8 @@
-"""The verbs that only read: validate, get, describe, diff, history, topology, schema, version."""
+"""The verbs that only read: validate, get, describe, diff, history, blame, topology, schema, version."""
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 from datetime import UTC, datetime
 from typing import Any
@@ -63,8 +64,11 @@ def diff(arguments: Namespace, screen: Screen) -> int:
     from controller.cli.client import Client
     from controller.cli.network import show_diff
 
+    change = arguments.change or (arguments.domain if names_change(arguments.domain) else "")
+    if change:
+        return _change(arguments, screen, change)
     with Client(arguments.server, arguments.timeout) as client:
-        request = pb.DiffRequest(domain=arguments.domain, change_id=arguments.change)
+        request = pb.DiffRequest(domain=arguments.domain)
         found = list(client.call(client.stub.Diff, request).domains)
     _show(arguments, screen, found, lambda: show_diff(screen, found))
     unread = [d for d in found if not d.reachable]
@@ -75,18 +79,58 @@ def diff(arguments: Namespace, screen: Screen) -> int:
 
 
 def history(arguments: Namespace, screen: Screen) -> int:
-    """List changes."""
+    """List changes, or tell all of one."""
     from onecity.v1 import controller_pb2 as pb
 
     from controller.cli.client import Client
-    from controller.cli.network import show_history
+    from controller.cli.past import show_history
 
     if not 1 <= arguments.limit <= 1000:
         raise CommandError("--limit must be from 1 to 1000")
+    if names_change(arguments.which):
+        return _change(arguments, screen, arguments.which)
     with Client(arguments.server, arguments.timeout) as client:
-        request = pb.GetHistoryRequest(service=arguments.service, limit=arguments.limit)
+        request = pb.GetHistoryRequest(service=arguments.which, limit=arguments.limit)
         found = list(client.call(client.stub.GetHistory, request).changes)
     return _show(arguments, screen, found, lambda: show_history(screen, found))
+
+
+def names_change(text: str) -> bool:
+    """Say whether an argument is a revision or a change id, and no name."""
+    return text.isdecimal() or re.fullmatch(r"[0-9a-f]{8}(\.\d+)?", text) is not None
+
+
+def _change(arguments: Namespace, screen: Screen, change: str) -> int:
+    """Tell all of one change."""
+    from onecity.v1 import controller_pb2 as pb
+
+    from controller.cli.client import Client
+    from controller.cli.past import show_change
+
+    with Client(arguments.server, arguments.timeout) as client:
+        found = client.call(client.stub.GetChange, pb.GetChangeRequest(change=change))
+    return _show(arguments, screen, found, lambda: show_change(screen, found, native=arguments.native))
+
+
+def blame(arguments: Namespace, screen: Screen) -> int:
+    """Tell whose the places of a domain are."""
+    from onecity.v1 import controller_pb2 as pb
+
+    from controller.cli.client import Client
+    from controller.cli.past import full_path, show_blame
+
+    if not 1 <= arguments.limit <= 100_000:
+        raise CommandError("--limit must be from 1 to 100000")
+    with Client(arguments.server, arguments.timeout) as client:
+        request = pb.BlameRequest(
+            domain=arguments.domain,
+            path=full_path(arguments.path) if arguments.path.startswith("/") else arguments.path,
+            service=arguments.service,
+            running=arguments.running,
+            limit=arguments.limit,
+        )
+        found = client.call(client.stub.Blame, request)
+    return _show(arguments, screen, found, lambda: show_blame(screen, found))
 
 
 def topology(arguments: Namespace, screen: Screen) -> int:
