@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import grpc
@@ -141,3 +144,11 @@ def test_measured_values_stand_beside_the_slo_and_in_the_metrics(longgang: Stage
 def _up(longgang: Stage, domain: str) -> bool:
     topology = longgang.client.stub.GetTopology(pb.GetTopologyRequest(), timeout=10).topology
     return next(d.up for d in topology.domains if d.id == domain)
+
+
+def test_a_northbound_system_orders_with_the_example_as_it_stands(longgang: Stage) -> None:
+    order = [sys.executable, str(INTENTS / "order.py")]
+    environment = {**os.environ, "ONECITY_SERVER": longgang.address}
+    done = subprocess.run(order, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(longgang.client.services()) == 1
