@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from controller.changes.state import DesiredState, Standing
 from controller.errors import ConflictError
-from controller.intent import FieldChange, changed_fields
+from controller.intent import FieldChange, Impact, changed_fields
 from controller.intent.model import Service, ServiceId, VipAssurance, Window
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
@@ -86,14 +86,18 @@ def plan(
     Raises ConflictError where two services claim one leaf, or where a removal would orphan a VIP. A refusal leaves
     every other service's plan readable.
     """
-    changed, quiet = _sort_out(state, wanted)
+    changed, quiet = _sort_out(state, wanted, now)
     _refuse_orphans(state, wanted)
     drops = wanted.drops
-    dependants = tuple(
-        state.services[vip].service
+    followers = [
+        vip
         for vip in state.protectors(s.metadata.service for s in changed)
         if vip not in drops and all(vip != s.metadata.service for s in changed)
-    )
+    ]
+    # A VIP whose window ended a moment ago is not placed again with what it protects: it ends with this change.
+    lapsed = frozenset(vip for vip in followers if state.services[vip].over(now))
+    wanted = replace(wanted, closes=wanted.closes | lapsed)
+    dependants = tuple(state.services[vip].service for vip in followers if vip not in lapsed)
     gone = drops | wanted.closes
     ledger = state.ledger.on(city)
     for sid in gone:
@@ -143,15 +147,21 @@ def plan(
     )
 
 
-def _sort_out(state: DesiredState, wanted: Wanted) -> tuple[tuple[Service, ...], tuple[ServicePlan, ...]]:
-    """Split what is asked for into services that need planning and those that are as they should be."""
+def _sort_out(
+    state: DesiredState, wanted: Wanted, now: datetime
+) -> tuple[tuple[Service, ...], tuple[ServicePlan, ...]]:
+    """Split what is asked for into services that need planning and those that are as they should be.
+
+    A window that is over stays over where it is absolute; one that starts now is a new one, as `now` is another.
+    """
     changed: list[Service] = []
     quiet: list[ServicePlan] = []
     for service in wanted.puts:
         sid = service.metadata.service
         old = state.services.get(sid)
-        if old is not None and old.service == service:
-            action = "expired" if old.expired else "unchanged"
+        over = old is not None and old.over(now)
+        if old is not None and old.service == service and not (over and _starts_now(service)):
+            action = "expired" if over else "unchanged"
             quiet.append(
                 ServicePlan(
                     sid, service.kind, action, "none", (), old.placement, old.placement, service.metadata.source
@@ -162,12 +172,17 @@ def _sort_out(state: DesiredState, wanted: Wanted) -> tuple[tuple[Service, ...],
     return tuple(changed), tuple(quiet)
 
 
+def _starts_now(service: Service) -> bool:
+    return isinstance(service, VipAssurance) and not isinstance(service.window, Window)
+
+
 def _dated(service: Service, old: Standing | None, now: datetime) -> Service:
-    """Return the service with its window absolute: as accepted before, if what was written is still the same."""
+    """Return the service with its window absolute: as accepted before, while that one is still to come or open."""
     if not isinstance(service, VipAssurance) or isinstance(service.window, Window):
         return service
     written = old.service.window if old is not None and isinstance(old.service, VipAssurance) else None
-    if old is not None and written == service.window and old.placement.start and old.placement.end:
+    kept = old is not None and written == service.window and not old.over(now)
+    if kept and old is not None and old.placement.start and old.placement.end:
         return replace(service, window=Window(old.placement.start, old.placement.end))
     return replace(service, window=Window(now, now + timedelta(seconds=service.window.duration_s)))
 
@@ -244,8 +259,18 @@ def _plan_of(state: DesiredState, service: Service, placement: Placement | None,
     if old is None:
         return ServicePlan(sid, service.kind, "create", "none", (), placement, None, service.metadata.source)
     fields = changed_fields(old.service, service)
+    start, ended = placement.start if placement else None, old.placement.end
+    if start is not None and ended is not None and ended <= start and not fields:
+        fields = (_again(ended, start),)
     return ServicePlan(
         sid, service.kind, "change", _worst(fields), fields, placement, old.placement, service.metadata.source
+    )
+
+
+def _again(ended: datetime, start: datetime) -> FieldChange:
+    """What is different where the same intent opens a new window."""
+    return FieldChange(
+        "spec.window", f"over since {ended:%d %b %H:%M} UTC", f"from {start:%d %b %H:%M} UTC", Impact.NONE
     )
 
 

@@ -61,7 +61,15 @@ def service_action(plan: ServicePlan, city: CityMap, refusal: str = "") -> Servi
     stops = interrupted(plan)
     if placement is None or action is Action.UNCHANGED:
         return ServiceAction(
-            plan.service, plan.kind, action, Impact(plan.impact), "", changes, refusal=refusal, interrupts=stops
+            plan.service,
+            plan.kind,
+            action,
+            Impact(plan.impact),
+            "",
+            changes,
+            notes=over(plan),
+            refusal=refusal,
+            interrupts=stops,
         )
     return ServiceAction(
         plan.service,
@@ -77,6 +85,13 @@ def service_action(plan: ServicePlan, city: CityMap, refusal: str = "") -> Servi
         refusal,
         stops,
     )
+
+
+def over(plan: ServicePlan) -> tuple[str, ...]:
+    """Return what is to be said of a service that is asked for and does nothing, as its window has passed."""
+    if plan.action != "expired" or plan.placement is None or plan.placement.end is None:
+        return ()
+    return (f"its window is over since {plan.placement.end:%d %b %H:%M} UTC; write a later one, or start: now",)
 
 
 def interrupted(plan: ServicePlan) -> tuple[str, ...]:

@@ -241,7 +241,7 @@ class Changes:
             proofs_s=planned.proofs_s if planned.edits else 0.0,
             native=texts,
             digest=planned.digest,
-            notes=notes,
+            notes=(*notes, *(f"{p.service}: {said}" for p in planned.plans for said in present.over(p))),
         )
 
     # Looking

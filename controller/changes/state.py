@@ -38,6 +38,10 @@ class Standing:
             return "always"
         return "before" if now < start else "open" if now < end else "past"
 
+    def over(self, now: datetime) -> bool:
+        """Whether its window has passed, also in the moment before it is closed."""
+        return self.expired or self.window_state(now) == "past"
+
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
