@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from controller.changes.conduct import Conductor
+from controller.changes.conduct import Conductor, InDoubt
 from controller.changes.desk import Desk, Taken
 from controller.changes.domains import Domains
 from controller.changes.keep import standing
-from controller.changes.recovery import end_open_changes
+from controller.changes.recovery import Doubtful, end_open_changes
 from controller.changes.service import Changes
 from controller.changes.state import Standing, rebuilt
 from controller.errors import OnecityError
@@ -68,6 +68,7 @@ class Daemon:
         self.domains = Domains(self.drivers, settings.inventory, self.store, self._back)
         self.telemetry = Telemetry(tuple(self.drivers.values()))
         self._conductor: Conductor | None = None
+        self._early: list[tuple[Step, StepResult]] = []  # what transactions came to before there was a conductor
         self.port = self.metrics_port = 0
 
     async def start(self) -> None:
@@ -76,8 +77,12 @@ class Daemon:
         await self.domains.start()
         self.desk = Desk(rebuilt(self._standing(doubtful), self.domains.city), lambda: self.domains.city, self._now)
         self._conductor = Conductor(self.desk, self.domains, self.transactions, self.store, self._now)
-        for change in doubtful:
-            self._conductor.await_end(_taken(change, self._stored()), change.record)
+        stored = self._stored()
+        for one in doubtful:
+            taken = _taken(one.change, stored)
+            self._conductor.await_end(InDoubt(taken, one.change.record, one.steps, one.awaited))
+        for step, result in self._early:
+            self._conductor.on_state(step, result)
         self.changes = Changes(
             self.desk,
             self.domains,
@@ -115,17 +120,19 @@ class Daemon:
     def _stored(self) -> dict[ServiceId, Standing]:
         return {kept.id: standing(kept) for kept in self.store.load_services()}
 
-    def _standing(self, doubtful: tuple[OpenChange, ...]) -> dict[ServiceId, Standing]:
+    def _standing(self, doubtful: tuple[Doubtful, ...]) -> dict[ServiceId, Standing]:
         """Return what stands; a decided change counts, whatever domain has yet to hear of it."""
         services = self._stored()
-        for change in doubtful:
-            services.update({kept.id: standing(kept) for kept in change.puts})
-            for sid in change.drops:
+        for one in doubtful:
+            services.update({kept.id: standing(kept) for kept in one.change.puts})
+            for sid in one.change.drops:
                 services.pop(sid, None)
         return services
 
     def _on_state(self, step: Step, result: StepResult) -> None:
-        if self._conductor is not None:
+        if self._conductor is None:
+            self._early.append((step, result))
+        else:
             self._conductor.on_state(step, result)
 
     async def _back(self, domain: str) -> None:

@@ -10,7 +10,8 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controller.changes import present
@@ -20,11 +21,12 @@ from controller.changes.domains import Domains
 from controller.changes.keep import change_record, stored
 from controller.changes.live import LiveChange
 from controller.changes.orders import Order
-from controller.changes.pipeline import Planned
-from controller.changes.recovery import undo
+from controller.changes.pipeline import Planned, Wanted
+from controller.changes.recovery import Ending, carry, resume
 from controller.changes.steps import steps_of
 from controller.changes.views import ChangeResult, DomainFailureView, Outcome, ServiceAction
-from controller.errors import OnecityError
+from controller.errors import ConflictError, OnecityError, StoreError
+from controller.intent.model import ServiceId
 from controller.store.codec import dumps
 from controller.store.records import ChangeRecord
 from controller.store.store import Store
@@ -32,6 +34,19 @@ from controller.transactions.engine import Transactions
 from controller.transactions.step import Step, StepOutcome, StepResult
 
 log = logging.getLogger(__name__)
+
+DOUBT_PATIENCE_S = 5.0  # how long a change waits for one in doubt over the same services
+DISK_RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """A change whose end is not known yet: a domain out of reach has to hear of `awaited` first."""
+
+    taken: Taken
+    record: ChangeRecord
+    steps: tuple[Step, ...]
+    awaited: str
 
 
 class Conductor:
@@ -48,7 +63,8 @@ class Conductor:
         self._desk, self._domains, self._transactions, self._store = desk, domains, transactions, store
         self._now = now
         self.chronicle = Chronicle(store, domains.drivers, lambda: bool(desk.under_way))
-        self._doubtful: dict[str, tuple[Taken, ChangeRecord]] = {}
+        self._doubtful: dict[str, InDoubt] = {}
+        self._cleared = asyncio.Condition()  # notified when a change is no longer in doubt
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def carry_out(self, order: Order, live: LiveChange) -> ChangeResult:
@@ -56,6 +72,7 @@ class Conductor:
         live.say("queued")
         try:
             async with self._desk.flight(order.wanted):
+                await self._certain(order.wanted)
                 result = await self._carry_out(order, live)
         except OnecityError as error:
             result = ChangeResult(Outcome.REFUSED, str(error))
@@ -96,73 +113,86 @@ class Conductor:
             return ChangeResult(Outcome.FAILED, str(error), actions)
         live.say("reserved")
         sent = self.chronicle.sent(steps)
-        outcome = await self._run(steps, live)
-        result = await self._end(planned, record, outcome, actions, live)
+        ending = await carry(self._transactions, steps, progress=live.hear)
+        result = await self._end(planned, record, steps, ending, actions)
         if result.outcome is Outcome.COMMITTED:
             self.chronicle.add(Ended(live.id, steps, planned.base.desired, planned.after.desired, sent))
         return result
-
-    async def _run(self, steps: tuple[Step, ...], live: LiveChange) -> StepResult:
-        """Run the steps in order; where one fails, undo those before it, last first."""
-        warnings: tuple[str, ...] = ()
-        result = StepResult(StepOutcome.COMMITTED)
-        for number, step in enumerate(steps):
-            result = await self._transactions.run(step, progress=live.hear)
-            warnings += result.warnings
-            if result.outcome is not StepOutcome.COMMITTED:
-                if result.outcome is not StepOutcome.IN_DOUBT:
-                    await undo(self._transactions, steps[:number])
-                break
-        return replace(result, warnings=warnings)
 
     async def _end(
         self,
         planned: Planned,
         record: ChangeRecord,
-        result: StepResult,
+        steps: tuple[Step, ...],
+        ending: Ending,
         actions: tuple[ServiceAction, ...],
-        live: LiveChange,
     ) -> ChangeResult:
+        result = ending.result
         outcome = _OUTCOMES[result.outcome]
         failures = tuple(DomainFailureView(f.domain, f.stage, f.message) for f in result.failures)
         message = "; ".join(f"{f.domain}: {f.message}" for f in result.failures)
-        taken = Taken.of(planned, live.id)
+        taken = Taken.of(planned, record.id)
         if outcome is Outcome.IN_DOUBT:
-            self.await_end(taken, record)
+            self.await_end(InDoubt(taken, record, steps, ending.awaited))
         else:
             await self._close(taken, record, outcome, message)
         return ChangeResult(outcome, message, actions, failures, result.warnings)
 
-    def await_end(self, taken: Taken, record: ChangeRecord) -> None:
-        """Keep a decided change whose end is not known yet; `on_state` ends it."""
-        self._doubtful[taken.change_id] = (taken, record)
+    def await_end(self, doubtful: InDoubt) -> None:
+        """Keep a change whose end is not known yet; `on_state` ends it."""
+        self._doubtful[doubtful.taken.change_id] = doubtful
+
+    async def _certain(self, wanted: Wanted) -> None:
+        """Wait a little for changes in doubt over the same services; raises ConflictError where they stay so."""
+        named = {s.metadata.service for s in wanted.puts} | wanted.drops | wanted.opens | wanted.closes
+        try:
+            async with asyncio.timeout(DOUBT_PATIENCE_S), self._cleared:
+                await self._cleared.wait_for(lambda: not self._doubts(named))
+        except TimeoutError:
+            doubt = self._doubts(named)[0]
+            text = f"{', '.join(sorted(doubt.taken.concerned & named))}: change {doubt.record.id} is in doubt"
+            raise ConflictError(f"{text}; it ends by itself when its domains can be reached, try again then") from None
+
+    def _doubts(self, named: AbstractSet[ServiceId]) -> list[InDoubt]:
+        return [d for d in self._doubtful.values() if not d.taken.concerned.isdisjoint(named)]
 
     async def _close(self, taken: Taken, record: ChangeRecord, outcome: Outcome, message: str) -> None:
         applied = outcome is Outcome.COMMITTED
         ended = replace(record, outcome=outcome.value, detail=message, ended=self._now())
-        try:
-            await self._store.close_change(ended, applied=applied)
-        except OnecityError as error:
-            # The journal knows how it ended, and recovery closes it at the next start; nothing is lost.
-            log.error("change %s ended (%s) but could not be written down: %s", record.id, outcome.value, error)
+        while True:
+            try:
+                await self._store.close_change(ended, applied=applied)
+                break
+            except StoreError as error:
+                # Nobody is told before it is on disk, and no later change of its services may be: whoever starts
+                # after a crash would end this one after that one.
+                log.error("change %s ended (%s), to be written down: %s", record.id, outcome.value, error)
+                await asyncio.sleep(DISK_RETRY_S)
         if applied:
             await self._desk.settle(taken)
         else:
             await self._desk.withdraw(taken)
 
     def on_state(self, step: Step, result: StepResult) -> None:
-        """Hear from the transaction room how a step in doubt ended; end its change accordingly."""
+        """Hear from the transaction room how a step in doubt ended; go on with its change, or end it."""
         doubtful = self._doubtful.get(step.change_id)
-        if doubtful is None or result.outcome is StepOutcome.IN_DOUBT:
+        if doubtful is None or doubtful.awaited != step.txn or result.outcome is StepOutcome.IN_DOUBT:
             return
-        del self._doubtful[step.change_id]
-        message = "; ".join(f"{f.domain}: {f.message}" for f in result.failures)
-        task = asyncio.create_task(self._close_late(*doubtful, _OUTCOMES[result.outcome], message))
+        self._doubtful[step.change_id] = replace(doubtful, awaited="")
+        task = asyncio.create_task(self._go_on(doubtful, step, result))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _close_late(self, taken: Taken, record: ChangeRecord, outcome: Outcome, message: str) -> None:
-        await self._close(taken, record, outcome, message)
+    async def _go_on(self, doubtful: InDoubt, step: Step, result: StepResult) -> None:
+        ending = await resume(self._transactions, doubtful.steps, step, result)
+        if ending.awaited:
+            self.await_end(replace(doubtful, awaited=ending.awaited))
+            return
+        message = "; ".join(f"{f.domain}: {f.message}" for f in ending.result.failures)
+        await self._close(doubtful.taken, doubtful.record, _OUTCOMES[ending.result.outcome], message)
+        async with self._cleared:
+            del self._doubtful[step.change_id]
+            self._cleared.notify_all()
         await self.chronicle.catch_up()
 
     def steps(self, planned: Planned) -> tuple[Step, ...]:

@@ -25,6 +25,7 @@ class Tally:
     kills: int = 0
     faults: int = 0
     orders: int = 0
+    committed: int = 0
     torn: int = 0
     lost: int = 0
     leaked_reservations: int = 0
@@ -42,7 +43,7 @@ class Tally:
         return not (self.torn or self.lost or self.leaked_reservations or self.stuck)
 
     def document(self) -> dict[str, int]:
-        names = ("runs", "kills", "faults", "orders", "torn", "lost", "leaked_reservations", "stuck")
+        names = ("runs", "kills", "faults", "orders", "committed", "torn", "lost", "leaked_reservations", "stuck")
         return {name: getattr(self, name) for name in names}
 
 
@@ -70,6 +71,7 @@ class Campaign:
         self.tally.runs += 1
         self.tally.kills += self.world.kills - before
         self.tally.orders = sum(c.orders for c in self.customers)
+        self.tally.committed = sum(c.committed for c in self.customers)
         self.tally.add(verdict)
         return verdict
 

@@ -61,7 +61,7 @@ class Customer:
         self._draw = random.Random(seed)
         self._count = 0
         self.errors: list[str] = []
-        self.orders = 0
+        self.orders = self.committed = 0
 
     def work(self, until: threading.Event, round_seed: str) -> threading.Thread:
         self._draw = random.Random(round_seed)
@@ -139,6 +139,7 @@ class Customer:
     def _learn(self, order: Order, outcome: int) -> None:
         self.record.told[order.change_id] = outcome
         if outcome in (COMMITTED, UNCHANGED):
+            self.committed += outcome == COMMITTED
             self.record.done(order)
         elif outcome == IN_DOUBT:
             self.record.unknown.append(order)
