@@ -16,7 +16,14 @@ from datetime import UTC, datetime
 import yaml
 
 from controller.changes import ports, views
-from controller.errors import ConflictError, IntentError, UnknownNameError, Violation
+from controller.errors import (
+    ConfigurationError,
+    ConflictError,
+    IntentError,
+    PreconditionError,
+    UnknownNameError,
+    Violation,
+)
 from controller.telemetry.indicator import Indicator, ServiceIndicators
 
 Spec = dict[str, object]
@@ -78,6 +85,8 @@ class RememberedChanges:
         return found
 
     def _actions(self, wanted: ports.Wanted) -> tuple[views.ServiceAction, ...]:
+        if wanted.rollback is not None:
+            wanted = self._taken_back(wanted.rollback)
         found, actions = self._read(wanted), []
         removed = set(wanted.remove)
         if wanted.prune_label:
@@ -91,6 +100,20 @@ class RememberedChanges:
             kind = self.standing[service][0]
             actions.append(views.ServiceAction(service, kind, views.Action.REMOVE, views.Impact.INTERRUPTING))
         return tuple(actions)
+
+    def _taken_back(self, asked: ports.Rollback) -> ports.Wanted:
+        """Undo means here: withdraw what the change named, if it stands."""
+        record = self._named(asked.change).record
+        standing = tuple(s for s in record.services if s in self.standing)
+        if not standing:
+            raise PreconditionError(f"revision {asked.change} cannot be undone alone, later changes build on it:\n  …")
+        return ports.Wanted(remove=standing)
+
+    def _named(self, name: str) -> Running:
+        for number, running in enumerate(self.changes.values(), 1):
+            if name in (f"{number}", running.record.change_id):
+                return running
+        raise UnknownNameError(f"no change {name!r}; `onecity history` lists them")
 
     def _action(self, service: str, kind: str, spec: Spec) -> views.ServiceAction:
         if "refuse" in spec:
@@ -124,6 +147,7 @@ class RememberedChanges:
             proofs_s=0.014,
             native=native,
             digest=self._digest(actions),
+            notes=("gov/council: its window stays passed",) if request.wanted.rollback else (),
         )
 
     def _digest(self, actions: tuple[views.ServiceAction, ...]) -> str:
@@ -145,8 +169,10 @@ class RememberedChanges:
         if request.request_id:
             self.requests[request.request_id] = (change_id, request)
         names = tuple(a.service for a in actions if a.action != views.Action.UNCHANGED)
-        kind = "delete" if request.wanted.remove else "apply"
-        record = views.ChangeRecord(change_id, kind, request.author, request.reason, NOW, None, None, names)
+        kind = "rollback" if request.wanted.rollback else "delete" if request.wanted.remove else "apply"
+        record = views.ChangeRecord(
+            change_id, kind, request.author, request.reason, NOW, None, None, names, "", len(self.changes) + 1
+        )
         self.changes[change_id] = Running(actions, record)
         task = asyncio.create_task(self._run(change_id, request))
         self._tasks.add(task)
@@ -173,7 +199,7 @@ class RememberedChanges:
         result = views.ChangeResult(outcome, "", running.services, failures, ("city-ip: clock is off",), 0.31)
         running.record = views.ChangeRecord(
             change_id, running.record.kind, running.record.author, running.record.reason, NOW, NOW, outcome,
-            running.record.services,
+            running.record.services, "", running.record.revision,
         )  # fmt: skip
         await running.tell(views.ChangeEvent(len(running.events) + 1, result=result))
 
@@ -254,6 +280,25 @@ class RememberedChanges:
         records = [running.record for running in reversed(self.changes.values())]
         return tuple(r for r in records if not service or service in r.services)[:limit]
 
+    async def change(self, name: str) -> views.ChangeDescription:
+        running = self._named(name)
+        services = tuple(views.ServiceDifference(s.service, s.kind, s.action, FIELDS) for s in running.services)
+        effect = views.DomainEffect("city-ip", "<config>…</config>", PLACES, 7)
+        return views.ChangeDescription(running.record, services, (effect,))
+
+    async def blame(self, request: ports.BlameRequest) -> views.Blame:
+        if request.domain != "city-ip":
+            raise UnknownNameError(f"no domain {request.domain!r}; there are city-ip")
+        ours = views.BlamedPlace("/l3nm:l3vpn-ntw/l3nm:vpn[l3nm:id='a']/l3nm:name", "x", ("gov/video",), 1, "c1")
+        theirs = views.BlamedPlace("/l3nm:l3vpn-ntw/l3nm:vpn[l3nm:id='b']", "", ())
+        found = tuple(p for p in ((ours, theirs) if request.running else (ours,)) if p.path.startswith(request.path))
+        return views.Blame("city-ip", found[: request.limit], len(found) > request.limit)
+
+    async def backup(self, path: str) -> int:
+        if not path.startswith("/"):
+            raise ConfigurationError(f"{path}: is no absolute path; the file is written where the daemon runs")
+        return 4096
+
     async def topology(self) -> views.Topology:
         link = views.LinkView(
             "link:a", "city-ip", "ip", "node:lg-buji", "node:lg-nanwan", 10**11, 10**10, 1e-4, 0, 0, ("D7",), True
@@ -274,6 +319,16 @@ class RememberedChanges:
         return '{"$schema": "https://json-schema.org/draft/2020-12/schema"}'
 
 
+FIELDS = (
+    views.FieldView("spec.sites[buji]", None, "buji", views.Impact.NONE),
+    views.FieldView("spec.sites[zhihui].vlan", "100", "101", views.Impact.INTERRUPTING),
+)
+_ENTRY = "/l3nm:l3vpn-ntw/l3nm:vpn-service[l3nm:vpn-id='gov.video']"
+PLACES = (
+    views.Difference(f"{_ENTRY}/l3nm:vpn-name", "video", None, "gov/video"),
+    views.Difference(f"{_ENTRY}/l3nm:status/l3nm:mtu", "1500", "1400", "gov/video"),
+    views.Difference(f"{_ENTRY}/l3nm:old", None, "x", "gov/video"),
+)
 PATHS = (
     views.PathSegment("ip", "city-ip", "working", "slice/gov.video/a-z", ("node:lg-buji", "node:lg-nanwan"), 0.0001),
     views.PathSegment(
