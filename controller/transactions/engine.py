@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from controller.errors import StoreError
@@ -19,7 +20,7 @@ from controller.rendering.tree import Path
 from controller.southbound.driver import DomainTimers, Driver
 from controller.transactions.calls import Calls
 from controller.transactions.journal import Journal, OpenTransaction
-from controller.transactions.protocol import Approach, Report, StepAbortedError, in_parallel
+from controller.transactions.protocol import Approach, Report, StepAbortedError, in_parallel, noting
 from controller.transactions.settlement import Attempt, Settlement
 from controller.transactions.step import DomainFailure, Progress, ProgressSink, Step, StepOutcome, StepResult
 
@@ -193,7 +194,7 @@ class Transactions:
         if transaction.decided:
             result = await self._confirm(transaction, report)
         elif approach.sent:
-            result = await self._settle(transaction, report, failures)
+            result = await self._settle(transaction, report, approach.hung, failures)
         else:
             if approach.journaled:
                 self._journal.end_soon(transaction.txn, StepOutcome.ROLLED_BACK)
@@ -206,28 +207,36 @@ class Transactions:
             self._settlement.settled(transaction, domain)
             report(domain, "confirmed", "")
 
-        _, failures = await in_parallel("confirm", sorted(transaction.domains), confirm)
+        hung: set[str] = set()
+        act = noting(hung, self._clock, confirm)
+        _, failures = await in_parallel("confirm", sorted(transaction.domains), act)
         if not failures:
             self._journal.end_soon(transaction.txn, StepOutcome.COMMITTED)
             return StepResult(StepOutcome.COMMITTED)
-        return await self._settle(transaction, report)
+        return await self._settle(transaction, report, hung)
 
     async def _settle(
-        self, transaction: OpenTransaction, report: Report, failures: tuple[DomainFailure, ...] = ()
+        self,
+        transaction: OpenTransaction,
+        report: Report,
+        hung: AbstractSet[str],
+        failures: tuple[DomainFailure, ...] = (),
     ) -> StepResult:
-        """Try once, with all locks held; what does not end now ends in the background."""
-        attempt = await self._attempt(transaction, report)
+        """Try once, with all locks held; what does not end now, or has hung, ends in the background."""
+        attempt = await self._attempt(transaction, report, hung)
         while attempt.turned:
-            attempt = await self._attempt(transaction, report)
+            attempt = await self._attempt(transaction, report, hung)
         if attempt.outcome is not None:
             return StepResult(attempt.outcome, attempt.failures)
         unfinished = _Unfinished(transaction, (*failures, *attempt.failures))
         self._finish_later(unfinished, tried=True)
         return StepResult(unfinished.result().outcome, attempt.failures)
 
-    async def _attempt(self, transaction: OpenTransaction, report: Report) -> Attempt:
+    async def _attempt(
+        self, transaction: OpenTransaction, report: Report, hung: AbstractSet[str] = frozenset()
+    ) -> Attempt:
         try:
-            return await self._settlement.attempt(transaction, report)
+            return await self._settlement.attempt(transaction, report, hung)
         except Exception as err:  # a defect of ours: the transaction stays open, and is tried again
             log.exception("transaction %s cannot be ended", transaction.txn)
             return Attempt(None, (DomainFailure("onecity", "internal", f"{type(err).__name__}: {err}"),))

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
-from controller.errors import DomainError, OnecityError, StoreError
+from controller.errors import DomainError, DomainUnreachableError, OnecityError, StoreError
 from controller.rendering.tree import Edit
 from controller.transactions.calls import Calls
 from controller.transactions.images import disagreement
@@ -23,6 +23,7 @@ T = TypeVar("T")
 Report = Callable[[str, str, str], None]  # domain, stage, detail
 
 _SPARE_DEADLINES = 3  # that every confirm timer must have left at the decision
+_HUNG_S = 0.5  # who fails later than this has hung; a lost connection is noticed at once
 
 
 class StepAbortedError(Exception):
@@ -50,6 +51,7 @@ class Approach:
         self._expires_at: dict[str, float] = {}
         self.warnings: list[str] = []
         self.journaled = False  # the intention is (or may be) on disk
+        self.hung: set[str] = set()  # domains that let a deadline pass
         self.sent = False  # something may have reached a domain: it must be cancelled
         self.abandoned = False  # the caller gave up: stop at the next safe place
 
@@ -128,7 +130,7 @@ class Approach:
 
     async def _all(self, stage: str, domains: Iterable[str], act: Callable[[str], Coroutine[Any, Any, None]]) -> None:
         """Act on all domains in parallel; wait for every one, then fail with the words of each that failed."""
-        _, failures = await in_parallel(stage, domains, act)
+        _, failures = await in_parallel(stage, domains, noting(self.hung, self._clock, act))
         for failure in failures:
             self._report(failure.domain, "failed", failure.message)
         if failures:
@@ -150,6 +152,23 @@ async def in_parallel(
         else:
             raise answer
     return tuple(done), tuple(failures)
+
+
+def noting(
+    hung: set[str], clock: Callable[[], float], act: Callable[[str], Coroutine[Any, Any, None]]
+) -> Callable[[str], Coroutine[Any, Any, None]]:
+    """Return `act` that also notes which domains let a deadline pass: they get no second one at others' expense."""
+
+    async def noted(domain: str) -> None:
+        started = clock()
+        try:
+            await act(domain)
+        except DomainUnreachableError:
+            if clock() - started >= _HUNG_S:
+                hung.add(domain)
+            raise
+
+    return noted
 
 
 def failure_of(domain: str, stage: str, err: OnecityError) -> DomainFailure:

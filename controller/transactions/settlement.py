@@ -9,6 +9,7 @@ an attempt may be broken off anywhere and repeated for ever.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,24 +53,29 @@ class Settlement:
         self._calls = calls
         self._journal = journal
 
-    async def attempt(self, transaction: OpenTransaction, report: Report) -> Attempt:
-        """Go as far as the domains allow today. Never raises one of our errors."""
+    async def attempt(
+        self, transaction: OpenTransaction, report: Report, hung: AbstractSet[str] = frozenset()
+    ) -> Attempt:
+        """Go as far as the domains allow today. Never raises one of our errors.
+
+        Domains that have just let a deadline pass (`hung`) are left for later: the caller holds the locks of others.
+        """
         try:
             if not transaction.decided:
-                return await self._back(transaction, report)
+                return await self._back(transaction, report, hung)
             if transaction.refused is None:
-                return await self._forward(transaction, report)
-            return await self._compensate(transaction, report)
+                return await self._forward(transaction, report, hung)
+            return await self._compensate(transaction, report, hung)
         except StoreError as err:
             return Attempt(None, (DomainFailure("store", "journal", str(err)),))
 
-    async def _back(self, transaction: OpenTransaction, report: Report) -> Attempt:
+    async def _back(self, transaction: OpenTransaction, report: Report, hung: AbstractSet[str]) -> Attempt:
         async def cancel(domain: str) -> None:
             await self._calls.cancel(transaction.txn, domain)
             transaction.settled.add(domain)
             report(domain, "cancelled", "")
 
-        failures = await self._in_reverse(transaction, "cancel", cancel)
+        failures = await self._in_reverse(transaction, "cancel", cancel, hung)
         if failures:
             return Attempt(None, failures)
         if transaction.maybe_decided:
@@ -78,7 +84,7 @@ class Settlement:
             self._journal.end_soon(transaction.txn, StepOutcome.ROLLED_BACK)
         return Attempt(StepOutcome.ROLLED_BACK)
 
-    async def _forward(self, transaction: OpenTransaction, report: Report) -> Attempt:
+    async def _forward(self, transaction: OpenTransaction, report: Report, hung: AbstractSet[str]) -> Attempt:
         edits = {edit.domain: edit for edit in transaction.step.edits}
         refusals: list[DomainFailure] = []
 
@@ -92,7 +98,8 @@ class Settlement:
                 self.settled(transaction, domain)
                 report(domain, "confirmed", "")
 
-        _, failures = await in_parallel("confirm", sorted(transaction.unsettled), forward)
+        _, failures = await in_parallel("confirm", sorted(transaction.unsettled - hung), forward)
+        failures += _left(transaction, "confirm", hung)
         if refusals:
             body = dumps(DomainFailure, refusals[0])
             await self._journal.append(transaction.txn, "refused", body)
@@ -108,7 +115,7 @@ class Settlement:
         self._journal.append_soon(transaction.txn, "settled", domain)
         transaction.settled.add(domain)
 
-    async def _compensate(self, transaction: OpenTransaction, report: Report) -> Attempt:
+    async def _compensate(self, transaction: OpenTransaction, report: Report, hung: AbstractSet[str]) -> Attempt:
         edits = {edit.domain: edit for edit in transaction.step.edits}
         assert transaction.refused is not None
 
@@ -121,19 +128,21 @@ class Settlement:
             transaction.settled.add(domain)
             report(domain, "compensated", "")
 
-        failures = await self._in_reverse(transaction, "cancel", restore)
+        failures = await self._in_reverse(transaction, "cancel", restore, hung)
         if failures:
             return Attempt(None, (transaction.refused, *failures))
         self._journal.end_soon(transaction.txn, StepOutcome.COMPENSATED)
         return Attempt(StepOutcome.COMPENSATED, (transaction.refused,))
 
-    async def _in_reverse(self, transaction: OpenTransaction, stage: str, act: _Act) -> tuple[DomainFailure, ...]:
+    async def _in_reverse(
+        self, transaction: OpenTransaction, stage: str, act: _Act, hung: AbstractSet[str]
+    ) -> tuple[DomainFailure, ...]:
         """Act wave by wave, the last first; a domain that cannot be reached does not keep the others waiting."""
         failures: list[DomainFailure] = []
         for wave in reversed(transaction.step.waves):
-            _, failed = await in_parallel(stage, [one for one in wave if one in transaction.unsettled], act)
+            _, failed = await in_parallel(stage, [one for one in wave if one in transaction.unsettled - hung], act)
             failures.extend(failed)
-        return tuple(failures)
+        return (*failures, *_left(transaction, stage, hung))
 
     async def _restore(self, transaction: OpenTransaction, edit: Edit) -> None:
         """Bring the domain to its before-image, whichever way is left."""
@@ -193,3 +202,8 @@ class Settlement:
             text = f"domain {domain}: runs something else than it was sent: {difference}"
             raise _RefusedError(DomainFailure(domain, "verify", text))
         await self._calls.confirm(txn, domain)
+
+
+def _left(transaction: OpenTransaction, stage: str, hung: AbstractSet[str]) -> tuple[DomainFailure, ...]:
+    text = "domain {}: does not answer; what it has of this change is ended in the background"
+    return tuple(DomainFailure(domain, stage, text.format(domain)) for domain in sorted(transaction.unsettled & hung))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 import tempfile
 import time
@@ -32,6 +33,8 @@ def main() -> int:
     parser.add_argument("--resume", action="store_true", help="add to the numbers in build/chaos.json")
     parser.add_argument("--keep", type=Path, help="keep the runs' directories (logs, store) here")
     options = parser.parse_args()
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # connections are meant to break
+    logging.getLogger("ncclient").setLevel(logging.CRITICAL)
     first, _, last = options.rounds.partition("-")
     total = _read() if options.resume else Tally()
     number, end = int(first), int(last) if last else None
@@ -61,8 +64,6 @@ def _one_city(options: argparse.Namespace, number: int, stop: int, total: Tally)
                 number += 1
                 if not verdict:
                     print("\n".join(f"  {line}" for line in verdict.lines()), flush=True)
-                    break
-                if stop is None:
                     break
             _add(total, campaign.tally)
     _write(total)

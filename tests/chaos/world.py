@@ -40,6 +40,7 @@ class World:
         self.armed = ""
         self._locks: dict[str, manager.Manager] = {}
         self._full = False
+        self._hung: set[str] = set()
         self.stage = Stage(city)
         self.ip_domains = tuple(d for d in city.domains if d != OPTICAL)
 
@@ -86,7 +87,7 @@ class World:
         process = self.city.domain_process(domain)
         if not process.alive():
             return False
-        process.resume()
+        self.resume_domain(domain)
         process.kill()
         self.kills += 1
         return True
@@ -98,17 +99,20 @@ class World:
 
     def pause_domain(self, domain: str) -> bool:
         process = self.city.domain_process(domain)
-        if process.alive():
-            process.pause()
-        return process.alive()
+        if not process.alive():
+            return False
+        process.pause()
+        self._hung.add(domain)
+        return True
 
     def resume_domain(self, domain: str) -> None:
+        self._hung.discard(domain)
         if self.city.domain_process(domain).alive():
             self.city.domain_process(domain).resume()
 
     def lock(self, domain: str) -> bool:
         """Hold the candidate lock with a session of our own, as another manager would; False where it is held."""
-        if domain in self._locks:
+        if domain in self._locks or domain in self._hung or not self.city.domain_process(domain).alive():
             return False
         try:
             self._locks[domain] = self._session(domain)
