@@ -12,6 +12,7 @@ from datetime import datetime
 import yaml
 
 from controller.changes import present
+from controller.changes.health import protected, within_slo
 from controller.changes.state import Standing
 from controller.changes.views import (
     Condition,
@@ -24,11 +25,8 @@ from controller.changes.views import (
 from controller.intent import to_document
 from controller.intent.model import ServiceId
 from controller.network.model import CityMap
-from controller.planning.placement import Placement
-from controller.telemetry.indicator import Indicator, ServiceIndicators
+from controller.telemetry.indicator import ServiceIndicators
 from controller.telemetry.telemetry import Telemetry
-
-PROTECT_LEG = 2.0  # value of the metric `active_leg`
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +93,8 @@ def describe(standing: Standing, around: Circumstances, last_change: str, leavin
         intent_yaml=yaml.safe_dump(to_document(standing.service), sort_keys=False, allow_unicode=True),
         isolation=placement.isolation,
         promises=present.promises(placement),
-        paths=present.paths(placement, around.city),
-        resources=present.resources(placement),
+        paths=() if standing.expired else present.paths(placement, around.city),
+        resources=() if standing.expired else present.resources(placement),
         notes=placement.notes,
         parts=tuple(EndMeasurement(subject, values) for subject, values in parts),
         last_change=last_change,
@@ -109,13 +107,15 @@ def _conditions(
     committed = at == "Active"
     domains = sorted(standing.fragments)
     found = [
-        Condition("Placed", "True", "Reserved", "resources are reserved"),
+        Condition("Placed", "False", "Expired", "its window has passed; nothing is reserved any more")
+        if at == "Expired"
+        else Condition("Placed", "True", "Reserved", "resources are reserved"),
         Condition("Committed", "True" if committed else "False", at, f"on {', '.join(domains)}" if committed else ""),
     ]
     if committed:
-        found += [_in_sync(domains, around), _protected(standing.placement, around.telemetry)]
-        if slo.delay_s is not None or slo.loss_ratio is not None:
-            found.append(_within_slo(slo, measured))
+        found.append(_in_sync(domains, around))
+        found.append(protected(standing.service, standing.placement, around.city, around.telemetry))
+        found.append(within_slo(slo, measured))
     doubtful = [d for d in domains if d in around.in_doubt]
     if doubtful:
         message = f"a decided change has not ended on {', '.join(doubtful)}; it goes on by itself"
@@ -128,41 +128,3 @@ def _in_sync(domains: list[str], around: Circumstances) -> Condition:
     if drifted:
         return Condition("InSync", "False", "Drift", f"{', '.join(drifted)} runs something else; see `onecity diff`")
     return Condition("InSync", "True", "ReadBack", "read back after the commit")
-
-
-def _protected(placement: Placement, telemetry: Telemetry) -> Condition:
-    """Say whether something stands by; a service that rides its standby already has nothing left."""
-    moved = [c.id for c in placement.circuits if _rides_standby(c.id, telemetry)]
-    if moved:
-        return Condition("Protected", "False", "OnStandby", f"{', '.join(moved)} rides its standby leg")
-    if not placement.circuits and not placement.tunnels:
-        ranks = {s.rank for s in placement.stitches}
-        if len(ranks) == 1:
-            return Condition("Protected", "False", "OneBorder", "only one border pair")
-        return Condition("Protected", "True", "Rerouted", "both border pairs" if ranks else "inside one domain")
-    without = [c.id for c in placement.circuits if c.protect is None]
-    without += [t.name for t in placement.tunnels if t.standby is None]
-    if without:
-        return Condition("Protected", "False", "NoStandby", f"nothing stands by for {', '.join(without[:3])}")
-    return Condition("Protected", "True", "Standby")
-
-
-def _rides_standby(circuit: str, telemetry: Telemetry) -> bool:
-    leg = telemetry.indicator(f"circuit:{circuit}", "active_leg")
-    return leg is not None and leg.value == PROTECT_LEG
-
-
-def _within_slo(slo: SloView, measured: ServiceIndicators) -> Condition:
-    checks = [("delay", slo.delay_s, measured.delay_s), ("loss", slo.loss_ratio, measured.loss_ratio)]
-    if measured.down:
-        return Condition("WithinSlo", "False", "Down", f"down: {', '.join(measured.down[:3])}")
-    broken = [n for n, limit, value in checks if limit is not None and value is not None and value.value > limit]
-    if broken:
-        return Condition("WithinSlo", "False", "Violated", ", ".join(broken))
-    if any(limit is not None and not _known(value) for _, limit, value in checks):
-        return Condition("WithinSlo", "Unknown", "NoSamples", "nothing fresh was measured yet")
-    return Condition("WithinSlo", "True", "Measured", "")
-
-
-def _known(value: Indicator | None) -> bool:
-    return value is not None

@@ -14,6 +14,7 @@ from controller.cli.screen import Screen, columns, harmless
 
 PHASE_COLOURS = {pb.PHASE_ACTIVE: "green", pb.PHASE_FAILED: "red", pb.PHASE_EXPIRED: "faint"}
 MOST_PARTS = 20
+STALE_S = 5.0  # measured longer ago says nothing about now
 MOST_PATHS = 40
 
 
@@ -46,7 +47,12 @@ def phase(screen: Screen, service: pb.ServiceStatus) -> str:
 
 
 def health(screen: Screen, service: pb.ServiceStatus) -> str:
-    """Compute health from conditions: what does not hold, what nobody can say, or ok. InDoubt is bad when it holds."""
+    """Compute health from conditions: what does not hold, what nobody can say, or ok. InDoubt is bad when it holds.
+
+    What is not in the network by its intent (its window is to come or over) is neither well nor ill.
+    """
+    if service.phase in (pb.PHASE_SCHEDULED, pb.PHASE_EXPIRED):
+        return screen.paint((enum_word(pb.Phase.DESCRIPTOR, service.phase) or ""), "faint")
     bad = [c.type for c in service.conditions if c.status == _bad_status(c.type)]
     if bad:
         return (
@@ -56,7 +62,8 @@ def health(screen: Screen, service: pb.ServiceStatus) -> str:
         )
     unknown = [c.type for c in service.conditions if c.status == pb.CONDITION_STATUS_UNKNOWN]
     if unknown or not service.conditions:
-        return screen.paint("unknown", "yellow")
+        unmeasured = [c for c in service.conditions if c.reason == "NoMeasurement"]
+        return screen.paint("no measurement" if unmeasured else "unknown", "yellow")
     return screen.paint("ok", "green")
 
 
@@ -125,7 +132,7 @@ def _objectives(screen: Screen, status: pb.ServiceStatus) -> None:
                 written(now.p50),
                 written(now.p99),
                 seconds(now.age_s),
-                _verdict(screen, slo, promised, now.value),
+                _verdict(screen, slo, promised, now),
             ]
         else:
             row += [NOTHING] * 4
@@ -139,11 +146,13 @@ def _objectives(screen: Screen, status: pb.ServiceStatus) -> None:
     screen.line(f"  the worst over {carriers}{silent}{down}")
 
 
-def _verdict(screen: Screen, slo: pb.Slo, promised: str, value: float) -> str:
-    """Throughput follows what is offered, so it is shown and not judged here."""
+def _verdict(screen: Screen, slo: pb.Slo, promised: str, now: pb.Indicator) -> str:
+    """Throughput follows what is offered, so it is shown and not judged here; nor is what was measured long ago."""
     if promised == "rate_bps" or not slo.HasField(promised):
         return ""
-    kept = value <= getattr(slo, promised)
+    if now.age_s > STALE_S:
+        return screen.paint("stale", "yellow")
+    kept = now.value <= getattr(slo, promised)
     return screen.paint("within", "green") if kept else screen.paint("beyond", "red")
 
 

@@ -32,3 +32,4 @@ class ServiceIndicators:
     subjects: int = 0  # tunnels, circuits, accesses and flows that carry it
     silent: tuple[str, ...] = ()  # those of them without a fresh sample, sorted: the gaps
     down: tuple[str, ...] = ()  # those of them that say they are down, sorted
+    unreachable: tuple[str, ...] = ()  # those accesses that reach fewer peers than they were promised, sorted

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -125,11 +126,13 @@ class Telemetry:
         """Find the worst by newest value first: percentiles are for the winners, a plane has 1,300 accesses."""
         now = self._clock()
         worst: dict[str, tuple[float, str, str]] = {}  # meaning → (value, subject, metric)
-        silent, down = [], []
+        silent, down, unreachable = [], [], []
         for subject in subjects:
             fresh = self._windows.fresh(subject, now)
             if not fresh:
                 silent.append(subject)
+            if fresh.get("reachable", math.inf) < fresh.get("expected", 0.0):
+                unreachable.append(subject)
             for metric, value in fresh.items():
                 meaning = MEANINGS.get(metric)
                 if meaning is None:
@@ -148,6 +151,7 @@ class Telemetry:
             subjects=len(subjects),
             silent=tuple(silent),
             down=tuple(down),
+            unreachable=tuple(unreachable),
         )
 
     async def _collect(self, driver: Driver) -> None:
