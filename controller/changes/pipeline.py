@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from controller.changes.impact import impact_of
 from controller.changes.state import DesiredState, Standing
 from controller.errors import ConflictError
 from controller.intent import FieldChange, Impact, changed_fields
@@ -263,7 +264,14 @@ def _plan_of(state: DesiredState, service: Service, placement: Placement | None,
     if start is not None and ended is not None and ended <= start and not fields:
         fields = (_again(ended, start),)
     return ServicePlan(
-        sid, service.kind, "change", _worst(fields), fields, placement, old.placement, service.metadata.source
+        sid,
+        service.kind,
+        "change",
+        impact_of(fields, old.placement, placement),
+        fields,
+        placement,
+        old.placement,
+        service.metadata.source,
     )
 
 
@@ -272,11 +280,6 @@ def _again(ended: datetime, start: datetime) -> FieldChange:
     return FieldChange(
         "spec.window", f"over since {ended:%d %b %H:%M} UTC", f"from {start:%d %b %H:%M} UTC", Impact.NONE
     )
-
-
-def _worst(fields: Sequence[FieldChange]) -> str:
-    order = ("none", "make-before-break", "interrupting")
-    return max((f.impact for f in fields), key=order.index, default="none")
 
 
 def _digest(state: DesiredState, city: CityMap, puts: Mapping[ServiceId, Standing], drops: frozenset[ServiceId]) -> str:

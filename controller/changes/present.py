@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from controller.changes.impact import stops_everywhere
 from controller.changes.pipeline import Planned, ServicePlan
 from controller.changes.views import (
     Action,
@@ -96,8 +97,8 @@ def over(plan: ServicePlan) -> tuple[str, ...]:
 
 def interrupted(plan: ServicePlan) -> tuple[str, ...]:
     """Return the entries (sites, endpoints, demands) whose traffic a change stops; none where it is all of it."""
-    entries = []
-    for change in plan.fields:
+    entries: list[str] = []
+    for change in () if stops_everywhere(plan.previous, plan.placement) else plan.fields:
         if change.impact is FieldImpact.INTERRUPTING:
             _, bracket, rest = change.path.partition("[")
             if not bracket:
