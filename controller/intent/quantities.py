@@ -25,6 +25,9 @@ _SPANS = {"ms": Decimal("1e-3"), "s": Decimal(1), "min": Decimal(60), "m": Decim
           "d": Decimal(86400), "w": Decimal(604800)}  # fmt: skip
 
 MOST_BPS = 10**15  # a thousand Tbit/s: more than any fibre; keeps sums of thousands well inside 64 bits
+SURELY_BPS = 10**5  # a bare number from here on was counted in bit/s; below, people mean Mbit/s
+LEAST_DELAY_S = 1e-6  # what is shorter cannot be measured, and light needs 5 us a km
+LEAST_LOSS = 1e-9  # one packet in a day of 10,000 a second; what is less cannot be measured
 LONGEST_WINDOW_S = 366 * 86400.0
 
 
@@ -77,6 +80,8 @@ def rate(value: object) -> int:
         plain = _example(number, "100")
         meant = _rate_unit_meant(unit)
         hint = f"write {plain}{meant}bps or {plain}{meant}bit/s"
+        if not unit and SURELY_BPS <= number <= MOST_BPS and number == number.to_integral_value():
+            hint = f"write {_plain(number)}bps or {rate_text(int(number))}"
         problem = "is not a rate" if unit else "has no unit"
         raise ValueError(f"{shown(value)} {problem}; {hint}")
     bits = number * factor
@@ -113,8 +118,8 @@ def delay(value: object) -> float:
     seconds = float(parts[0] * _TIMES[parts[1]])
     if seconds <= 0:
         raise ValueError(f"{shown(value)} cannot be met: light needs about 5us a km; write more than zero, as 20ms")
-    if seconds < 1e-9:
-        raise ValueError(f"{shown(value)} cannot be met: light needs about 5us a km; write at least 1ns")
+    if seconds < LEAST_DELAY_S:
+        raise ValueError(f"{shown(value)} cannot be met: light needs about 5us a km; write at least 1us")
     if seconds > 60:
         raise ValueError(f"{shown(value)} is longer than a minute; write at most 60s")
     return seconds
@@ -174,6 +179,8 @@ def loss(value: object) -> float:
             f"{shown(value)} cannot be promised: a loss is a share of packets between 0 and 1;"
             " write for example 1e-4, or 1e-6 for next to none"
         )
+    if number < LEAST_LOSS:
+        raise ValueError(f"{shown(value)} cannot be promised: nothing measures so little loss; write at least 1e-9")
     return number
 
 

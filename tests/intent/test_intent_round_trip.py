@@ -19,7 +19,7 @@ slos = st.fixed_dictionaries(
     optional={
         "latency": st.floats(1e-6, 60).map(lambda s: f"{s!r}s"),
         "jitter": st.integers(1, 10**6).map(lambda us: f"{us}us"),
-        "loss": st.floats(1e-12, 0.99).map(repr),
+        "loss": st.floats(1e-9, 0.99).map(repr),
         "availability": st.floats(0.5, 0.9999999).map(repr),
     },
 )
@@ -93,12 +93,12 @@ def test_a_rate_written_back_is_the_same_rate(bps):
     assert quantities.rate(quantities.rate_text(bps)) == bps
 
 
-@given(st.floats(1e-9, 60))
+@given(st.floats(1e-6, 60))
 def test_a_delay_written_back_is_the_same_to_the_last_bit(seconds):
     assert quantities.delay(quantities.delay_text(seconds)) == seconds
 
 
-@given(st.floats(1e-300, 1, exclude_max=True))
+@given(st.floats(1e-9, 1, exclude_max=True))
 def test_a_loss_written_back_is_the_same_to_the_last_bit(ratio):
     assert quantities.loss(quantities.loss_text(ratio)) == ratio
 

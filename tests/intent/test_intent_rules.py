@@ -52,6 +52,12 @@ BROKEN = [
     (PLANE, "metadata: {name: office, tenant: gov}", "metadata: office", "metadata", "must be a mapping"),
     # promises
     (SLICE, "spec:", "spec:\n  slo: {latency: 0ms}", "spec.slo.latency", "cannot be met"),
+    (SLICE, "spec:", "spec:\n  slo: {latency: 1ns}", "spec.slo.latency", "write at least 1us"),
+    (SLICE, "spec:", "spec:\n  slo: {jitter: 1ns}", "spec.slo.jitter", "write at least 1us"),
+    (SLICE, "spec:", "spec:\n  slo: {loss: 1e-30}", "spec.slo.loss", "write at least 1e-9"),
+    (SLICE, "10Gbps", "1000000000", "spec.bandwidth", "has no unit; write 1000000000bps or 1Gbps"),
+    (SLICE, "10Gbps", "1e9", "spec.bandwidth", "has no unit; write 1000000000bps or 1Gbps"),
+    (SLICE, "10Gbps", "100", "spec.bandwidth", "has no unit; write 100Mbps or 100Mbit/s"),
     (SLICE, "spec:", "spec:\n  slo: {latency: -1ms}", "spec.slo.latency", "cannot be met"),
     (SLICE, "spec:", "spec:\n  slo: {latency: 20}", "spec.slo.latency", "has no unit; write for example 20ms"),
     (SLICE, "spec:", "spec:\n  slo: {latency: soon}", "spec.slo.latency", "is not a time"),
