@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import statistics
 import time
 
@@ -10,7 +11,9 @@ import pytest
 
 from controller.errors import DomainError, DomainUnreachableError
 from controller.rendering.diff import edit as edit_of
-from controller.rendering.tree import Edit
+from controller.rendering.normalise import normalise
+from controller.rendering.paths import at
+from controller.rendering.tree import Edit, Tree
 from controller.southbound.driver import EventKind, TransactionState
 from controller.southbound.netconf.driver import NetconfDriver, netconf_driver
 from tests.southbound.conftest import RunningDomain
@@ -89,13 +92,64 @@ async def test_a_refusal_names_the_place_and_the_reason_and_holds_nothing(ip: Ne
 async def test_a_replay_of_what_is_there_already_is_no_surprise(ip: NetconfDriver, txn: str) -> None:
     edit = adding("city-ip", vpn_tree("gov.again", vlan=114))
     await apply(ip, txn, edit)
-    with pytest.raises(DomainError) as caught:
-        await ip.prepare(f"{txn}-b", edit)
-    assert caught.value.tag == "data-exists"
-    await ip.prepare(f"{txn}-c", edit, replay=True)
+    assert await ip.prepare(f"{txn}-c", edit, replay=True) == ()
     await ip.commit(f"{txn}-c", 10)
     await ip.confirm(f"{txn}-c")
     await apply(ip, f"{txn}-d", removing(edit))
+
+
+async def test_what_is_there_or_gone_already_is_told_and_the_change_goes_on(ip: NetconfDriver, txn: str) -> None:
+    edit = adding("city-ip", vpn_tree("gov.twice", vlan=121))
+    await apply(ip, txn, edit)
+    (told,) = await ip.prepare(f"{txn}-b", edit)
+    assert told.endswith("[l3nm:vpn-id='gov.twice'] was already there")
+    await ip.cancel(f"{txn}-b")
+    assert await ip.read(edit.touched) == edit.after
+    await apply(ip, f"{txn}-c", removing(edit))
+    (told,) = await ip.prepare(f"{txn}-d", removing(edit))
+    assert told.endswith("[l3nm:vpn-id='gov.twice'] was already gone")
+    await ip.commit(f"{txn}-d", 10)
+    await ip.confirm(f"{txn}-d")
+
+
+async def test_what_somebody_else_made_of_a_place_is_not_overwritten(ip: NetconfDriver, txn: str) -> None:
+    edit, other = (adding("city-ip", vpn_tree("gov.taken", vlan=vlan)) for vlan in (122, 123))
+    await apply(ip, txn, other)
+    with pytest.raises(DomainError, match=r"somebody else changed .*gov\.taken.* see `onecity diff`") as caught:
+        await ip.prepare(f"{txn}-b", edit)
+    assert caught.value.tag == "data-exists"
+    await ip.cancel(f"{txn}-b")
+    assert await ip.read(other.touched) == other.after
+    await apply(ip, f"{txn}-c", removing(other))
+
+
+async def test_nothing_is_put_into_an_entry_that_is_gone(ip: NetconfDriver, txn: str) -> None:
+    whole = vpn_tree("gov.hollow", vlan=124)
+    with pytest.raises(DomainError, match=r"gov\.hollow'\].* is gone; see `onecity diff`"):
+        await ip.prepare(txn, edit_of("city-ip", whole, without(whole, "gov.hollow")))
+    await ip.cancel(txn)
+    assert not await ip.read(adding("city-ip", whole).touched)
+
+
+async def test_a_replay_completes_what_is_half_there(ip: NetconfDriver, txn: str) -> None:
+    whole = vpn_tree("gov.half", vlan=125)
+    edit = adding("city-ip", whole)
+    await apply(ip, txn, adding("city-ip", without(whole, "gov.half")))
+    await ip.prepare(f"{txn}-b", edit, replay=True)
+    await ip.commit(f"{txn}-b", 10)
+    await ip.confirm(f"{txn}-b")
+    assert await ip.read(edit.touched) == edit.after
+    await apply(ip, f"{txn}-c", removing(edit))
+
+
+def without(whole: Tree, vpn: str) -> Tree:
+    """Return a plane without its access."""
+    less = copy.deepcopy(whole)
+    accesses = ("l3nm:vpn-nodes", ("l3nm:vpn-node", "node:lg-buji"), "l3nm:vpn-network-accesses")
+    place = at(less, ("l3nm:l3vpn-ntw", "l3nm:vpn-services", ("l3nm:vpn-service", vpn), *accesses))
+    assert isinstance(place, dict)
+    place.clear()
+    return normalise(less)
 
 
 async def test_a_server_that_dies_after_the_commit_keeps_it_for_the_confirmation(

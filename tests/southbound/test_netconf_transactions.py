@@ -194,6 +194,60 @@ async def test_what_is_final_is_never_reported_as_cancelled(
     await driver.confirm(TXN)
 
 
+async def test_a_refused_prepare_is_cancelled_also_where_the_network_is_as_wanted_anyway(
+    server: ScriptedServer, driver: NetconfDriver, running: Running
+) -> None:
+    running.there = True  # somebody else's work
+    server.answer["edit-config"] = error("data-exists", "it is there")
+    with pytest.raises(DomainError, match="it is there"):
+        await driver.prepare(TXN, EDIT)
+    server.received.clear()
+    await driver.cancel(TXN)
+    assert "cancel-commit" not in server.received
+
+
+async def test_a_commit_that_never_took_place_is_cancelled_also_where_the_network_is_as_wanted_anyway(
+    server: ScriptedServer, driver: NetconfDriver, running: Running
+) -> None:
+    await driver.prepare(TXN, EDIT)
+    server.answer["commit"] = None
+    with pytest.raises(DomainUnreachableError):
+        await driver.commit(TXN, 60)
+    running.attach(server)
+    running.there = True  # somebody else's work
+    await driver.cancel(TXN)
+    assert "cancel-commit" in server.received
+
+
+async def test_a_transaction_that_ended_in_its_prepare_waits_for_no_hung_server(
+    server: ScriptedServer, driver: NetconfDriver, running: Running
+) -> None:
+    server.answer["edit-config"] = None
+    with pytest.raises(DomainUnreachableError):
+        await driver.prepare(TXN, EDIT)
+    server.answer["lock"] = None
+    await driver.cancel(TXN)
+
+
+async def test_the_second_form_of_an_edit_is_sent_only_where_the_place_is_as_wanted(
+    server: ScriptedServer, driver: NetconfDriver, running: Running
+) -> None:
+    forms: list[str] = []
+
+    def edit(operation: etree._Element) -> str:
+        forms.append(etree.tostring(operation).decode())
+        return error("data-exists", "it is there") if 'operation="create"' in forms[-1] else OK
+
+    server.answer["edit-config"] = edit
+    with pytest.raises(DomainError, match="it is there"):
+        await driver.prepare(TXN, EDIT)  # the domain does not show what it speaks of
+    assert len(forms) == 1
+    running.there = True
+    (told,) = await driver.prepare("onecity-7f3c-1", EDIT)
+    assert "was already there" in told
+    assert 'operation="replace"' in forms[-1]
+
+
 async def test_confirming_what_rolled_back_is_a_refusal(
     server: ScriptedServer, driver: NetconfDriver, running: Running
 ) -> None:

@@ -8,6 +8,11 @@ What makes it safe:
 - A lost reply is never guessed. `outcome` first takes the candidate lock: our lost session held it, so having it
   proves that this session is over and that no commit of it is still on its way. Then the images decide: running
   equals the after-image, or the before-image, or neither.
+- "Not pending" as the answer to a cancel says nothing by itself: the network may hold the after-image because somebody
+  else made it so. What this life of the daemon sent does say it: without a commit there is nothing to undo, and without
+  a confirming commit nothing can be final. Only of a transaction whose confirm is unanswered, or that an earlier life
+  began and `outcome` was asked about, do the images decide.
+- A delete of what is gone and a create of what is there are no reason to fail: see surprises.py.
 - NETCONF has no question that tells a pending commit from a final one without touching it (a follow-up confirmed
   commit would, but restarts the timer and destroys the rollback of at least one server in use). So after-image
   without our own confirmation reads as COMMITTED, and `confirm` and `cancel` settle it: "no such commit pending" is
@@ -19,13 +24,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from controller.errors import DomainError
 from controller.rendering.tree import Edit, Path, Tree
 from controller.southbound.driver import DomainTimers, TransactionState
 from controller.southbound.netconf import operations as op
 from controller.southbound.netconf.client import NetconfClient
-from controller.southbound.netconf.replies import refusal
+from controller.southbound.netconf.replies import Reply, refusal
+from controller.southbound.netconf.surprises import SURPRISES, go_on, places_to_read
 from controller.southbound.netconf.wire import edit_payload, same_at
 
 FIRST_RETRY_S = 0.02  # waiting for a foreign lock: starts short, for most are held for one edit
@@ -35,8 +42,18 @@ REMEMBERED = 8  # transactions whose images or end are kept for a repeated confi
 # What servers answer where no confirmed commit of this persist-id is pending (RFC 6241 §8.4.5 says invalid-value).
 NOT_PENDING = frozenset({"invalid-value", "operation-failed", "data-missing", "bad-element"})
 
+FINAL = "final"  # tag of the refusal to cancel what stands for good
+
 Connect = Callable[[], Awaitable[NetconfClient]]
 Read = Callable[[Sequence[Path]], Awaitable[Tree]]
+
+
+class _Stage(Enum):
+    """How far this life of the daemon carried a transaction that it prepared."""
+
+    PREPARED = "prepared"  # no commit was sent: nothing of it can be, or become, active
+    COMMIT_SENT = "commit sent"  # active or not, but not final
+    CONFIRM_SENT = "confirm sent"  # may be final
 
 
 @dataclass(slots=True)
@@ -56,11 +73,13 @@ class CandidateTransactions:
         self._open: _Open | None = None
         self._edits: dict[str, Edit] = {}
         self._confirmed: dict[str, None] = {}
+        self._stages: dict[str, _Stage] = {}
 
     async def prepare(self, txn: str, edit: Edit, replay: bool) -> tuple[str, ...]:
         opened = self._open
         if opened is not None and opened.txn == txn and not opened.committed and opened.client.alive:
             await self.cancel(txn)  # asked again: start afresh
+        self._reached(txn, self._stages.get(txn, _Stage.PREPARED))
         self._refuse_a_second(txn)
         client = await self._connect()
         for needed in (op.CANDIDATE, op.CONFIRMED_COMMIT):
@@ -72,18 +91,34 @@ class CandidateTransactions:
         self._open = _Open(txn, client)
         self._remember(txn, edit)
         try:
-            return await self._fill_candidate(client, payload)
+            edited, *validated = await self._fill_candidate(client, payload)
+            warnings: tuple[str, ...] = ()
+            if edited.errors and not replay and edited.errors[0].tag in SURPRISES:
+                warnings = await self._judge(edit, refusal(self._domain, edited.errors))
+                payload = await client.in_thread(edit_payload, edit, True)
+                edited, *validated = await self._fill_candidate(client, payload)
+            return warnings + self._accepted(edited, *validated)
         except DomainError:
             await self._leave(client)
             self._open = None
             raise
 
-    async def _fill_candidate(self, client: NetconfClient, payload: str) -> tuple[str, ...]:
+    async def _judge(self, edit: Edit, refused: DomainError) -> tuple[str, ...]:
+        """Return what to tell where the domain is already as it shall be; raises where it is otherwise."""
+        # Running is what the candidate was a moment ago: we hold its lock, and it was clean.
+        return go_on(edit, await self._read(places_to_read(edit)), refused)
+
+    async def _fill_candidate(self, client: NetconfClient, payload: str) -> list[Reply]:
         edit = op.edit_config(payload, rollback_on_error=op.ROLLBACK_ON_ERROR in client.capabilities)
         sent = [client.send("discard-changes", op.DISCARD), client.send("edit-config", edit)]
         if not client.capabilities.isdisjoint(op.VALIDATE):
             sent.append(client.send("validate", op.VALIDATE_CANDIDATE))
-        replies = await client.receive(sent, self._timers.edit_s)
+        discarded, *replies = await client.receive(sent, self._timers.edit_s)
+        self._accepted(discarded)
+        return replies
+
+    def _accepted(self, *replies: Reply) -> tuple[str, ...]:
+        """Return the warnings of these replies; raises the first refusal among them."""
         for reply in replies:
             if reply.errors:
                 raise refusal(self._domain, reply.errors)
@@ -96,8 +131,10 @@ class CandidateTransactions:
         if opened.committed:
             return
         body = op.commit_provisionally(txn, confirm_timeout_s)
+        self._reached(txn, _Stage.COMMIT_SENT)
         reply = await opened.client.call("commit", body, self._timers.commit_s)
         if reply.errors:
+            self._reached(txn, _Stage.PREPARED)
             raise refusal(self._domain, reply.errors)
         opened.committed = True
 
@@ -105,6 +142,8 @@ class CandidateTransactions:
         if txn in self._confirmed:
             return
         client = await self._holding_lock(txn)
+        if txn in self._stages:
+            self._reached(txn, _Stage.CONFIRM_SENT)
         requests = [client.send("commit", op.commit_finally(txn)), client.send("unlock", op.UNLOCK)]
         committed, unlocked = await client.receive(requests, self._timers.commit_s)
         self._open = None
@@ -121,9 +160,10 @@ class CandidateTransactions:
         if opened is not None and opened.txn != txn and opened.client.alive:
             await self._cancel_beside(opened.client, txn)
             return
+        if self._stages.get(txn) is _Stage.PREPARED and (opened is None or not opened.client.alive):
+            return  # its candidate ended with its session, and nothing was committed
         client = await self._holding_lock(txn)
-        surely_uncommitted = opened is not None and opened.client is client and not opened.committed
-        sent = [] if surely_uncommitted else [client.send("cancel-commit", op.cancel_commit(txn))]
+        sent = [] if self._stages.get(txn) is _Stage.PREPARED else [client.send("cancel-commit", op.cancel_commit(txn))]
         sent += [client.send("discard-changes", op.DISCARD), client.send("unlock", op.UNLOCK)]
         *cancelled, discarded, unlocked = await client.receive(sent, self._timers.commit_s)
         self._open = None
@@ -204,6 +244,8 @@ class CandidateTransactions:
 
     async def _cancel_beside(self, client: NetconfClient, txn: str) -> None:
         """Cancel an old transaction while another is open: its commit only, not the other's candidate."""
+        if self._stages.get(txn) is _Stage.PREPARED:
+            return
         reply = await client.call("cancel-commit", op.cancel_commit(txn), self._timers.commit_s)
         if reply.errors:
             await self._settle_refused_cancel(txn, refusal(self._domain, reply.errors))
@@ -211,9 +253,10 @@ class CandidateTransactions:
     async def _settle_refused_cancel(self, txn: str, error: DomainError) -> None:
         if error.tag not in NOT_PENDING:
             raise error
-        if await self._already_final(txn, error.tag):
+        never_confirmed = txn in self._stages and self._stages[txn] is not _Stage.CONFIRM_SENT
+        if not never_confirmed and await self._already_final(txn, error.tag):
             problem = f"transaction {txn} is final and stands; nothing is left to cancel"
-            raise DomainError(self._domain, problem, tag=error.tag)
+            raise DomainError(self._domain, problem, tag=FINAL)
 
     async def _already_final(self, txn: str, tag: str) -> bool:
         """Say whether "not pending" means that the transaction stands for good."""
@@ -232,3 +275,9 @@ class CandidateTransactions:
         self._edits[txn] = edit
         while len(self._edits) > REMEMBERED:
             del self._edits[next(iter(self._edits))]
+
+    def _reached(self, txn: str, stage: _Stage) -> None:
+        self._stages.pop(txn, None)
+        self._stages[txn] = stage
+        while len(self._stages) > REMEMBERED:
+            del self._stages[next(iter(self._stages))]
