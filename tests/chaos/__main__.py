@@ -29,7 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Try to break the transactions.")
     parser.add_argument("--seed", default="onecity")
     parser.add_argument("--rounds", default="0-", help="FIRST-LAST; without LAST until there were enough faults")
-    parser.add_argument("--length", type=float, default=3.0, help="seconds of torture in a round")
+    parser.add_argument("--length", type=float, default=4.0, help="seconds of torture in a round")
     parser.add_argument("--resume", action="store_true", help="add to the numbers in build/chaos.json")
     parser.add_argument("--keep", type=Path, help="keep the runs' directories (logs, store) here")
     options = parser.parse_args()

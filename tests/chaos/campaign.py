@@ -55,7 +55,7 @@ class Campaign:
         self.customers = [Customer(world.stage.address, n, seed) for n in range(CUSTOMERS)]
         self.tally = Tally()
 
-    def round(self, number: int, *, length_s: float = 3.0, delete_all: bool = False) -> Verdict:
+    def round(self, number: int, *, length_s: float = 4.0, delete_all: bool = False) -> Verdict:
         """Torture, heal, judge."""
         plan = faults.schedule(f"{self.seed}/{number}", tuple(self.world.city.domains), length_s=length_s)
         before = self.world.kills

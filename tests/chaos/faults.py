@@ -47,18 +47,22 @@ _KINDS = (  # kind, weight, shortest and longest it lasts
 )
 
 
-def schedule(seed: str, domains: tuple[str, ...], *, length_s: float = 3.0, faults: int = 18) -> Schedule:
+def schedule(seed: str, domains: tuple[str, ...], *, length_s: float = 4.0) -> Schedule:
     draw = random.Random(seed)
     points = (*JOURNAL_POINTS, *DOMAIN_POINTS)
     lives = draw.choice((1, 2, 2, 3))
-    die_at = tuple(f"{draw.choice(points)}:{draw.randrange(1, 7)}" if draw.random() < 0.8 else "" for _ in range(lives))
+    die_at = tuple(_point(draw, points) if draw.random() < 0.8 else "" for _ in range(lives))
     # Rarely it stays away until every confirm timer has ended.
     away = tuple(EXPIRED_S if draw.random() < 0.06 else draw.random() * 0.3 for _ in range(lives))
     kills = tuple(sorted(draw.uniform(0.3, length_s) for _ in range(draw.choice((0, 1, 1)))))
-    quiet = draw.random() < 0.15  # nothing but the daemon dies
-    count = 0 if quiet else draw.randrange(faults // 2, faults * 3 // 2)
+    count = draw.choices((0, draw.randrange(2, 8), draw.randrange(12, 32)), (2, 4, 5))[0]  # 0: only the daemon dies
     happenings = sorted((_fault(draw, domains, length_s) for _ in range(count)), key=lambda f: f.at_s)
     return Schedule(length_s, die_at, kills, away, tuple(happenings))
+
+
+def _point(draw: random.Random, points: tuple[str, ...]) -> str:
+    """Return a failpoint: as often soon after the start, while recovery is at work, as after many changes."""
+    return f"{draw.choice(points)}:{draw.choice((draw.randrange(1, 5), draw.randrange(1, 30)))}"
 
 
 def _fault(draw: random.Random, domains: tuple[str, ...], length_s: float) -> Fault:
