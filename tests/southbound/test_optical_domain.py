@@ -76,6 +76,40 @@ async def test_a_shortage_names_the_fibre_in_the_domains_words(optical: OpticalD
     assert await optical.outcome(txn, first) is TransactionState.ABSENT
 
 
+async def test_what_is_there_or_gone_already_is_told_and_the_change_goes_on(optical: OpticalDriver, txn: str) -> None:
+    edit = adding("city-otn", await between_sites(optical, "gov.twice/a-b", 51))
+    away = edit_of("city-otn", edit.after, {})
+    await apply(optical, txn, edit)
+    assert await optical.prepare(f"{txn}-b", edit) == ("circuit gov.twice/a-b was already there",)
+    await optical.commit(f"{txn}-b", 10)
+    await optical.cancel(f"{txn}-b")
+    assert await optical.read(edit.touched) == edit.after
+    await apply(optical, f"{txn}-c", away)
+    assert await optical.prepare(f"{txn}-d", away) == ("circuit gov.twice/a-b was already gone",)
+    await optical.commit(f"{txn}-d", 10)
+    await optical.confirm(f"{txn}-d")
+
+
+async def test_what_somebody_else_set_up_under_a_name_is_not_overwritten(optical: OpticalDriver, txn: str) -> None:
+    edit, other = [adding("city-otn", await between_sites(optical, "gov.taken/a-b", n)) for n in (52, 53)]
+    await apply(optical, txn, other)
+    with pytest.raises(DomainError, match=r"somebody else .*see `onecity diff`"):
+        await optical.prepare(f"{txn}-b", edit)
+    await optical.cancel(f"{txn}-b")
+    assert await optical.read(other.touched) == other.after
+    await apply(optical, f"{txn}-c", edit_of("city-otn", other.after, {}))
+
+
+async def test_a_circuit_that_is_gone_is_set_up_anew_where_it_is_changed(optical: OpticalDriver, txn: str) -> None:
+    old, new = [await between_sites(optical, "gov.moved/a-b", n) for n in (54, 55)]
+    retuned = edit_of("city-otn", old, new)
+    assert await optical.prepare(txn, retuned) == ("circuit gov.moved/a-b was gone and is set up anew",)
+    await optical.commit(txn, 10)
+    await optical.confirm(txn)
+    assert await optical.read(retuned.touched) == retuned.after
+    await apply(optical, f"{txn}-b", edit_of("city-otn", new, {}))
+
+
 async def test_an_unknown_transaction_is_cancelled_and_its_late_prepare_refused(
     optical: OpticalDriver, txn: str
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from onecity.optical.v1 import optical_pb2 as pb
@@ -129,6 +130,28 @@ def request_of(txn: str, edit: Edit, versions: Mapping[str, int], *, replay: boo
         elif version or not replay:
             request.deletes.append(pb.DeleteCircuit(id=circuit, expected_version=version))
     return request
+
+
+def what_remains(edit: Edit, now: Tree) -> tuple[Edit, tuple[str, ...]]:
+    """Return the edit without what is done already, and what to tell of it.
+
+    Raises DomainError where an edit would create a circuit whose name stands for something else by now: to overwrite
+    that would destroy somebody's work. One that was changed by others and is to be changed or deleted goes on.
+    """
+    left, told = [], []
+    for operation in edit.operations:
+        step = operation.path[0]
+        before, wanted, stands = edit.before.get(step), edit.after.get(step), now.get(step)
+        if stands == wanted and before != wanted:
+            told.append(f"circuit {step[1]} was already {'gone' if wanted is None else 'there'}")
+            continue
+        if before is None and stands is not None:
+            problem = "somebody else set up something else under this name; see `onecity diff`"
+            raise DomainError(edit.domain, problem, path=f"circuit {step[1]}", tag="ALREADY_EXISTS")
+        if before is not None and stands is None:
+            told.append(f"circuit {step[1]} was gone and is set up anew")
+        left.append(operation)
+    return replace(edit, operations=tuple(left)), tuple(dict.fromkeys(told))
 
 
 def topology_of(domain: str, network_id: str, answer: pb.GetTopologyResponse) -> DomainTopology:

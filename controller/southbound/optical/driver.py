@@ -32,6 +32,7 @@ from controller.southbound.optical.circuits import (
     request_of,
     topology_of,
     tree_of,
+    what_remains,
 )
 from controller.southbound.optical.events import OwnChanges, TopologyWatch
 from controller.southbound.optical.refusals import error_of
@@ -109,6 +110,9 @@ class OpticalDriver:
 
     async def prepare(self, txn: str, edit: Edit, *, replay: bool = False) -> tuple[str, ...]:
         standing = await self._circuits(circuit_ids(edit))
+        told: tuple[str, ...] = ()
+        if not replay:
+            edit, told = what_remains(edit, tree_of(standing))
         request = self._request(txn, edit, {c.spec.id: c.version for c in standing}, replay)
         self._own.note(txn, circuit_ids(edit))
         end = _now() + self._timers.edit_s
@@ -117,9 +121,9 @@ class OpticalDriver:
         except DomainUnreachableError as lost:
             state = await self._state(txn, self._left(end, lost))
             if state == pb.TRANSACTION_STATE_PREPARED:
-                return ()
+                return told
             answer = await self._call("Prepare", request, self._left(end, lost))
-        return tuple(answer.warnings)
+        return (*told, *answer.warnings)
 
     async def commit(self, txn: str, confirm_timeout_s: float) -> None:
         request = pb.CommitRequest(txn_id=txn, confirm_timeout=_duration(confirm_timeout_s))
