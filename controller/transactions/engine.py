@@ -20,7 +20,7 @@ from controller.rendering.tree import Path
 from controller.southbound.driver import DomainTimers, Driver
 from controller.transactions.calls import Calls
 from controller.transactions.journal import Journal, OpenTransaction
-from controller.transactions.protocol import Approach, Report, StepAbortedError, in_parallel, noting
+from controller.transactions.protocol import Approach, Report, StepAbortedError, in_parallel, noting, out_of_reach
 from controller.transactions.settlement import Attempt, Settlement
 from controller.transactions.step import DomainFailure, Progress, ProgressSink, Step, StepOutcome, StepResult
 
@@ -111,6 +111,8 @@ class Transactions:
         """
         _check(step)
         report = self._reporter(step, progress)
+        if missing := await out_of_reach(step, self._calls, report):
+            return StepResult(StepOutcome.ROLLED_BACK, missing)
         async with AsyncExitStack() as held:
             blocked = await self._enter(step, held)
             if blocked is not None:

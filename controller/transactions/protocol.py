@@ -137,6 +137,14 @@ class Approach:
             raise StepAbortedError(failures)
 
 
+async def out_of_reach(step: Step, calls: Calls, report: Report) -> tuple[DomainFailure, ...]:
+    """Say which domains do not answer, before any is taken: to wait for one must not hold up the others."""
+    _, failures = await in_parallel("connect", [edit.domain for edit in step.edits], calls.connect)
+    for failure in failures:
+        report(failure.domain, "failed", failure.message)
+    return failures
+
+
 async def in_parallel(
     stage: str, domains: Iterable[str], act: Callable[[str], Coroutine[Any, Any, None]]
 ) -> tuple[tuple[str, ...], tuple[DomainFailure, ...]]:

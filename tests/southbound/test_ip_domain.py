@@ -202,6 +202,21 @@ async def test_a_hung_server_costs_one_deadline_and_its_commit_is_found_afterwar
     assert await ip.outcome(txn, edit) is TransactionState.ABSENT
 
 
+async def test_a_session_that_stands_proves_that_the_server_does_not_hang(
+    ip_domain: RunningDomain, ip: NetconfDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ip.connect()
+    monkeypatch.setattr("controller.southbound.netconf.driver.PROVEN_S", 0.0)
+    await ip.connect()
+    ip_domain.process.pause()
+    try:
+        with pytest.raises(DomainUnreachableError, match="within 1 s"):
+            await ip.connect()
+    finally:
+        ip_domain.process.resume()
+    await ip.connect()
+
+
 async def test_two_coordinators_take_turns(ip_domain: RunningDomain, ip: NetconfDriver, txn: str) -> None:
     other = netconf_driver(ip_domain.settings)
     edit = adding("city-ip", vpn_tree("gov.first", vlan=118))

@@ -90,6 +90,7 @@ class NetconfClient:
         self._socket: socket.socket | None = None
         self.capabilities: frozenset[str] = frozenset()
         self.session_id = ""
+        self.heard_at = 0.0  # the loop's clock
         self.ended = asyncio.Event()
         self._is_cut = False
 
@@ -109,6 +110,7 @@ class NetconfClient:
             raise self._unreachable(problem)
         attempt.result()
         assert self._session is not None
+        self.heard_at = loop.time()
         self._session.add_listener(_EndListener(lambda: self._tell_end(loop)))
         if not self._session.connected:  # it ended before the listener was there
             self.ended.set()
@@ -179,6 +181,7 @@ class NetconfClient:
                 for request in sent:
                     what = request.what
                     replies.append(await self._parsed(await request.answer))
+                    self.heard_at = asyncio.get_running_loop().time()
         except TimeoutError:
             self.cut()
             raise self._unreachable(f"no answer to {what} within {deadline_s:g} s") from None

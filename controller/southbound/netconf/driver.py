@@ -34,6 +34,7 @@ from controller.southbound.netconf.events import Watcher
 from controller.southbound.netconf.replies import Reply, refusal
 
 THREADS = 4  # three sessions connecting at once, and one for the rest
+PROVEN_S = 1.0  # a session that answered within this needs no question whether it still does
 LARGE_READ_PATHS = 200  # the filter of a read of more entries than this is built on a thread
 
 _T = TypeVar("_T")
@@ -60,7 +61,8 @@ class NetconfDriver:
         self._telemetry = Telemetry(settings)
 
     async def connect(self) -> None:
-        await self._main()
+        """Have a session that answers: one that stands may end in a server that hangs."""
+        await self._watched(self._proven())
 
     async def close(self) -> None:
         self._watcher.suspect()
@@ -111,6 +113,11 @@ class NetconfDriver:
 
     async def _main(self) -> NetconfClient:
         return await self._client("main")
+
+    async def _proven(self) -> None:
+        client = await self._main()
+        if asyncio.get_running_loop().time() - client.heard_at > PROVEN_S:
+            await client.call("a question", op.get_config(op.NOTHING), self._settings.timers.connect_s)
 
     async def _client(self, purpose: str) -> NetconfClient:
         """Return the open session for this purpose, opening a new one where the last has ended."""

@@ -17,6 +17,8 @@ DISCARD = "<discard-changes/>"
 VALIDATE_CANDIDATE = "<validate><source><candidate/></source></validate>"
 SUBSCRIBE = '<create-subscription xmlns="urn:ietf:params:xml:ns:netconf:notification:1.0"/>'
 
+NOTHING = '<filter type="subtree"/>'  # selects nothing (RFC 6241 §6.4.2): the shortest question there is
+
 
 def edit_config(config: str, *, rollback_on_error: bool) -> str:
     """Return an edit of the candidate; `config` is a complete `<config>` element."""
