@@ -75,6 +75,7 @@ def join(net: Layers, bounds: Bounds, nodes: Collection[str], root: str) -> Join
     usable = bounds.usable
     index, up = net.ip.node_index, _pieces(net, usable)
     home = net.nodes[root].domain
+    ends = {net.nodes[n].domain: up[index[n]] for n in sorted(nodes)}  # where a domain is torn: the part to be in
     parents: dict[str, str] = {}
     piece = {home: int(up[index[root]])}  # of each domain, the part that the plane is in
     primary: dict[tuple[str, str], int] = {}
@@ -83,7 +84,9 @@ def join(net: Layers, bounds: Bounds, nodes: Collection[str], root: str) -> Join
         following: list[str] = []
         for here in front:
             for there, borders in _neighbours(net, here):
-                best = next((i for i in borders if usable[i] and up[net.ip.src[i]] == piece[here]), None)
+                open_ = [i for i in borders if usable[i] and up[net.ip.src[i]] == piece[here]]
+                homely = (i for i in open_ if up[net.ip.dst[i]] == ends.get(there))
+                best = next(homely, next(iter(open_), None))
                 if there not in piece and best is not None:
                     piece[there], parents[there] = int(up[net.ip.dst[best]]), here
                     primary[here, there] = best
@@ -117,6 +120,9 @@ def _crossings(
                 if mask[i] and all(piece[end] == piece[anchor] for end, anchor in ends):
                     order[i] = None
         first = primary[here, there]
+        # What is up but does not reach the plane's nodes would still draw its traffic if it came first.
+        idle = [i for i in list(order)[: list(order).index(first)] if net.up[i]]
+        order = dict.fromkeys((*(i for i in order if i not in idle), *idle))
         found[here, there] = Crossing(tuple(order), first)
         found[there, here] = Crossing(tuple(int(net.reverse[i]) for i in order), int(net.reverse[first]))
     return found
@@ -134,8 +140,11 @@ def _neighbours(net: Layers, here: str) -> Iterator[tuple[str, tuple[int, ...]]]
     """Yield the domains next to one, each with the borders that leave for it, by rank."""
     for ends in sorted((e for e in net.borders if here in e), key=sorted):
         there = next(iter(ends - {here}), here)
-        yield there, tuple(
-            net.link_index[k.id if net.nodes[k.src.node].domain == here else k.reverse] for k in net.borders[ends]
+        yield (
+            there,
+            tuple(
+                net.link_index[k.id if net.nodes[k.src.node].domain == here else k.reverse] for k in net.borders[ends]
+            ),
         )
 
 

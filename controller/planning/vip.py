@@ -16,8 +16,9 @@ from controller.intent.model import DedicatedPlane, ExclusiveSlice, MediaFlow, S
 from controller.network.ledger import BitsPerSecond, Ledger
 from controller.network.model import CityMap, Link
 from controller.planning.draft import CannotPlaceError, Draft, rate_text
-from controller.planning.layers import Layers, ip_mask
+from controller.planning.layers import Layers, allowed_mask, ip_mask
 from controller.planning.placement import Placement, Promise, RateReservation, Steering
+from controller.planning.reasons import short
 from controller.planning.tunnels import Borders, Need, Ways, Weave, cases, usable_borders
 
 MOST_NAMED = 5
@@ -118,11 +119,22 @@ def _route(
         free = _own(net, below)
         usable = usable & (free > 0)
     old = {(t.domain, t.src, t.dst): t for t in draft.old.tunnels} if draft.old is not None else {}
-    borders = usable_borders(net, _stitched(net, below), usable)
+    stitched = _stitched(net, below)
+    for links in stitched.values():
+        in_use = next((k for k in links if net.up[net.link_index[k.id]]), None)
+        if in_use is not None and not usable[net.link_index[in_use.id]]:
+            ends = f"{short(in_use.src.node)}–{short(in_use.dst.node)}"
+            raise CannotPlaceError(f"{wanted.protects} crosses the border {ends}, which is outside the boundaries")
+    # A border that is down takes the traffic back once it is up, so both have their tunnels where that is possible.
+    allowed, lasting = allowed_mask(net, wanted.boundaries), usable.copy()
+    for link in (k for links in stitched.values() for k in links if allowed[net.link_index[k.id]]):
+        lasting[[net.link_index[link.id], net.link_index[link.reverse]]] = True
     last: CannotPlaceError | None = None
     # Present routes are kept where they still serve; where they stand in the way everything is routed afresh.
-    for order, kept in product(((0, 1), (0,), (1,)), (old, {}) if old else ({},)):
-        weave = Weave(net, usable, free.clip(max=free[net.reverse]), True, kept)
+    for order, kept in product(((0, 1), (0,)), (old, {}) if old else ({},)):
+        within = lasting if len(order) > 1 else usable
+        borders = usable_borders(net, stitched, within)
+        weave = Weave(net, within, free.clip(max=free[net.reverse]), True, kept)
         try:
             ways = weave.run(cases(net, borders, needs, order))
             for way in ways:

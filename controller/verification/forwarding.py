@@ -47,6 +47,7 @@ class Way:
     circuits: list[tuple[Access, Access, Circuit]] = field(default_factory=list)
     delay_s: float = 0.0
     failure: str = ""
+    torn: bool = False  # it fails because nothing that is up leads on inside a domain: no fault of configuration
 
     def fail(self, reason: str) -> Way:
         self.failure = reason
@@ -257,6 +258,7 @@ class Forwarding:
             return
         links = self.interior.links(domain, node, remote)
         if links is None:
+            way.torn = True
             way.fail(f"{remote} cannot be reached from {node} inside {domain}")
             return
         way.unpinned.append((domain, node, remote))

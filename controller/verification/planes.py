@@ -29,7 +29,9 @@ class PlaneProver(Prover):
             yield from self.judge(way, witness)
             yield from self._affinity(way, witness)
             if not way.failure and crosses_two_borders(self.forwarding, way) and self.bounds == Boundaries():
-                yield from self.judge(self.walks.way(src, dst, cut=True), f"{witness}, first border cut", timed=False)
+                second = self.walks.way(src, dst, cut=True)
+                if not second.torn:  # a second failure would part it, whatever is configured
+                    yield from self.judge(second, f"{witness}, first border cut", timed=False)
         if self.plane.hub_and_spoke:
             yield from self._apart()
 

@@ -26,7 +26,8 @@ class SliceProver(Prover):
         self.model = walks.forwarding.model
         self.circuits = self.model.circuits_of(self.id)
         self.tunnels = self.model.tunnels_of(self.id)
-        self.carried: dict[str, int] = {}  # tunnel → what its demands need of it
+        # Tunnel → what its demands need of it: as all is well, and with the first borders gone. Never both at once.
+        self.carried: tuple[dict[str, int], dict[str, int]] = ({}, {})
 
     def check(self) -> Iterator[CounterExample]:
         ends = {e.name: e for e in self.wanted.endpoints}
@@ -58,8 +59,9 @@ class SliceProver(Prover):
         spare = second if second is not None and not second.failure else None
         if spare is not None:
             yield from self.judge(spare, f"{witness}, first border cut")
-        for tunnel in {t.name: t for w in (way, spare) if w is not None for t in w.tunnels}.values():
-            self.carried[tunnel.name] = self.carried.get(tunnel.name, 0) + demand.rate_bps
+        for carried, taken in zip(self.carried, (way, spare or way), strict=True):
+            for name in {t.name for t in taken.tunnels}:
+                carried[name] = carried.get(name, 0) + demand.rate_bps
         if self.wanted.protection is Protection.STANDBY and not way.circuits:
             fatal = self._fatal(way) & (self._fatal(spare) if spare is not None else self._fatal(way))
             if fatal:
@@ -104,7 +106,7 @@ class SliceProver(Prover):
 
     def _rates(self) -> Iterator[CounterExample]:
         for tunnel in self.tunnels:
-            needed = self.carried.get(tunnel.name, 0)
+            needed = max(carried.get(tunnel.name, 0) for carried in self.carried)
             if tunnel.rate_bps < needed:
                 reason = f"it has {tunnel.rate_bps / 1e9:g} Gbit/s, its demands need {needed / 1e9:g}"
                 yield self.broken(Property.CAPACITY, f"tunnel {tunnel.name}", (tunnel.src, tunnel.dst), reason)

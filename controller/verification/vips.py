@@ -197,7 +197,8 @@ class VipProver(Prover):
         targets = {f.target_class for f in self.flows}
         named = {t: class_of(self.vip, t) for t in targets} or {REST: class_of(self.vip, REST)}
         needed: Counter[str] = Counter()
-        spare = self.bounds == Boundaries() and any(border.rank > 1 for border in self.walks.borders)
+        free = self.carrier is not None and self.bounds == self.carrier.boundaries == Boundaries()
+        spare = free and any(border.rank > 1 for border in self.walks.borders)
         for (src, dst), seats in sorted(self._talks().items()):
             for target, name in sorted(named.items()):
                 way = self.walks.way(src, dst, name)
@@ -208,7 +209,8 @@ class VipProver(Prover):
                     needed[tunnel.name] += seats * sum(f.rate_bps for f in self.flows if f.target_class == target)
                 if not way.failure and spare and crosses_two_borders(self.forwarding, way):
                     second = self.walks.way(src, dst, name, cut=True)
-                    yield from self.judge(second, f"{witness}, first border cut", timed=False)
+                    if not second.torn:
+                        yield from self.judge(second, f"{witness}, first border cut", timed=False)
         if self.vip.conference is not None:
             yield from self._room(needed)
 

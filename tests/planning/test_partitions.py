@@ -57,3 +57,11 @@ def test_every_mix_of_first_and_second_borders_has_its_tunnels() -> None:
     assert {s.rank for s in placement.stitches} == {1, 2}
     assert len(placement.stitches) == 4
     assert {s.rate_bps for s in placement.stitches} == {GBPS}
+
+
+def test_a_tunnel_that_serves_one_demand_at_a_time_is_not_asked_for_both() -> None:
+    """Normally it leads Nanwan to the first border, and once that is gone Zhihui to the second."""
+    base = _star(Protection.STANDBY, "longgang", "nanwan", "zhihui")
+    placement, _ = _placed(base)
+    tunnel = next(t for t in placement.tunnels if (t.src, t.dst) == ("node:lg-nanwan", "node:lg-zhihui"))
+    assert tunnel.rate_bps == GBPS

@@ -158,9 +158,7 @@ def test_a_plane_that_does_not_fit_says_what_would() -> None:
     first = _plan(plane("full", "buji", "pingdi", rate_bps=90 * GBPS))
     refusal = _plan(plane("more", "zhihui", "longgang", rate_bps=20 * GBPS), ledger=first.ledger).refusals[0]
     assert refusal.binds == "link lg-longgang–lg-zhihui has 10 Gbit/s left of 100 Gbit/s"
-    assert any(
-        offer.startswith(("2 accesses, 19.9", "2 accesses, 20 ")) for offer in refusal.would_fit
-    )
+    assert any(offer.startswith(("2 accesses, 19.9", "2 accesses, 20 ")) for offer in refusal.would_fit)
 
 
 def test_a_taken_vlan_is_refused_by_name() -> None:

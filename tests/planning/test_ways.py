@@ -19,7 +19,7 @@ from controller.planning.placement import Placement
 from controller.verification.model import ConfigurationModel
 from tests.planning.test_invariants import cities
 from tests.support.cities import city_map
-from tests.support.intents import GBPS, NOW, access, plane
+from tests.support.intents import GBPS, NOW, access, conference, plane
 from tests.support.invariants import check_all
 from tests.verification.scene import empty, standing
 
@@ -106,13 +106,35 @@ def test_what_is_held_lies_where_the_traffic_goes_and_not_on_a_tree() -> None:
 def test_a_link_that_comes_back_moves_what_is_held() -> None:
     wanted = plane("office", "zhihui", "buji")
     gone = "link:lg-nanwan.ge-1..lg-zhihui.ge-1"
-    down = {gone, CITY.link_by_id[gone].reverse}
-    cut = replace(CITY, version=2, links=tuple(replace(k, up=k.id not in down) for k in CITY.links))
+    cut = _without(gone)
     first = place(cut, Ledger(cut), [wanted], {}, NOW)
     was = first.placements[wanted.metadata.service]
     assert gone not in {r.link for r in was.rates}
     again = place(CITY, first.ledger, [wanted], {wanted.metadata.service: (wanted, was)}, NOW)
     assert gone in {r.link for r in again.placements[wanted.metadata.service].rates}
+
+
+def _without(link: str) -> CityMap:
+    down = {link, CITY.link_by_id[link].reverse}
+    return replace(CITY, version=2, links=tuple(replace(k, up=k.id not in down) for k in CITY.links))
+
+
+def test_a_border_that_no_longer_reaches_the_planes_nodes_does_not_come_first() -> None:
+    torn = _without("link:lg-compute-a.ge-1..lg-compute-b.ge-1")
+    done = _in(torn, (plane("data", "buji", "compute"),))
+    assert done.proofs.broken == (), [str(b) for b in done.proofs.broken]
+    assert done.plans[0].placement is not None
+    stitched = [(s.rank, s.a.node) for s in done.plans[0].placement.stitches]
+    assert stitched == [(1, "node:lg-compute-b"), (2, "node:lg-compute-a")]
+
+
+def test_a_vip_has_tunnels_for_a_border_that_is_down_and_will_be_back() -> None:
+    office = plane("office", "zhihui", "buji", "pingdi")
+    gone = _without("link:lg-longgang.ge-3..lg-zhihui.ge-4")
+    vip = conference("flood", "office", "zhihui", "buji", "pingdi", slo=Slo(availability=0.9))
+    placed = place(gone, Ledger(gone), [office, vip], {}, NOW).placements[vip.metadata.service]
+    ends = {(t.src, t.dst) for t in placed.tunnels if t.domain == "district-ip"}
+    assert ends >= {("node:lg-longgang", "node:lg-pingdi"), ("node:lg-henggang", "node:lg-pingdi")}
 
 
 def test_a_domain_that_cannot_steer_refuses_what_its_routing_would_not_keep() -> None:
