@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from tests.bench import apply
+from tests.bench import apply, recovery
 from tests.bench.numbers import write
 from tests.support.stage import stage
 
@@ -16,12 +16,14 @@ GOALS = {
     "apply.conference300_s": 1.0,
     "apply.plane1300_s": 3.0,
     "apply.plan_empty_ms": 300.0,
+    "recover.open_change_s": 2.0,
 }
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="onecity-bench-") as directory, stage("longgang", Path(directory)) as city:
         numbers = apply.measure(city, ROOT / "intents")
+        numbers |= recovery.measure(city)
     write(ROOT / "build" / "bench.json", numbers)
     width = max(map(len, numbers))
     for key, value in sorted(numbers.items()):
