@@ -17,8 +17,7 @@ _FLOAT32_STEP = Fraction(1, 2**23)  # relative size of the last bit of a float32
 @lru_cache(maxsize=4096)
 def bandwidth_text(rate_bps: int) -> str:
     """Return the canonical text of a rate: the nearest float32 in bytes/s, lower case, no trailing zeros."""
-    nearest: float = struct.unpack("<f", struct.pack("<f", rate_bps / 8))[0]
-    mantissa, exponent = nearest.hex().split("p")
+    mantissa, exponent = _float32(rate_bps / 8).hex().split("p")
     return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}p{exponent}"
 
 
@@ -32,6 +31,13 @@ def bandwidth_bps(text: str) -> int:
     exact = Fraction(float.fromhex(value)) if value.startswith("0x") else Fraction(int(value))
     bits = exact * 8
     snapped = round(bits / _SNAP_BPS) * _SNAP_BPS
-    if bits and abs(bits - snapped) <= bits * _FLOAT32_STEP:
+    close = bits and abs(bits - snapped) <= bits * _FLOAT32_STEP
+    # A float32 beside the one that stands for the round rate is another rate.
+    if close and _float32(snapped / 8) == _float32(float(exact)):
         return snapped
     return int(bits)
+
+
+def _float32(value: float) -> float:
+    nearest: float = struct.unpack("<f", struct.pack("<f", value))[0]
+    return nearest
