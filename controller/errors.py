@@ -50,8 +50,9 @@ class IntentError(OnecityError):
 
     status = Status.INVALID_ARGUMENT
 
-    def __init__(self, violations: tuple[Violation, ...]) -> None:
+    def __init__(self, violations: tuple[Violation, ...], untold: int = 0) -> None:
         self.violations = violations
+        self.untold = untold  # mistakes beyond these; where there are some, the last of `violations` says so
         super().__init__("\n".join(str(v) for v in violations))
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from controller.changes.pipeline import Wanted
-from controller.changes.ports import Document
 from controller.changes.ports import Wanted as Asked
 from controller.changes.state import DesiredState
-from controller.errors import ConfigurationError, IntentError, UnknownNameError, Violation
-from controller.intent import check_references, check_windows, from_document, read
+from controller.errors import ConfigurationError, UnknownNameError
+from controller.intent import Catalogue, check_references, check_windows, read
 from controller.intent.model import Service, ServiceId
+from controller.network.model import CityMap
+from controller.planning.draft import Pools
 
 
 def _never(_: DesiredState) -> str:
@@ -33,14 +34,25 @@ class Order:
     moved: Callable[[DesiredState], str] = _never
 
 
-def understand(asked: Asked, state: DesiredState, sites: frozenset[str], now: datetime) -> Wanted:
+def catalogue(city: CityMap) -> Catalogue:
+    """Return what documents may name in this city; no nodes while some of them may be out of sight."""
+    regions = {site.region for site in city.sites.values()}.union(*(n.regions for n in city.nodes.values()))
+    whole = not any(domain.stale for domain in city.domains.values())
+    nodes = frozenset(city.nodes) if whole else frozenset[str]()
+    pools = Pools()
+    return Catalogue(frozenset(city.sites), frozenset(regions), nodes, (pools.access, pools.border))
+
+
+def understand(asked: Asked, state: DesiredState, there_is: Catalogue, now: datetime) -> Wanted:
     """Return what is wanted; raises IntentError with every mistake, or UnknownNameError."""
-    services = _services(asked.documents, sites, now)
+    documents = [(d.source, d.content if d.text is None else d.text) for d in asked.documents]
+    given = [(source, document) for source, document in documents if document is not None]
+    services = read(given, now, there_is)
     known = {sid: s.service for sid, s in state.services.items()}
-    check_windows(services, now, known.keys())
+    check_windows(services, now, known.keys(), given)
     drops = frozenset(_named(state, name) for name in asked.remove)
     remaining = {sid: s for sid, s in known.items() if sid not in drops}
-    check_references(services, remaining)
+    check_references(services, remaining, given)
     drops |= _pruned(asked, services, state)
     return Wanted(services, drops)
 
@@ -50,22 +62,6 @@ def content_digest(asked: Asked) -> str:
     parts = [repr((d.source, d.text, d.content)) for d in asked.documents]
     parts += [repr(asked.remove), asked.prune_label, asked.prune_tenant, repr(asked.rollback)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def _services(documents: Iterable[Document], sites: frozenset[str], now: datetime) -> tuple[Service, ...]:
-    texts = [(d.source, d.text) for d in documents if d.text is not None]
-    services = list(read(texts, now, sites or None)) if texts else []
-    violations: list[Violation] = []
-    for document in documents:
-        if document.content is None:
-            continue
-        try:
-            services.append(from_document(document.content, document.source))
-        except IntentError as error:
-            violations += error.violations
-    if violations:
-        raise IntentError(tuple(violations))
-    return tuple(services)
 
 
 def _named(state: DesiredState, name: str) -> ServiceId:

@@ -22,6 +22,7 @@ from controller.errors import Violation
 
 MOST_BYTES = 4 * 1024 * 1024  # of one source
 MOST_NODES = 400_000  # of one document, aliases expanded; a plane of 5,000 sites has about 60,000
+MOST_ENTRIES = 10_000  # of one list; from 5,000 on the shapes refuse it, which is dear for much longer ones
 DEEPEST = 24  # levels of nesting; an intent needs 6
 
 Path = tuple[str | int, ...]
@@ -125,32 +126,49 @@ def _from_bytes(data: bytes) -> str:
         raise UnreadableError(f"byte 0x{data[error.start]:02x} is not UTF-8; {hint}", line) from None
 
 
-def load(document: Document) -> object:
-    """Return the document as dicts, lists, text and None. Raises UnreadableError with the line."""
-    return _Builder(document.first_line).build(_compose(document))
+def load(document: Document) -> tuple[object, list[UnreadableError]]:
+    """Return the document as dicts, lists, text and None, and the fields written twice, of which the first is taken.
+
+    Raises UnreadableError with the line.
+    """
+    builder = _Builder(document.first_line)
+    return builder.build(_compose(document)), builder.twice
 
 
 class _Loader(CParser):
     """libyaml with only the core of a resolver: whether a scalar was plain is all that we want to know."""
 
-    depth = 0
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.way: list[object] = []  # an index, the node of a key, or None for a key itself
 
     def resolve(self, kind: type[Node], value: str | None, implicit: Sequence[bool]) -> str:
         return _PLAIN if kind is ScalarNode and implicit[0] else _TEXT
 
     def descend_resolver(self, current: Node | None, index: object) -> None:
         """Called on the way into every node, before libyaml's binding recurses: it would overrun the C stack."""
-        self.depth += 1
-        if self.depth > DEEPEST:
+        self.way.append(index)
+        if len(self.way) > DEEPEST:
             raise _TooDeepError(current.start_mark.line if current is not None else 0)
+        if type(index) is int and index >= MOST_ENTRIES:
+            raise _TooLongError(current.start_mark.line if current is not None else 0, self._path())
 
     def ascend_resolver(self) -> None:
         """Called on the way out of every node."""
-        self.depth -= 1
+        self.way.pop()
+
+    def _path(self) -> Path:
+        """Return where the list is that the last step of the way goes into."""
+        steps = (step.value if isinstance(step, ScalarNode) else step for step in self.way[:-1])
+        return tuple(step for step in steps if isinstance(step, str | int))
 
 
 class _TooDeepError(Exception):
     """The line, from 0, on which the nesting goes too deep."""
+
+
+class _TooLongError(Exception):
+    """The line, from 0, on which a list begins that no intent needs, and its path. Found while it is being read."""
 
 
 def _compose(document: Document) -> Node:
@@ -162,6 +180,10 @@ def _compose(document: Document) -> Node:
             loader.dispose()
     except _TooDeepError as error:
         raise UnreadableError(_TOO_DEEP, document.first_line + int(error.args[0])) from None
+    except _TooLongError as error:
+        line, path = error.args
+        problem = f"holds more than {MOST_ENTRIES:,} entries; at most 5,000 are taken"
+        raise UnreadableError(problem, document.first_line + int(line), dotted(path)) from None
     except yaml.MarkedYAMLError as error:
         raise _syntax(error, document) from None
     except yaml.reader.ReaderError as error:
@@ -203,6 +225,7 @@ class _Builder:
     def __init__(self, first_line: int) -> None:
         self._first_line = first_line
         self._nodes = 0
+        self.twice: list[UnreadableError] = []
 
     def build(self, node: Node, depth: int = 0) -> object:
         self._nodes += 1
@@ -224,10 +247,12 @@ class _Builder:
         for key, value in node.value:
             if type(key) is not ScalarNode or key.tag not in (_PLAIN, _TEXT):
                 self._refuse(key, "a field name must be plain text")
-            if key.value in built:
-                self._refuse(key, f'the field "{key.value[:60]}" is written twice in one mapping; keep one of them')
             if key.value == "<<":
                 self._refuse(key, "merge keys (<<) are not taken; write the fields out")
+            if key.value in built:
+                problem = f'the field "{key.value[:60]}" is written twice in one mapping; keep one of them'
+                self.twice.append(UnreadableError(problem, self._first_line + int(key.start_mark.line)))
+                continue
             built[key.value] = self.build(value, depth + 1)
         return built
 

@@ -7,7 +7,7 @@ a matter of digests. The memory of them only saves time; dropping it changes no 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
@@ -20,16 +20,20 @@ from pydantic import BaseModel, ValidationError
 
 from controller.errors import IntentError, Violation
 from controller.intent import agreement
+from controller.intent.agreement import Catalogue, Lans
 from controller.intent.assured import assurance_plain, read_assurance
 from controller.intent.clauses import Found, Plain, at, metadata
 from controller.intent.complaints import complaints
-from controller.intent.documents import Document, Path, UnreadableError, load, split
-from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId
+from controller.intent.documents import Document, Path, UnreadableError, dotted, load, split
+from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId, VipAssurance
 from controller.intent.plane import plane_plain, read_plane
 from controller.intent.quantities import nearest, shown
 from controller.intent.shapes import API_VERSION, KINDS, DocumentShape, PlaneShape, SliceShape, VipShape
 from controller.intent.slices import read_slice, slice_plain
 
+Documents = Sequence[tuple[str, str | bytes | Mapping[str, object]]]  # source name, and text or a typed order
+
+ANYWHERE = Catalogue()  # where nothing is known of the city, everything may be named
 MOST_VIOLATIONS = 500  # told at once; a file of another kind has a mistake a line
 # Fields that others are judged by.
 _PIVOTS = (
@@ -71,16 +75,16 @@ _MEMORY = Memory()
 
 
 def read(
-    documents: Sequence[tuple[str, str | bytes | Mapping[str, object]]],
+    documents: Documents,
     now: datetime,
-    catalogue_sites: frozenset[str] | None = None,
+    catalogue: Catalogue = ANYWHERE,
     *,
     memory: Memory | None = None,
 ) -> tuple[Service, ...]:
     """Return the services of all documents, in the order of the text.
 
-    documents: (source name, text) pairs; bytes are taken as UTF-8, a mapping is a typed order. catalogue_sites: the
-    sites that exist, where they are known. Raises IntentError with every mistake, ordered by source and line. `now`
+    documents: (source name, text) pairs; bytes are taken as UTF-8, a mapping is a typed order. catalogue: what
+    the city has, where that is known. Raises IntentError with every mistake, ordered by source and line. `now`
     only tells a window far in the future, a slip of the pen; windows that have passed are `check_windows`' matter.
     """
     memory = _MEMORY if memory is None else memory
@@ -89,7 +93,7 @@ def read(
     for source, text in documents:
         found: list[Violation] = []
         if isinstance(text, Mapping):
-            services.extend(_typed(source, text, catalogue_sites, found))
+            services.extend(_typed(source, text, catalogue, found))
             wrong.extend(found)
             continue
         try:
@@ -100,11 +104,11 @@ def read(
             wrong.append(Violation(source, error.line, "", error.problem))
             continue
         for piece in pieces:
-            service = _remembered(piece, memory, catalogue_sites, found)
+            service = _remembered(piece, memory, catalogue, found)
             if service is not None:
                 services.append((piece, service))
         wrong.extend(found)
-    wrong.extend(_disagreements(services, now, catalogue_sites))
+    wrong.extend(_disagreements(services, now, catalogue))
     if wrong:
         order = {source: index for index, (source, _) in enumerate(reversed(documents))}
         raise _error(sorted(wrong, key=lambda violation: (-order[violation.source], violation.line)))
@@ -114,7 +118,7 @@ def read(
 def from_document(document: Mapping[str, object], source: str = "") -> Service:
     """Return the service of one document that is already a mapping (a typed order, or one kept by the store)."""
     wrong: list[Violation] = []
-    read_one = _typed(source, document, None, wrong)
+    read_one = _typed(source, document, ANYWHERE, wrong)
     if wrong:
         raise _error(wrong)
     return read_one[0][1]
@@ -129,10 +133,15 @@ def to_document(service: Service) -> dict[str, Any]:
     return {"apiVersion": API_VERSION, "kind": service.kind, "metadata": head, "spec": _spec(service)}
 
 
-def check_windows(services: Sequence[Service], now: datetime, known: AbstractSet[ServiceId]) -> None:
-    """Refuse windows that have passed, except those of services already `known`: these are merely expired."""
+def check_windows(
+    services: Sequence[Service], now: datetime, known: AbstractSet[ServiceId], documents: Documents = ()
+) -> None:
+    """Refuse windows that have passed, except those of services already `known`: these are merely expired.
+
+    documents: what the services were read from, to tell the line of a mistake; without, the document's is told.
+    """
     wrong = [
-        _at_service(service, path, problem)
+        _at_service(service, path, problem, documents)
         for service in services
         if service.metadata.service not in known
         for path, problem in agreement.passed(service, now)
@@ -141,13 +150,26 @@ def check_windows(services: Sequence[Service], now: datetime, known: AbstractSet
         raise _error(wrong)
 
 
-def check_references(services: Sequence[Service], standing: Mapping[ServiceId, Service]) -> None:
+def check_references(
+    services: Sequence[Service], standing: Mapping[ServiceId, Service], documents: Documents = ()
+) -> None:
     """Refuse references to services that are neither in `services` nor `standing`, or that cannot serve."""
     known = {**standing, **{service.metadata.service: service for service in services}}
     wrong = [
-        _at_service(service, path, problem)
+        _at_service(service, path, problem, documents)
         for service in services
         for path, problem in (*agreement.unknown_references(service, known), *agreement.misfits(service, known))
+    ]
+    if wrong:
+        raise _error(wrong)
+
+
+def check_hosts(vips: Iterable[tuple[VipAssurance, DedicatedPlane, Lans]]) -> None:
+    """Refuse conferences with hosts outside the prefixes that their plane's accesses were given from its pool."""
+    wrong = [
+        _at_service(vip, path, problem, ())
+        for vip, plane, lans in vips
+        for path, problem in agreement.misplaced_hosts(vip, plane, lans)
     ]
     if wrong:
         raise _error(wrong)
@@ -159,9 +181,7 @@ def _spec(service: Service) -> Plain:
     return slice_plain(service) if isinstance(service, ExclusiveSlice) else assurance_plain(service)
 
 
-def _remembered(
-    piece: Document, memory: Memory, sites: frozenset[str] | None, wrong: list[Violation]
-) -> Service | None:
+def _remembered(piece: Document, memory: Memory, catalogue: Catalogue, wrong: list[Violation]) -> Service | None:
     encoded = piece.text.encode("utf-8", "surrogatepass")
     digest = blake2b(encoded, digest_size=20).digest()
     service = memory.get(digest)
@@ -170,11 +190,13 @@ def _remembered(
         return service if place is service.metadata else replace(service, metadata=place)
     found: Found = []
     try:
-        service = _understood(load(piece), piece.source, piece.line, sites, found)
+        document, twice = load(piece)
+        service = _understood(document, piece.source, piece.line, catalogue, found)
     except UnreadableError as error:
         wrong.append(Violation(piece.source, error.line, error.field, error.problem))
         return None
-    if service is None or found:
+    wrong.extend(Violation(piece.source, error.line, error.field, error.problem) for error in twice)
+    if service is None or found or twice:
         wrong.extend(piece.violations(found))
         return None
     memory.put(digest, service, len(encoded))
@@ -182,16 +204,16 @@ def _remembered(
 
 
 def _typed(
-    source: str, document: Mapping[str, object], sites: frozenset[str] | None, wrong: list[Violation]
+    source: str, document: Mapping[str, object], catalogue: Catalogue, wrong: list[Violation]
 ) -> list[tuple[Document, Service]]:
     piece = Document(source, "", 0)
     found: Found = []
-    service = _understood(document, source, 0, sites, found)
+    service = _understood(document, source, 0, catalogue, found)
     wrong.extend(piece.violations(found))
     return [(piece, service)] if service is not None and not found else []
 
 
-def _understood(document: object, source: str, line: int, sites: frozenset[str] | None, found: Found) -> Service | None:
+def _understood(document: object, source: str, line: int, catalogue: Catalogue, found: Found) -> Service | None:
     """Return the service that a document means; with mistakes in `found` it means nothing."""
     if not isinstance(document, Mapping):
         found.append(((), "is not a document; begin with apiVersion: onecity/v1, kind, metadata and spec"))
@@ -203,10 +225,10 @@ def _understood(document: object, source: str, line: int, sites: frozenset[str] 
         service = _service(model.model_validate(document), source, line, found)
     except ValidationError as error:
         found.extend(complaints(error, model))
-        _rules_on_the_rest(document, model, sites, found)
+        _rules_on_the_rest(document, model, catalogue, found)
         return None
-    if found and sites is not None:
-        found.extend(agreement.unknown_sites(service, sites))
+    if found:
+        found.extend(agreement.strange(service, catalogue))
     return service
 
 
@@ -239,7 +261,7 @@ def _service(shape: BaseModel, source: str, line: int, found: Found) -> Service:
 
 
 def _rules_on_the_rest(
-    document: Mapping[str, object], model: type[BaseModel], sites: frozenset[str] | None, found: Found
+    document: Mapping[str, object], model: type[BaseModel], catalogue: Catalogue, found: Found
 ) -> None:
     """Apply the rules that span fields to what is left without the broken fields, where that has the right shape.
 
@@ -259,7 +281,7 @@ def _rules_on_the_rest(
         service = _service(model.model_validate(rest), "", 0, more)
     except ValidationError:
         return
-    more += agreement.unknown_sites(service, sites) if sites is not None else []
+    more += agreement.strange(service, catalogue)
     for path, problem in more:
         apart = not any(path[: len(other)] == other or other[: len(path)] == path for other in broken)
         if apart and path[-1] not in meant:
@@ -281,7 +303,7 @@ def _without(value: object, path: Path) -> object:
 
 
 def _disagreements(
-    services: Sequence[tuple[Document, Service]], now: datetime, sites: frozenset[str] | None
+    services: Sequence[tuple[Document, Service]], now: datetime, catalogue: Catalogue
 ) -> list[Violation]:
     """Return the mistakes that show only beside the other documents, the city or the calendar."""
     wrong: list[Violation] = []
@@ -291,22 +313,31 @@ def _disagreements(
         name = service.metadata.service
         if name in first:
             other = first[name]
-            problem = f"{name} is already written at {other.source}:{other.line}; rename one of them"
+            where = f"{other.source}:{other.line}" if other.line else other.source
+            problem = f"{name} is already written at {where}; rename one of them"
             wrong.extend(document.violations([(("metadata", "name"), problem)]))
         else:
             known[name], first[name] = service, document
     for document, service in services:
-        found: Found = [*agreement.misfits(service, known), *agreement.far_ahead(service, now)]
-        if sites is not None:
-            found.extend(agreement.unknown_sites(service, sites))
+        found: Found = [
+            *agreement.misfits(service, known),
+            *agreement.far_ahead(service, now),
+            *agreement.strange(service, catalogue),
+        ]
         if found:
             wrong.extend(document.violations(found))
     return wrong
 
 
-def _at_service(service: Service, path: Path, problem: str) -> Violation:
+def _at_service(service: Service, path: Path, problem: str, documents: Documents) -> Violation:
+    """Place a mistake that showed only once all documents were read: the text is cut again to find its line."""
     place = service.metadata
-    return replace(Document(place.source, "", 1).violations([(path, problem)])[0], line=place.line)
+    for source, text in documents:
+        if source == place.source and not isinstance(text, Mapping):
+            for piece in split(source, text):
+                if piece.line == place.line:
+                    return piece.violations([(path, problem)])[0]
+    return Violation(place.source or place.service, place.line, dotted(path), problem)
 
 
 def _error(wrong: list[Violation]) -> IntentError:
@@ -314,5 +345,5 @@ def _error(wrong: list[Violation]) -> IntentError:
         left = len(wrong) - MOST_VIOLATIONS
         last = wrong[MOST_VIOLATIONS]
         more = Violation(last.source, last.line, "", f"and {left:,} more mistakes from here on; mend these first")
-        wrong = [*wrong[:MOST_VIOLATIONS], more]
+        return IntentError((*wrong[:MOST_VIOLATIONS], more), left)
     return IntentError(tuple(wrong))

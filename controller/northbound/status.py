@@ -47,13 +47,13 @@ def rich_status(error: OnecityError) -> tuple[grpc.StatusCode, str, tuple[tuple[
 def _details(error: OnecityError) -> AnyMessage:
     packed = AnyMessage()
     if isinstance(error, IntentError):
-        packed.Pack(bad_request(error.violations))
+        packed.Pack(bad_request(error.violations, error.untold))
     else:
         packed.Pack(error_info(error))
     return packed
 
 
-def bad_request(violations: tuple[Violation, ...]) -> error_details_pb2.BadRequest:
+def bad_request(violations: tuple[Violation, ...], untold: int = 0) -> error_details_pb2.BadRequest:
     """Name every mistake, as many as fit, and say how many did not."""
     request, used = error_details_pb2.BadRequest(), 0
     for index, violation in enumerate(violations):
@@ -62,7 +62,7 @@ def bad_request(violations: tuple[Violation, ...]) -> error_details_pb2.BadReque
         entry = error_details_pb2.BadRequest.FieldViolation(field=field, description=violation.problem)
         used += entry.ByteSize() + 4
         if used > MOST_DETAIL_BYTES and index:
-            left = len(violations) - index
+            left = len(violations) - index + max(0, untold - 1)  # the last of them only says how many are untold
             request.field_violations.add(field="", description=f"and {left:,} more mistakes; correct these first")
             break
         if used > MOST_DETAIL_BYTES:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from ipaddress import IPv4Network
 
 import pytest
 
 from controller.errors import IntentError, Violation
-from controller.intent import read
+from controller.intent import Catalogue, read
 from controller.intent.model import Service
 from controller.intent.reading import Memory
 
 NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
-SITES = frozenset({"zhihui", "buji", "longgang", "pingdi"})
+CITY = Catalogue(
+    sites=frozenset({"zhihui", "buji", "longgang", "pingdi"}),
+    regions=frozenset({"west", "centre", "east"}),
+    nodes=frozenset({"node:lg-buji", "otn-buji"}),
+    reserved=(IPv4Network("172.16.0.0/12"),),
+)
 
 PLANE = """\
 apiVersion: onecity/v1
@@ -53,7 +59,7 @@ spec:
 def accepted(*texts: str | bytes) -> tuple[Service, ...]:
     """Read texts that have to be right, without memory of other tests."""
     documents = [(f"f{index}.yaml", text) for index, text in enumerate(texts)]
-    return read(documents, NOW, SITES, memory=Memory())
+    return read(documents, NOW, CITY, memory=Memory())
 
 
 def mistakes(*texts: str | bytes) -> tuple[Violation, ...]:

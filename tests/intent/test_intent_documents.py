@@ -55,6 +55,21 @@ def test_a_broken_document_does_not_hide_the_others():
     assert [v.line for v in found] == [12, 17]
 
 
+def test_a_field_written_twice_does_not_hide_the_rest_of_its_document():
+    found = mistakes(PLANE.replace("bandwidth: 1Gbps", "bandwidth: 1G") + "kind: ExclusiveSlice\n")
+    assert [(v.line, v.field) for v in found] == [(5, "spec.bandwidth"), (10, "")]
+    assert 'field "kind" is written twice' in mistake(PLANE + "kind: DedicatedPlane\n").problem
+
+
+def test_a_list_that_no_intent_needs_is_refused_while_it_is_read():
+    rows = "".join(f"    - {{site: buji, name: n{i}, lan: 10.{i >> 8}.{i & 255}.0/24}}\n" for i in range(60_000))
+    started = time.perf_counter()
+    found = mistake(PLANE + rows)
+    assert time.perf_counter() - started < 3
+    assert (found.line, found.field) == (7, "spec.sites")
+    assert "at most 5,000" in found.problem
+
+
 def test_several_documents_a_file_with_every_kind_of_separator():
     text = f"\ufeff--- # first\n{PLANE}...\n# between\n---\n{SLICE}---\n---\n".replace("\n", "\r\n")
     assert [s.metadata.line for s in accepted(text)] == [2, 14]
@@ -75,7 +90,7 @@ def test_thousands_of_mistakes_are_cut_short_and_stay_cheap():
     started = time.perf_counter()
     found = mistakes(PLANE + rows)
     assert len(found) == 501
-    assert "more mistakes from here on" in found[-1].problem
+    assert "and 2,500 more mistakes from here on" in found[-1].problem
     assert time.perf_counter() - started < 5
 
 

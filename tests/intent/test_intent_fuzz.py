@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from intent_samples import NOW, PLANE, SITES, SLICE, VIP
+from intent_samples import CITY, NOW, PLANE, SLICE, VIP
 
 from controller.errors import IntentError
 from controller.intent import changed_fields, from_document, read, to_document
@@ -29,7 +29,7 @@ mutation = st.tuples(
 def accept_only_intent_errors(text: str | bytes) -> None:
     refused = None
     try:
-        services = read([("fuzz.yaml", text)], NOW, SITES, memory=Memory())
+        services = read([("fuzz.yaml", text)], NOW, CITY, memory=Memory())
     except IntentError as error:
         refused, services = error, ()
     if refused is not None:

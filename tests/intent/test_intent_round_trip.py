@@ -51,7 +51,7 @@ def documents(draw):
         if draw(st.booleans()):
             spec |= {"topology": "hub-and-spoke", "hubs": [ends[0].get("name", called[0])]}
     elif kind == "ExclusiveSlice":
-        spec |= {"bandwidth": draw(rates), "endpoints": ends, "diverseFrom": ["a", "other/b"]}
+        spec |= {"bandwidth": draw(rates), "endpoints": ends, "diverseFrom": ["one-more-survey", "other/b"]}
         spec |= draw(
             st.sampled_from(
                 [{}, {"connectivity": "hub-and-spoke", "hub": ends[1].get("name", called[1])}, {"isolation": "nrp"}]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from intent_samples import NOW, PLANE, SITES, SLICE, VIP, accepted, mistake, mistakes
+from intent_samples import CITY, NOW, PLANE, SLICE, VIP, accepted, mistake, mistakes
 
 from controller.errors import IntentError
 from controller.intent import check_references, check_windows, from_document, read
@@ -66,6 +66,14 @@ BROKEN = [
     (SLICE, "spec:", "spec:\n  slo: {availability: 99.99}", "spec.slo.availability", "write 99.99%"),
     (SLICE, "spec:", "spec:\n  slo: {loss: 2}", "spec.slo.loss", "between 0 and 1"),
     (SLICE, "spec:", "spec:\n  slo: {loss: 0}", "spec.slo.loss", "between 0 and 1"),
+    # what the city has
+    (SLICE, "spec:", "spec:\n  regions: {include: wset}", "spec.regions.include", "did you mean west?"),
+    (VIP, "spec:", "spec:\n  regions: {exclude: [east, eas]}", "spec.regions.exclude", "did you mean east?"),
+    (PLANE, "spec:", "spec:\n  avoid: {nodes: lg-buij}", "spec.avoid.nodes", "did you mean lg-buji"),
+    (PLANE, "spec:", "spec:\n  avoid: {nodes: [lg-buji, otn-buji, 'node:lg-buji']}", None, None),
+    (PLANE, "10.10.1.0/24", "172.16.0.0/12", "spec.sites[1].lan", "overlaps 172.16.0.0/12, from which the links"),
+    (SLICE, "10.20.1.0/24", "172.20.7.0/24", "spec.endpoints[0].lan", "overlaps 172.16.0.0/12"),
+    (PLANE, "spec:", "spec:\n  addressing: {pool: 172.0.0.0/8}", "spec.addressing.pool", "overlaps 172.16.0.0/12"),
     # slices
     (SLICE, "  bandwidth: 10Gbps\n", "", "spec.bandwidth", "is missing"),
     (SLICE, "    - {site: longgang, lan: 10.20.2.0/24}\n", "", "spec.endpoints", "at least 2"),
@@ -190,6 +198,19 @@ def test_a_window_that_has_passed_is_refused_for_a_new_service_only():
     check_windows(services, NOW - timedelta(days=2), frozenset())
 
 
+def test_a_mistake_that_shows_beside_other_services_names_its_line():
+    text = SLICE + "---\n" + VIP.replace("protects: office", "protects: offices")
+    with pytest.raises(IntentError) as caught:
+        check_references(accepted(text), {accepted(PLANE)[0].metadata.service: accepted(PLANE)[0]}, [("f0.yaml", text)])
+    (found,) = caught.value.violations
+    assert (found.source, found.line, found.field) == ("f0.yaml", 14, "spec.protects")
+    past = VIP.replace("start: now, duration: 2h", "start: 2026-11-20T10:00Z,\n    end: 2026-11-20T12:00Z")
+    with pytest.raises(IntentError) as caught:
+        check_windows(accepted(past), NOW, frozenset(), [("f0.yaml", past)])
+    (found,) = caught.value.violations
+    assert (found.line, found.field) == (7, "spec.window.end")
+
+
 def test_a_reference_to_nothing_is_refused_with_the_nearest_name():
     plane, vip = accepted(PLANE)[0], accepted(VIP.replace("protects: office", "protects: offices"))[0]
     with pytest.raises(IntentError, match="did you mean gov/office"):
@@ -220,8 +241,18 @@ def test_typed_and_written_documents_are_read_together():
         "metadata": {"name": "typed"},
         "spec": {"bandwidth": "1Gbps", "endpoints": [{"site": "buji", "vlan": 7}, {"site": "pingdi", "vlan": 7.0}]},
     }
-    services = read([("a", typed), ("b", PLANE)], NOW, SITES, memory=Memory())
+    services = read([("a", typed), ("b", PLANE)], NOW, CITY, memory=Memory())
     assert [s.metadata.service for s in services] == ["default/typed", "gov/office"]
+
+
+def test_a_typed_document_is_held_against_the_city_as_a_written_one():
+    ends = [{"site": "buij", "vlan": 7}, {"site": "pingdi", "vlan": 7.0}]
+    typed = {"apiVersion": "onecity/v1", "kind": "ExclusiveSlice", "metadata": {"name": "typed"}}
+    with pytest.raises(IntentError) as caught:
+        read([("a", {**typed, "spec": {"bandwidth": "1Gbps", "endpoints": ends}})], NOW, CITY, memory=Memory())
+    (found,) = caught.value.violations
+    assert found.field == "spec.endpoints[0].site"
+    assert "did you mean buji?" in found.problem
 
 
 def test_a_status_written_by_the_controller_may_stay_in_the_file():
