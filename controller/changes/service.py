@@ -20,7 +20,7 @@ from controller.changes.described import description, domain_diffs, record_view
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
 from controller.changes.live import LiveChange, LiveChanges
-from controller.changes.orders import Order, content_digest, understand
+from controller.changes.orders import Order, catalogue, content_digest, understand
 from controller.changes.pipeline import Planned, Wanted
 from controller.changes.ports import ApplyRequest, BlameRequest, PlanRequest
 from controller.changes.ports import Wanted as Asked
@@ -199,8 +199,8 @@ class Changes:
         if asked.rollback is not None:
             back = await asyncio.to_thread(take_back, asked.rollback, self._store, state, now)
             return back.wanted, back
-        sites = frozenset(self._domains.city.sites)
-        return await asyncio.to_thread(understand, asked, state, sites, now), None
+        there_is = catalogue(self._domains.city)
+        return await asyncio.to_thread(understand, asked, state, there_is, now), None
 
     def _known_request(self, request_id: str, digest: str) -> str:
         """Return the change that this request already made; raises ConflictError where it asked for something else."""
