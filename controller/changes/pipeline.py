@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 
 from controller.changes.impact import impact_of
 from controller.changes.state import DesiredState, Standing
 from controller.errors import ConflictError
-from controller.intent import FieldChange, Impact, changed_fields
-from controller.intent.model import Service, ServiceId, VipAssurance, Window
+from controller.intent import FieldChange, Impact, changed_fields, check_hosts
+from controller.intent.model import DedicatedPlane, Service, ServiceId, VipAssurance, Window
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
 from controller.planning.place import place
@@ -84,7 +85,8 @@ def plan(
 ) -> Planned:
     """Return what `wanted` comes to; refusals and broken proofs are in the result, not raised.
 
-    Raises ConflictError where two services claim one leaf, or where a removal would orphan a VIP. A refusal leaves
+    Raises ConflictError where two services claim one leaf, or where a removal would orphan a VIP, and IntentError where
+    a conference has hosts that its plane gave no prefix to. A refusal leaves
     every other service's plan readable.
     """
     changed, quiet = _sort_out(state, wanted, now)
@@ -110,6 +112,7 @@ def plan(
     )
     outcome = place(city, ledger, dated, standing, now, iterations)
     refused = {r.service for r in outcome.refusals}
+    _hosts_in_place((*changed, *dependants), {**standing, **_placed((*changed, *dependants), outcome.placements)})
     puts: dict[ServiceId, Standing] = {}
     pairs = {sid: pair for sid, pair in standing.items() if sid not in replaced}
     accepted = [s for s in (*changed, *dependants) if s.metadata.service not in refused]
@@ -171,6 +174,29 @@ def _sort_out(
         else:
             changed.append(service)
     return tuple(changed), tuple(quiet)
+
+
+def _placed(
+    services: Sequence[Service], placements: Mapping[ServiceId, Placement]
+) -> dict[ServiceId, tuple[Service, Placement]]:
+    named = {s.metadata.service: s for s in services}
+    return {sid: (named[sid], placement) for sid, placement in placements.items()}
+
+
+def _hosts_in_place(services: Sequence[Service], placed: Mapping[ServiceId, tuple[Service, Placement]]) -> None:
+    """Hold conferences against the prefixes that their planes were given; those written were checked as intents.
+
+    Raises IntentError.
+    """
+    vips = []
+    for vip in services:
+        if not isinstance(vip, VipAssurance) or vip.protects not in placed:
+            continue
+        plane, placement = placed[vip.protects]
+        if isinstance(plane, DedicatedPlane) and plane.lan_pool is not None:
+            lans = {a.access: tuple(ip_network(lan) for lan in a.lans) for a in placement.attachments}
+            vips.append((vip, plane, lans))
+    check_hosts(vips)
 
 
 def _starts_now(service: Service) -> bool:

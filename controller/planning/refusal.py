@@ -35,7 +35,8 @@ def refuse(service: Service, binds: str, place: Place) -> Refusal:
         if len(offers) == MOST_OFFERS:
             break
     meta = service.metadata
-    return Refusal(meta.service, service.kind, meta.source or meta.name, _needs(service), binds, tuple(offers))
+    place_of_it = f"{meta.source}:{meta.line}" if meta.source and meta.line else meta.source or meta.name
+    return Refusal(meta.service, service.kind, place_of_it, _needs(service), binds, tuple(offers))
 
 
 def _needs(service: Service) -> str:

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from controller.changes.pipeline import Planned, Wanted
+from controller.changes.pipeline import Planned, Wanted, plan
 from controller.changes.present import service_action
 from controller.changes.state import rebuilt
-from controller.errors import ConflictError
+from controller.errors import ConflictError, IntentError
 from controller.intent.model import ServiceId
 from controller.network.model import CityMap
 from tests.changes.wanted import NOW, council, empty, office, planned, services, slice_over_three
@@ -141,3 +141,35 @@ def test_a_change_in_the_moment_before_a_window_is_closed_closes_it(city: CityMa
     after = planned(city, first.after, first.model, Wanted(wider), NOW + timedelta(hours=1)).after
     assert after.services[COUNCIL].expired
     assert COUNCIL not in after.desired.services
+
+
+def _pooled() -> str:
+    """The office with its prefixes from a pool: 10.58.0.0/24 for zhihui, .1 for buji, .2 for longgang."""
+    text = office()
+    for part in ("0", "1", "2"):
+        text = text.replace(f", lan: 10.10.{part}.0/24", "")
+    return text.replace("spec:", "spec:\n  addressing: {pool: 10.58.0.0/16}")
+
+
+def test_hosts_of_a_conference_stand_behind_the_prefixes_that_their_plane_was_given(city: CityMap) -> None:
+    fitting = _council_now().replace("10.10.", "10.58.")
+    both = planned(city, *empty(city), Wanted(services(_pooled(), fitting)))
+    assert both.after.services[COUNCIL].active
+    stray = fitting.replace("10.58.2.21", "10.58.9.21")
+    with pytest.raises(IntentError) as caught:
+        planned(city, *empty(city), Wanted(services(_pooled(), stray)))
+    (found,) = caught.value.violations
+    assert found.problem == "10.58.9.21 is not behind longgang, which has 10.58.2.0/24"
+    assert (found.source, found.field) == ("1.yaml", "spec.conference.parties[1].address")
+    plane = planned(city, *empty(city), Wanted(services(_pooled())))
+    with pytest.raises(IntentError, match="is not behind longgang"):
+        planned(city, plane.after, plane.model, Wanted(services(stray)))
+    moved = services(_pooled().replace("10.58.0.0/16", "10.59.0.0/16"))
+    with pytest.raises(IntentError, match="is not behind zhihui, which has 10.59.0.0"):
+        planned(city, both.after, both.model, Wanted(moved))
+
+
+def test_a_refusal_names_the_line_of_its_document(city: CityMap) -> None:
+    text = office() + "---\n" + slice_over_three().replace("latency: 5ms", "latency: 2us")
+    (refusal,) = plan(*empty(city), city, Wanted(services(text)), NOW).refusals
+    assert refusal.source == "0.yaml:11"
