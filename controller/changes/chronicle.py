@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from controller.changes.leaves import changed_places
+from controller.changes.leaves import changed_places, first_leaves
 from controller.errors import OnecityError
 from controller.network.discovered import DomainKind
 from controller.rendering.desired import Desired
@@ -27,6 +27,7 @@ from controller.transactions.step import Step
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 256 * 1024  # kept of one domain's text, and of its places
+MOST_LEAVES = 4096  # of one edit whose text is worked out: they fill MOST_BYTES
 QUIET_S = 0.1  # nothing under way for so long: there is time to write
 LATEST_S = 30.0  # but nothing waits longer than this
 MOST_WAITING = 500  # changes; more are written down although others are under way
@@ -127,11 +128,13 @@ class Chronicle:
 
     def _domain(self, ended: Ended, domain: str) -> DomainChange:
         pairs = [(step, edit) for step in ended.steps for edit in step.edits if edit.domain == domain]
-        texts = [self._text(ended, step, edit) for step, edit in pairs]
+        begun = [_beginning(edit) for _, edit in pairs]
+        more = any(short is not edit for short, (_, edit) in zip(begun, pairs, strict=True))
+        texts = [self._text(ended, step, short) for (step, _), short in zip(pairs, begun, strict=True)]
         if len(pairs) > 1:
             texts = [f"── {step.name} ──\n{text}" for (step, _), text in zip(pairs, texts, strict=True)]
         places, left_out = _places(ended, [edit for _, edit in pairs])
-        return DomainChange(domain, _cut("\n".join(texts)), places, left_out)
+        return DomainChange(domain, _cut("\n".join(texts), more=more), places, left_out)
 
     def _text(self, ended: Ended, step: Step, edit: Edit) -> str:
         kept = ended.sent.get((step.index, edit.domain))
@@ -141,25 +144,38 @@ class Chronicle:
         return driver.native(edit) if driver is not None else "(this domain is not in onecity.yaml any more)"
 
 
-def _cut(text: str) -> str:
+def _beginning(edit: Edit) -> Edit:
+    """Return an edit of at most about MOST_LEAVES leaves: the text of more would only be thrown away."""
+    operations, left = [], MOST_LEAVES
+    for operation in edit.operations:
+        if left <= 0:
+            break
+        value = operation.value
+        if isinstance(value, dict):
+            value, taken = first_leaves(value, left)
+            left -= taken
+        left -= 1
+        operations.append(replace(operation, value=value))
+    return replace(edit, operations=tuple(operations)) if left <= 0 else edit
+
+
+def _cut(text: str, *, more: bool) -> str:
     """Return the text, or its beginning up to a line's end and a note."""
     raw = text.encode()
-    if len(raw) <= MOST_BYTES:
+    if len(raw) <= MOST_BYTES and not more:
         return text
-    kept = raw[:MOST_BYTES].decode(errors="ignore").rpartition("\n")[0]
-    return f"{kept}\n… cut here: {MOST_BYTES >> 10} kB of {len(raw) >> 10} kB are kept"
+    kept = raw[:MOST_BYTES].decode(errors="ignore").rpartition("\n")[0] if len(raw) > MOST_BYTES else text
+    return f"{kept}\n… cut here: more was sent; {MOST_BYTES >> 10} kB are kept of one domain"
 
 
 def _places(ended: Ended, edits: Iterable[Edit]) -> tuple[tuple[PlaceChange, ...], int]:
     """Return what became different, each with its owners, and how many places are beyond what is kept."""
-    size = left_out = 0
     kept: list[PlaceChange] = []
+    left_out = 0
     for edit in edits:
-        for path, place in changed_places(edit):
-            size += len(place.path) + len(place.before or "") + len(place.after or "")
-            if size > MOST_BYTES:
-                left_out += 1
-                continue
+        found, rest = changed_places(edit, MOST_BYTES)
+        left_out += rest
+        for path, place in found:
             whose = ended.base if place.after is None else ended.after
             kept.append(replace(place, service=", ".join(whose.blame(edit.domain, path))))
     return tuple(kept), left_out

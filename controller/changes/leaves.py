@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from controller.rendering.paths import at, path_text, step_name
 from controller.rendering.schema import Schema, SchemaNode
-from controller.rendering.tree import Edit, Leaf, OperationKind, Path, Step, Tree
+from controller.rendering.tree import Edit, Leaf, Operation, OperationKind, Path, Step, Tree
 from controller.store.records import PlaceChange
 
 
@@ -35,28 +35,86 @@ def leaves(tree: Tree, enter: Callable[[str], bool] = anywhere) -> Iterator[Plac
         yield from _below((step,), _step_text(step, roots.get(step_name(step))), value, roots, enter)
 
 
-def changed_places(edit: Edit) -> Iterator[tuple[Path, PlaceChange]]:
-    """Yield every leaf that an edit sets, changes or takes away, in the order of its operations."""
+def changed_places(edit: Edit, most_bytes: int) -> tuple[list[tuple[Path, PlaceChange]], int]:
+    """Return the leaves that an edit sets, changes or takes away, in the order of its operations, as many as fit.
+
+    And how many do not: of these only the number is worked out, so that a thousand services cost no more than ten.
+    """
+    found: list[tuple[Path, PlaceChange]] = []
+    size = left_out = 0
     for operation in edit.operations:
-        path = operation.path
-        gone = operation.kind is OperationKind.DELETE
-        before = _values(path, at(edit.before, path))
-        after = {} if gone else _values(path, at(edit.after, path))
-        if operation.ordered and operation.kind is OperationKind.MERGE:
-            behind = "first" if operation.after is None else f"after {' '.join(operation.after[1:])}"
-            yield path, PlaceChange(path_text(path), "elsewhere in the order", behind)
-        for text, place in {**before, **after}.items():
-            was, now = before.get(text), after.get(text)
-            old, new = was.value if was else None, now.value if now else None
-            if old != new:
-                yield place.path, PlaceChange(text, old, new)
+        shown = 0
+        for path, place in _of(edit, operation) if size <= most_bytes else ():
+            size += len(place.path) + len(place.before or "") + len(place.after or "")
+            if size > most_bytes:
+                break
+            found.append((path, place))
+            shown += 1
+        if size > most_bytes:
+            left_out += max(1, _count(edit, operation)) - shown
+    return found, left_out
 
 
-def _values(path: Path, value: Tree | Leaf | None) -> dict[str, Place]:
-    if value is None:
-        return {}
-    around = {step_name(path[-1]): node} if (node := Schema.load().find(_names(path))) else {}
-    return {place.text: place for place in _below(path, path_text(path), value, around, anywhere)}
+def _of(edit: Edit, operation: Operation) -> Iterator[tuple[Path, PlaceChange]]:
+    path = operation.path
+    before = at(edit.before, path)
+    after = None if operation.kind is OperationKind.DELETE else at(edit.after, path)
+    if operation.ordered and operation.kind is OperationKind.MERGE:
+        behind = "first" if operation.after is None else f"after {' '.join(operation.after[1:])}"
+        yield path, PlaceChange(path_text(path), "elsewhere in the order", behind)
+    elif before is None or after is None:
+        for place in _values(path, after if before is None else before):
+            pair = (None, place.value) if before is None else (place.value, None)
+            yield place.path, PlaceChange(place.text, *pair)
+    else:
+        yield from _both(path, before, after)
+
+
+def _both(path: Path, before: Tree | Leaf, after: Tree | Leaf) -> Iterator[tuple[Path, PlaceChange]]:
+    was = {place.text: place for place in _values(path, before)}
+    now = {place.text: place for place in _values(path, after)}
+    for text, place in {**was, **now}.items():
+        old = was[text].value if text in was else None
+        new = now[text].value if text in now else None
+        if old != new:
+            yield place.path, PlaceChange(text, old, new)
+
+
+def _count(edit: Edit, operation: Operation) -> int:
+    """Return how many places an operation moves; of a replacement all that it holds."""
+    tree = edit.before if operation.kind is OperationKind.DELETE else edit.after
+    value = at(tree, operation.path)
+    return 0 if value is None else leaf_count(value, operation.path[-1])
+
+
+def leaf_count(value: Tree | Leaf, step: Step) -> int:
+    """Return how many places `leaves` would yield, without working them out."""
+    if not isinstance(value, dict):
+        return 1
+    keys = len(step) - 1 if isinstance(step, tuple) else 0
+    return max(1, sum(leaf_count(inner, below) for below, inner in value.items()) - keys)
+
+
+def first_leaves(value: Tree, most: int) -> tuple[Tree, int]:
+    """Return the beginning of a tree, of at most about so many leaves, and how many it holds."""
+    out: Tree = {}
+    taken = 0
+    for step, inner in value.items():
+        if taken >= most:
+            break
+        if isinstance(inner, dict):
+            out[step], some = first_leaves(inner, most - taken)
+            taken += max(1, some)
+        else:
+            out[step] = inner
+            taken += 1
+    return out, taken
+
+
+def _values(path: Path, value: Tree | Leaf | None) -> Iterator[Place]:
+    if value is not None:
+        around = {step_name(path[-1]): node} if (node := Schema.load().find(_names(path))) else {}
+        yield from _below(path, path_text(path), value, around, anywhere)
 
 
 def _names(path: Path) -> tuple[str, ...]:
