@@ -29,10 +29,13 @@ test: $(READY)  ## Style, types, contracts and tests
 bench: $(READY) ## Measure; writes build/bench.json
 	@$(BIN)/python -m tests.bench
 
+chaos: $(READY) ## Try to break the transactions; writes build/chaos.json
+	@$(BIN)/python -m tests.chaos
+
 stubs: $(READY) ## Regenerate protocol stubs after a change under protos/
 	@$(BIN)/python protos/build_stubs.py
 
 clean:          ## Remove what was built
 	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo test bench stubs clean
+.PHONY: help setup demo test bench chaos stubs clean

@@ -20,7 +20,7 @@ from tests.chaos.world import world
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "build" / "chaos.json"
-FRESH_CITY_EVERY = 40  # rounds
+FRESH_CITY_EVERY = 20  # rounds
 DELETE_ALL_EVERY = 5
 KILLS, FAULTS = 500, 2000
 
@@ -55,18 +55,24 @@ def _one_city(options: argparse.Namespace, number: int, stop: int, total: Tally)
         directory.mkdir(parents=True, exist_ok=True)
         with world(directory) as torn_city:
             campaign = Campaign(torn_city, f"{options.seed}-{number}")
-            while number < stop:
-                began = time.monotonic()
-                delete_all = number % DELETE_ALL_EVERY == DELETE_ALL_EVERY - 1
-                verdict = campaign.round(number, length_s=options.length, delete_all=delete_all)
-                tally = campaign.tally
-                print(f"round {number}: {time.monotonic() - began:.1f} s {tally.document()}", flush=True)
-                number += 1
-                if not verdict:
-                    print("\n".join(f"  {line}" for line in verdict.lines()), flush=True)
-                    break
-            _add(total, campaign.tally)
-    _write(total)
+            try:
+                number = _rounds(options, campaign, number, stop)
+            finally:  # also when somebody has seen enough
+                _add(total, campaign.tally)
+                _write(total)
+    return number
+
+
+def _rounds(options: argparse.Namespace, campaign: Campaign, number: int, stop: int) -> int:
+    while number < stop:
+        began = time.monotonic()
+        delete_all = number % DELETE_ALL_EVERY == DELETE_ALL_EVERY - 1
+        verdict = campaign.round(number, length_s=options.length, delete_all=delete_all)
+        print(f"round {number}: {time.monotonic() - began:.1f} s {campaign.tally.document()}", flush=True)
+        number += 1
+        if not verdict:
+            print("\n".join(f"  {line}" for line in verdict.lines()), flush=True)
+            break
     return number
 
 

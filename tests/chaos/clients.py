@@ -15,6 +15,13 @@ from tests.chaos.workload import Family
 from tests.support.stage import COMMITTED, UNCHANGED, Client, _documents
 
 PATIENCE_S = 60.0
+REFUSED = (
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.ALREADY_EXISTS,
+    grpc.StatusCode.ABORTED,
+)
 IN_DOUBT = plan_pb2.CHANGE_OUTCOME_IN_DOUBT
 
 
@@ -107,8 +114,10 @@ class Customer:
             try:
                 order.change_id = self._begin(client, order)
             except grpc.RpcError as error:
+                if error.code() in REFUSED:  # type: ignore[attr-defined]
+                    return  # before it became a change
                 if not _away(error):
-                    return  # refused before it became a change
+                    raise
                 if self._draw.random() < 0.3 or time.monotonic() > deadline:
                     self.record.unknown.append(order)
                     return
@@ -117,6 +126,8 @@ class Customer:
             try:
                 _, result = client.ended(order.change_id)
                 self._learn(order, result.outcome)
+                if "a defect of onecity" in result.message:
+                    self.errors.append(f"change {order.change_id}: {result.message}")
                 return
             except grpc.RpcError as error:
                 if error.code() is grpc.StatusCode.NOT_FOUND:  # type: ignore[attr-defined]

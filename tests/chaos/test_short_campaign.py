@@ -1,0 +1,56 @@
+"""A few seeded rounds of the campaign, and proof that its verdict sees what it is there to see."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos.campaign import Campaign
+from tests.chaos.faults import schedule
+from tests.chaos.verdict import judge
+from tests.chaos.world import World, world
+
+
+@pytest.fixture(scope="module")
+def torn_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("chaos")) as made:
+        yield made
+
+
+def test_a_few_rounds_end_as_reported(torn_city: World) -> None:
+    campaign = Campaign(torn_city, "pytest")
+    for number in (3, 9):
+        verdict = campaign.round(number, length_s=2.0)
+        assert verdict, "\n".join(verdict.lines())
+    assert campaign.tally.kills >= 4
+    assert campaign.tally.clean
+
+
+def test_the_verdict_sees_what_is_torn_and_what_is_lost(torn_city: World) -> None:
+    campaign = Campaign(torn_city, "verdict")
+    left = list(torn_city.stage.client.services())
+    if left:
+        torn_city.stage.client.delete(*left)
+    record, family = campaign.customers[0].record, campaign.customers[0].family
+    document = family.document("timeslot-1", "timeslot", random.Random(1))
+    torn_city.stage.client.apply(document)
+    verdict = judge(torn_city, campaign.customers, restart=False)
+    assert "torn: t0/timeslot-1 is there and was not reported committed" in verdict.lines()
+    assert "torn: circuits of t0.timeslot-1 stand without it" in verdict.lines()
+    record.standing = {"t0/timeslot-1": document, "t0/plane-0": family.document("plane-0", "plane", random.Random(1))}
+    verdict = judge(torn_city, campaign.customers, restart=False)
+    assert verdict.lines() == [
+        "lost: t0/plane-0 was reported committed and is not there",
+        "lost: t0.plane-0 runs on no IP domain",
+    ]
+    record.standing = {"t0/timeslot-1": document.replace("10.11.", "10.99.")}
+    verdict = judge(torn_city, campaign.customers, restart=False)
+    assert verdict.lines() == ["lost: t0/timeslot-1 is not as it was reported committed"]
+
+
+def test_a_seed_says_what_happens() -> None:
+    domains = ("city-ip", "city-otn")
+    assert schedule("a/1", domains) == schedule("a/1", domains)
+    assert schedule("a/1", domains) != schedule("a/2", domains)
