@@ -10,7 +10,7 @@ from pathlib import Path
 
 from controller.changes.pipeline import Planned, Wanted, plan
 from controller.changes.state import DesiredState, rebuilt
-from controller.intent import read
+from controller.intent import Catalogue, read
 from controller.intent.model import Boundaries, Isolation, Protection, Service, ServiceId
 from controller.network.model import CityMap
 from controller.rendering.diff import edit
@@ -50,7 +50,7 @@ def scenario(*names: str) -> tuple[Service, ...]:
     """Return the services of intent files, what is protected first."""
     files = sorted(names, key=lambda n: (n in LATE, n))
     texts = [(n, (INTENTS / n).read_text()) for n in files]
-    return tuple(read(texts, NOW, frozenset(longgang().sites)))
+    return tuple(read(texts, NOW, Catalogue(frozenset(longgang().sites))))
 
 
 def scenarios(*, without: Iterable[str] = ()) -> tuple[Service, ...]:
