@@ -25,8 +25,11 @@ async def _one(domains: Domains, desired: Desired, name: str) -> DomainDiff:
     except OnecityError as error:
         return DomainDiff(name, reachable=False, message=str(error))
     wanted = desired.tree(name)
-    operations = await asyncio.to_thread(diff, running, wanted)
-    return DomainDiff(name, True, tuple(_difference(name, op, running, desired) for op in operations))
+    return await asyncio.to_thread(_compared, name, running, wanted, desired)
+
+
+def _compared(name: str, running: Tree, wanted: Tree, desired: Desired) -> DomainDiff:
+    return DomainDiff(name, True, tuple(_difference(name, op, running, desired) for op in diff(running, wanted)))
 
 
 def _difference(domain: str, op: Operation, running: Tree, desired: Desired) -> Difference:

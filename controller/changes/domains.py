@@ -22,6 +22,7 @@ from controller.store.store import Store
 log = logging.getLogger(__name__)
 
 SETTLE_S = 0.5  # a burst of topology events is one discovery
+PATIENT_S = 1.5  # so long a start is silent
 RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -51,6 +52,7 @@ class Domains:
         self._discoveries: dict[str, asyncio.Event] = {d: asyncio.Event() for d in drivers}
         self._tasks: list[asyncio.Task[None]] = []
         self._version = 0
+        self.suspect: Callable[[str], None] = lambda domain: None  # may run something else than what we committed
         self._changed = asyncio.Condition()
         self.city = merge((), inventory, 0, frozenset())
 
@@ -77,22 +79,35 @@ class Domains:
 
     async def settled(self, deadline_s: float) -> None:
         """Wait until every domain has been discovered in this life, or the deadline; then go on with what there is."""
+        if await self._all_fresh(min(PATIENT_S, deadline_s)):
+            return
+        log.info("waiting for %s, at most %.0f s", self._missing(), deadline_s)
+        if not await self._all_fresh(deadline_s - PATIENT_S):
+            log.warning("starting without %s: not discovered within %.0f s", self._missing(), deadline_s)
+
+    async def _all_fresh(self, within_s: float) -> bool:
         try:
-            async with asyncio.timeout(deadline_s), self._changed:
+            async with asyncio.timeout(within_s), self._changed:
                 await self._changed.wait_for(lambda: self._fresh >= set(self.drivers))
         except TimeoutError:
-            missing = ", ".join(sorted(set(self.drivers) - self._fresh))
-            log.warning("starting without %s: not discovered within %.0f s", missing, deadline_s)
+            return False
+        return True
+
+    def _missing(self) -> str:
+        return ", ".join(sorted(set(self.drivers) - self._fresh))
 
     async def _follow(self, name: str) -> None:
         """Turn the domain's events into discoveries; the driver reconnects by itself."""
         async for event in self.drivers[name].events():
             if event.kind is EventKind.LOST:
-                self._states[name] = DomainState(False, event.detail)
+                self._note(name, DomainState(False, event.detail))
                 self._fresh.discard(name)
                 self._remerge()
             elif event.kind in (EventKind.CONNECTED, EventKind.TOPOLOGY_CHANGED):
                 self._discoveries[name].set()
+            elif event.kind is EventKind.CONFIG_CHANGED:
+                log.info("%s: its configuration was changed %s", name, event.detail or "by somebody")
+                self.suspect(name)
 
     async def _discover_when_asked(self, name: str) -> None:
         """Finish what is open on the domain, then read what it has; repeat on every event, gathered over a moment."""
@@ -108,24 +123,34 @@ class Domains:
                 await self._discover(name)
                 attempt = 0
             except OnecityError as error:
-                self._states[name] = DomainState(False, str(error))
-                log.warning("%s", error)
+                self._note(name, DomainState(False, str(error)))
                 await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
                 attempt += 1
                 asked.set()
 
     async def _discover(self, name: str) -> None:
         topology = await self.drivers[name].discover()
+        back = name not in self._fresh
         news = topology != self._topologies.get(name) or name not in self._fresh
-        self._states[name] = DomainState(True)
+        self._note(name, DomainState(True))
         if not news:
             return
         self._topologies[name] = topology
         self._fresh.add(name)
         self._remerge()
+        if back:
+            self.suspect(name)
         await self._store.save_topology(topology)
         async with self._changed:
             self._changed.notify_all()
+
+    def _note(self, name: str, state: DomainState) -> None:
+        """Keep how a domain stands, and say so once: not with every attempt that fails for the same reason."""
+        before, self._states[name] = self._states[name], state
+        if state.up and not before.up:
+            log.info("domain %s is up", name)
+        elif not state.up and state != before:
+            log.warning("domain %s is down: %s", name, state.message.removeprefix(f"domain {name}: "))
 
     def _remerge(self) -> None:
         """Make the map anew; its version moves only when something on it did."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from controller.changes.domains import DomainState
 from controller.changes.impact import stops_everywhere
 from controller.changes.pipeline import Planned, ServicePlan
 from controller.changes.views import (
@@ -27,6 +28,7 @@ from controller.verification.proof import Property
 
 ANCHOR_THZ = 191.35  # centre of channel 1 on the fixed 50 GHz grid of the C band (ITU-T G.694.1)
 GRID_THZ = 0.05
+MOST_NAMED = 5  # parties of a conference named beside their count
 _KINDS = {"vlan": "vlan", "channel": "channel", "slot": "slot", "port": "port", "number": "number"}
 
 
@@ -222,7 +224,8 @@ def _route(tunnel: TunnelPlacement, route: Route, role: str, city: CityMap) -> P
 
 def resources(placement: Placement) -> tuple[Resource, ...]:
     """Return what is held, labels of one resource gathered in one line."""
-    held = [Resource("rate", r.link, rate_text(r.rate_bps)) for r in placement.rates]
+    held = sites(placement)
+    held += [Resource("rate", r.link, rate_text(r.rate_bps)) for r in placement.rates]
     gathered: dict[str, list[int]] = {}
     for label in placement.labels:
         gathered.setdefault(label.resource, []).append(label.label)
@@ -231,6 +234,21 @@ def resources(placement: Placement) -> tuple[Resource, ...]:
         taken = "whole port" if kind == "port" else _runs(tuple(labels))
         held.append(Resource(_KINDS.get(kind, "address"), where or kind, taken))
     return tuple(held)
+
+
+def sites(placement: Placement) -> list[Resource]:
+    """Return where each access meets the network and which prefixes it has; of a VIP, what it protects and for whom."""
+    held = []
+    for a in placement.attachments:
+        lans = f", LAN {', '.join(a.lans)}" if a.lans else ""
+        met = f"{a.node}/{a.port} VLAN {a.vlan}, {a.pe_address}/{a.prefix_len}{lans}"
+        held.append(Resource("site", a.access, met))
+    names = tuple(dict.fromkeys(p.z for p in placement.promises))
+    if placement.kind == "VipAssurance" and placement.steering:
+        first = ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
+        count = f"{len(names):,} far end{'s' * (len(names) != 1)}"
+        held.append(Resource("protected", placement.steering[0].vpn_service, f"{count}: {first}"))
+    return held
 
 
 def slo_view(service: Service) -> SloView:
@@ -258,6 +276,15 @@ def domain_counts(edits: Iterable[Edit], steps: Counter[str]) -> tuple[DomainCou
             )
         )
     return tuple(counts)
+
+
+def obstacles(planned: Planned, states: Mapping[str, DomainState]) -> tuple[str, ...]:
+    """Return what would make applying this fail now, though the plan is good: domains that do not answer."""
+    down = [(e.domain, states[e.domain]) for e in planned.edits if e.domain in states and not states[e.domain].up]
+    return tuple(
+        f"{name} is down{f' ({state.message})' if state.message else ''}; apply will fail until it is back"
+        for name, state in sorted(down, key=lambda pair: pair[0])
+    )
 
 
 def proofs(planned: Planned) -> tuple[Proof, ...]:

@@ -14,11 +14,11 @@ from pathlib import Path
 from controller.changes import present, windows
 from controller.changes.atlas import topology_view
 from controller.changes.blame import Origins, blame
-from controller.changes.compare import compare
 from controller.changes.conduct import Conductor
 from controller.changes.described import description, domain_diffs, record_view
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
+from controller.changes.drift import Drift
 from controller.changes.live import LiveChange, LiveChanges
 from controller.changes.orders import Order, catalogue, content_digest, understand
 from controller.changes.pipeline import Planned, Wanted
@@ -27,6 +27,7 @@ from controller.changes.ports import Wanted as Asked
 from controller.changes.rollback import TakenBack, take_back
 from controller.changes.status import Circumstances, describe, reading, status
 from controller.changes.views import (
+    Action,
     Blame,
     ChangeDescription,
     ChangeEvent,
@@ -76,7 +77,8 @@ class Changes:
         self._tasks: set[asyncio.Task[ChangeResult]] = set()
         self._timers: asyncio.Task[None] | None = None
         self._catching_up: asyncio.Task[None] | None = None
-        self._drifted: dict[str, bool] = {}
+        self._drift = Drift(domains, lambda: desk.state, lambda: desk.under_way, now)
+        domains.suspect = self._drift.suspect
         self._on_end: list[Ended] = []
 
     def on_end(self, hear: Ended) -> None:
@@ -88,6 +90,9 @@ class Changes:
         self._timers = asyncio.create_task(
             windows.keep(lambda: self._desk.state, self._now, self._turn, self._desk.moved), name="windows"
         )
+        for name, state in self._domains.states().items():
+            if state.up:  # whatever happened to it while no controller ran
+                self._drift.suspect(name)
         self._catching_up = asyncio.create_task(self._conductor.chronicle.catch_up(), name="catching up")
 
     async def stop(self) -> None:
@@ -96,6 +101,7 @@ class Changes:
             self._timers.cancel()
             await asyncio.gather(self._timers, return_exceptions=True)
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._drift.close()
         if self._catching_up is not None:
             await asyncio.gather(self._catching_up, return_exceptions=True)
         await self._conductor.chronicle.close()
@@ -156,6 +162,9 @@ class Changes:
         finally:
             for sid in order.wanted.drops:
                 self._leaving.pop(sid, None)
+        if result.outcome in (Outcome.COMMITTED, Outcome.PARTIAL):
+            moved = [a for a in result.services if a.action in (Action.CREATE, Action.CHANGE)]
+            self._drift.committed([a.service for a in moved if not a.refusal], order.wanted.drops)
         for hear in self._on_end:
             hear(order.kind, result.outcome, result.elapsed_s)
         live.end(result)
@@ -242,7 +251,15 @@ class Changes:
             native=texts,
             digest=planned.digest,
             notes=(*notes, *(f"{p.service}: {said}" for p in planned.plans for said in present.over(p))),
+            warnings=present.obstacles(planned, self._domains.states()),
+            drifted=self._drifted_under(planned),
         )
+
+    def _drifted_under(self, planned: Planned) -> tuple[str, ...]:
+        """Return the domains of unchanged services that are known to run something else, whosever it is."""
+        quiet = [self._desk.state.services.get(p.service) for p in planned.plans if p.action == "unchanged"]
+        used = {domain for standing in quiet if standing is not None for domain in standing.fragments}
+        return tuple(d for d in self._drift.differing() if d in used)
 
     # Looking
 
@@ -274,9 +291,7 @@ class Changes:
         if domain and domain not in self._domains.drivers:
             raise UnknownNameError(self._no_domain(domain))
         names = [domain] if domain else sorted(self._domains.drivers)
-        found = await compare(self._domains, self._desk.state.desired, names)
-        self._drifted.update({d.domain: bool(d.differences) for d in found if d.reachable})
-        return found
+        return await self._drift.compared(names)
 
     async def history(self, service: str = "", limit: int = 50) -> tuple[ChangeRecord, ...]:
         sid = self._desk.state.find(service) or (ServiceId(service) if service else None)
@@ -325,8 +340,9 @@ class Changes:
 
     def _around(self) -> Circumstances:
         in_doubt = frozenset(d for domains in self._doubtful().values() for d in domains)
+        down = frozenset(name for name, state in self._domains.states().items() if not state.up)
         return Circumstances(
-            self._now(), self._domains.city, self._telemetry, self._desk.under_way, in_doubt, self._drifted
+            self._now(), self._domains.city, self._telemetry, self._desk.under_way, in_doubt, self._drift, down
         )
 
     def _from_history(self, change_id: str) -> ChangeEvent:

@@ -5,13 +5,14 @@ Computed whenever somebody asks, from what stands, what is under way and what is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import datetime
 
 import yaml
 
 from controller.changes import present
+from controller.changes.drift import Drift
 from controller.changes.health import protected, within_slo
 from controller.changes.state import Standing
 from controller.changes.views import (
@@ -38,7 +39,8 @@ class Circumstances:
     telemetry: Telemetry
     under_way: Set[ServiceId]  # services that a change holds
     in_doubt: Set[str]  # domains on which a decided transaction has not ended
-    drifted: Mapping[str, bool]  # domain → whether the last comparison found a difference; absent: never compared
+    drift: Drift
+    down: Set[str]  # domains out of reach
 
 
 def phase(standing: Standing, leaving: bool, around: Circumstances) -> str:
@@ -113,7 +115,7 @@ def _conditions(
         Condition("Committed", "True" if committed else "False", at, f"on {', '.join(domains)}" if committed else ""),
     ]
     if committed:
-        found.append(_in_sync(domains, around))
+        found.append(_in_sync(standing.service.metadata.service, domains, around))
         found.append(protected(standing.service, standing.placement, around.city, around.telemetry))
         found.append(within_slo(slo, measured))
     doubtful = [d for d in domains if d in around.in_doubt]
@@ -123,8 +125,15 @@ def _conditions(
     return tuple(found)
 
 
-def _in_sync(domains: list[str], around: Circumstances) -> Condition:
-    drifted = [d for d in domains if around.drifted.get(d)]
+def _in_sync(service: ServiceId, domains: list[str], around: Circumstances) -> Condition:
+    drifted = around.drift.of(service, domains)
     if drifted:
-        return Condition("InSync", "False", "Drift", f"{', '.join(drifted)} runs something else; see `onecity diff`")
-    return Condition("InSync", "True", "ReadBack", "read back after the commit")
+        message = "; ".join(f"{domain} runs something else at {', '.join(paths)}" for domain, paths in drifted.items())
+        return Condition("InSync", "False", "Drift", f"{message}; see `onecity diff`")
+    at = around.drift.read_at(service, domains)
+    lost = [d for d in domains if d in around.down]
+    if lost:
+        return Condition("InSync", "Unknown", "Unreachable", f"{', '.join(lost)} cannot be read", at)
+    if at is None:
+        return Condition("InSync", "Unknown", "NotRead", "not read since the controller was started")
+    return Condition("InSync", "True", "ReadBack", f"read back {at:%Y-%m-%d %H:%M:%S} UTC", at)

@@ -122,6 +122,8 @@ class Plan:
     native: tuple[NativeText, ...] = ()
     digest: str = ""  # of the wanted state, the map's version and the touched reservations
     notes: tuple[str, ...] = ()  # what a rollback leaves as it is, and why
+    warnings: tuple[str, ...] = ()  # what stands in the way of applying it now
+    drifted: tuple[str, ...] = ()  # domains of unchanged services that run something else
 
 
 class Outcome(StrEnum):

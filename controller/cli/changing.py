@@ -237,8 +237,9 @@ def _end(change_id: str, result: plan_pb2.ChangeResult, screen: Screen) -> int:
         screen.line(sentence)
         return NO_CHANGE
     lines = [sentence]
-    lines += [f"  {f.domain} ({f.stage}): {harmless(f.message)}" for f in result.failures]
-    lines += [harmless(line) for s in result.services if s.refusal for line in s.refusal.splitlines()]
+    lines += dict.fromkeys(f"  {f.domain} ({f.stage}): {harmless(f.message)}" for f in result.failures)
+    said = harmless(sentence)
+    lines += [harmless(s.refusal) for s in result.services if s.refusal and harmless(s.refusal) not in said]
     raise CommandError("\n".join(lines))
 
 

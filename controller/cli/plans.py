@@ -63,6 +63,8 @@ def show_plan(screen: Screen, plan: pb.Plan, *, details: bool) -> None:
     _proofs(screen, plan)
     for note in plan.notes:
         screen.line(f"  note  {harmless(note)}")
+    for warning in plan.warnings:
+        screen.line(screen.paint(f"  warning  {harmless(warning)}", "yellow"))
     for native in plan.native:
         screen.line()
         screen.line(screen.paint(f"  ── {native.domain} · {native.step} ──", "bold"))
@@ -218,6 +220,9 @@ def closing(plan: pb.Plan) -> str:
     if disproved(plan):
         return f"{count(len(disproved(plan)), 'proof does', 'proofs do')} not hold; nothing of this can be applied."
     adds, changes, removes = (actions.count(a) for a in (pb.ACTION_CREATE, pb.ACTION_CHANGE, pb.ACTION_REMOVE))
+    if not adds + changes + removes and plan.drifted:
+        verb = "run" if len(plan.drifted) > 1 else "runs"
+        return f"The intents are unchanged, but {named(plan.drifted)} {verb} something else: see `onecity diff`"
     if not adds + changes + removes:
         return "Nothing to change: the network is as asked."
     hurt = interrupting(plan)

@@ -88,12 +88,14 @@ def ending(change_id: str, result: plan_pb2.ChangeResult) -> tuple[str, bool]:
         actions.count(a) for a in (plan_pb2.ACTION_CREATE, plan_pb2.ACTION_CHANGE, plan_pb2.ACTION_REMOVE)
     )
     done = f"{adds} added, {changes} changed, {removes} removed"
-    why = f"\n{harmless(result.message)}" if result.message else ""
+    why = f"\n{harmless(result.message)}" if result.message and not result.failures else ""  # failures are listed
+    unsent = bool(result.failures) and all(f.stage == "connect" for f in result.failures)
+    undone = "failed; nothing was sent to the network" if unsent else "failed and was undone everywhere"
     sentences = {
         plan_pb2.CHANGE_OUTCOME_COMMITTED: f"Done: {done} {took}".rstrip() + ".",
         plan_pb2.CHANGE_OUTCOME_UNCHANGED: "Nothing to change: the network is as asked.",
         plan_pb2.CHANGE_OUTCOME_REFUSED: f"Change {change_id} was refused; nothing was sent to the network.{why}",
-        plan_pb2.CHANGE_OUTCOME_FAILED: f"Change {change_id} failed and was undone everywhere.{why}",
+        plan_pb2.CHANGE_OUTCOME_FAILED: f"Change {change_id} {undone}.{why}",
         plan_pb2.CHANGE_OUTCOME_COMPENSATED: (
             f"Change {change_id} was put back after a domain refused it for good; the network is as before.{why}"
         ),

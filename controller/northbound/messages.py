@@ -39,6 +39,8 @@ def plan(value: views.Plan) -> plan_pb2.Plan:
         native=[plan_pb2.NativeText(domain=n.domain, step=n.step, text=n.text) for n in value.native],
         digest=value.digest,
         notes=value.notes,
+        warnings=value.warnings,
+        drifted=value.drifted,
     )
 
 
