@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from controller.changes.pipeline import Planned, Wanted, plan
-from controller.changes.present import service_action
+from controller.changes.present import resources, service_action
 from controller.changes.state import rebuilt
 from controller.errors import ConflictError, IntentError
 from controller.intent.model import ServiceId
@@ -165,7 +165,7 @@ def test_hosts_of_a_conference_stand_behind_the_prefixes_that_their_plane_was_gi
     with pytest.raises(IntentError, match="is not behind longgang"):
         planned(city, plane.after, plane.model, Wanted(services(stray)))
     moved = services(_pooled().replace("10.58.0.0/16", "10.59.0.0/16"))
-    with pytest.raises(IntentError, match="is not behind zhihui, which has 10.59.0.0"):
+    with pytest.raises(IntentError, match=r"is not behind zhihui, which has 10\.59\.0\.0"):
         planned(city, both.after, both.model, Wanted(moved))
 
 
@@ -173,3 +173,11 @@ def test_a_refusal_names_the_line_of_its_document(city: CityMap) -> None:
     text = office() + "---\n" + slice_over_three().replace("latency: 5ms", "latency: 2us")
     (refusal,) = plan(*empty(city), city, Wanted(services(text)), NOW).refusals
     assert refusal.source == "0.yaml:11"
+
+
+def test_a_placement_shows_which_prefix_each_site_got_and_whom_a_vip_is_for(city: CityMap) -> None:
+    both = planned(city, *empty(city), Wanted(services(_pooled(), _council_now().replace("10.10.", "10.58."))))
+    held = {r.where: r.taken for r in resources(both.after.services[OFFICE].placement) if r.kind == "site"}
+    assert held["longgang"] == "node:lg-longgang/tp:acc-1 VLAN 100, 172.16.0.9/30, LAN 10.58.2.0/24"
+    (shown,) = (r for r in resources(both.after.services[COUNCIL].placement) if r.kind == "protected")
+    assert (shown.where, shown.taken) == ("gov/office", "2 far ends: p0, p1")
