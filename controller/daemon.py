@@ -15,11 +15,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from controller import quiet
 from controller.changes.conduct import Conductor, InDoubt
 from controller.changes.desk import Desk, Taken
 from controller.changes.domains import Domains
@@ -69,10 +70,17 @@ class Daemon:
         self.telemetry = Telemetry(tuple(self.drivers.values()))
         self._conductor: Conductor | None = None
         self._early: list[tuple[Step, StepResult]] = []  # what transactions came to before there was a conductor
+        self._started = AsyncExitStack()  # what has to be stopped, in the other order
+        self._started.callback(self.store.close)
         self.port = self.metrics_port = 0
 
     async def start(self) -> None:
-        """Bring everything up; raises OnecityError where an address or the store cannot be had."""
+        """Bring everything up; raises OnecityError where an address or the store cannot be had.
+
+        However it ends, also cancelled half-way, `stop` ends what it began.
+        """
+        self._started.push_async_callback(self.transactions.close)
+        self._started.push_async_callback(self.domains.stop)
         doubtful = await end_open_changes(self.store, self.transactions, self._now())
         await self.domains.start()
         self.desk = Desk(rebuilt(self._standing(doubtful), self.domains.city), lambda: self.domains.city, self._now)
@@ -93,10 +101,14 @@ class Daemon:
             clock=time.monotonic,
             doubtful=self.transactions.in_doubt,
         )
+        self._started.push_async_callback(self.telemetry.stop)
+        self._started.push_async_callback(self.changes.stop)
         metrics = Metrics(self.changes)
         self.changes.on_end(metrics.change_ended)
         self._northbound = NorthboundServer(self.changes, self.settings.listen)
         self._scrapes = ScrapeServer(metrics, self.settings.metrics)
+        self._started.push_async_callback(self._scrapes.stop)
+        self._started.push_async_callback(self._northbound.stop)
         await self._northbound.start()
         await self._northbound.ready(False)
         await self._scrapes.start()
@@ -109,13 +121,7 @@ class Daemon:
 
     async def stop(self) -> None:
         """Accept nothing more, let changes end, close sessions and the store."""
-        await self._northbound.stop()
-        await self._scrapes.stop()
-        await self.changes.stop()
-        await self.telemetry.stop()
-        await self.domains.stop()
-        await self.transactions.close()
-        self.store.close()
+        await self._started.aclose()
 
     def _stored(self) -> dict[ServiceId, Standing]:
         return {kept.id: standing(kept) for kept in self.store.load_services()}
@@ -176,6 +182,8 @@ def command(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for name in ("onecity", "controller"):
         logging.getLogger(name).setLevel(level)
+    if not options.verbose:
+        quiet.quieten()
     try:
         asyncio.run(_serve(read_settings(options.config)))
     except OnecityError as error:
@@ -192,13 +200,17 @@ async def _serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     starting = asyncio.create_task(daemon.start())
     stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
-    if not starting.done():
-        starting.cancel()
-        with suppress(asyncio.CancelledError):
-            await starting
-        return
-    starting.result()
-    print(f"onecity serves on {settings.listen.host}:{daemon.port}, metrics on port {daemon.metrics_port}", flush=True)
-    await stopping
-    await daemon.stop()
+    try:
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            with suppress(asyncio.CancelledError):
+                await starting
+            return
+        starting.result()
+        where = f"{settings.listen.host}:{daemon.port}"
+        print(f"onecity serves on {where}, metrics on port {daemon.metrics_port}", flush=True)
+        await stopping
+    finally:
+        stopping.cancel()
+        await daemon.stop()

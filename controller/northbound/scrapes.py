@@ -6,6 +6,7 @@ It speaks as much HTTP/1.1 as a scraper needs: GET, one answer, close. Requests 
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
 
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -34,8 +35,9 @@ class ScrapeServer:
                 self._serve, self._listen.host, self._listen.port, limit=REQUEST_MOST_BYTES
             )
         except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
             raise ConfigurationError(
-                f"metrics: {self._listen} cannot be had: {error.strerror}; choose another port in onecity.yaml"
+                f"metrics: {self._listen} cannot be had: {reason}; choose another port in onecity.yaml"
             ) from None
         self.port = int(self._server.sockets[0].getsockname()[1])
 

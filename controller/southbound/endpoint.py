@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from controller.errors import ConfigurationError
+from controller.errors import ConfigurationError, DomainUnreachableError
 from controller.southbound.driver import DomainSettings
 
 
@@ -57,3 +57,9 @@ def _secret(settings: DomainSettings, field: str, path: str) -> str:
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise ConfigurationError(f"domain {settings.name}: {field}: {path}: {reason}") from None
+
+
+def with_remedy(error: DomainUnreachableError) -> DomainUnreachableError:
+    """Return the same for whoever just wanted to change something: with what to do about it."""
+    remedy = "is its controller running? `onecity topology domains` shows when it is up"
+    return DomainUnreachableError(error.domain, f"{error.reason}; {remedy}")

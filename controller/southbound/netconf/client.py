@@ -102,10 +102,15 @@ class NetconfClient:
         """Open TCP, SSH and the NETCONF session within the connect deadline."""
         loop, deadline_s = asyncio.get_running_loop(), self._settings.timers.connect_s
         attempt = loop.run_in_executor(self._executor, self._connect, sink)
-        done, _ = await asyncio.wait({attempt}, timeout=deadline_s)
+        # Whoever waits may give up, by deadline or because the daemon stops: how it ended is then nobody's business.
+        attempt.add_done_callback(lambda future: future.cancelled() or future.exception())
+        try:
+            done, _ = await asyncio.wait({attempt}, timeout=deadline_s)
+        except asyncio.CancelledError:
+            self.cut()
+            raise
         if not done:
             self.cut()  # makes the thread's blocking call fail
-            attempt.add_done_callback(lambda future: future.cancelled() or future.exception())
             problem = f"no NETCONF session at {self._settings.address} within {deadline_s:g} s"
             raise self._unreachable(problem)
         attempt.result()
@@ -158,7 +163,8 @@ class NetconfClient:
         if isinstance(error, FileNotFoundError):
             return ConfigurationError(f"domain {self.domain}: {error.filename}: no such file")
         if isinstance(error, (OSError, NCClientError, SSHException, EOFError)):
-            return self._unreachable(f"no NETCONF session at {settings.address}: {error}")
+            reason = getattr(error, "strerror", None) or _brief(error)
+            return self._unreachable(f"no NETCONF session at {settings.address}: {reason}")
         return error
 
     def send(self, what: str, body: str) -> Sent:

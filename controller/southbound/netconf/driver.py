@@ -17,6 +17,7 @@ from controller.errors import DomainError, DomainUnreachableError
 from controller.network.discovered import DomainKind, DomainTopology
 from controller.rendering.tree import Edit, Path, Tree
 from controller.southbound.driver import DomainEvent, DomainSettings, Sample, TransactionState
+from controller.southbound.endpoint import with_remedy
 from controller.southbound.gnmi import Telemetry
 from controller.southbound.netconf import operations as op
 from controller.southbound.netconf import wire
@@ -62,7 +63,10 @@ class NetconfDriver:
 
     async def connect(self) -> None:
         """Have a session that answers: one that stands may end in a server that hangs."""
-        await self._watched(self._proven())
+        try:
+            await self._watched(self._proven())
+        except DomainUnreachableError as error:
+            raise with_remedy(error) from None
 
     async def close(self) -> None:
         self._watcher.suspect()
@@ -117,7 +121,9 @@ class NetconfDriver:
     async def _proven(self) -> None:
         client = await self._main()
         if asyncio.get_running_loop().time() - client.heard_at > PROVEN_S:
-            await client.call("a question", op.get_config(op.NOTHING), self._settings.timers.connect_s)
+            await client.call(
+                "the question whether it is there", op.get_config(op.NOTHING), self._settings.timers.connect_s
+            )
 
     async def _client(self, purpose: str) -> NetconfClient:
         """Return the open session for this purpose, opening a new one where the last has ended."""

@@ -24,6 +24,7 @@ from controller.network.discovered import DomainKind, DomainTopology
 from controller.rendering.tree import Edit, Path, Tree
 from controller.southbound.channel import Metadata, call_metadata, open_channel
 from controller.southbound.driver import DomainEvent, DomainSettings, Sample, TransactionState
+from controller.southbound.endpoint import with_remedy
 from controller.southbound.gnmi import OPTICAL_ON_CHANGE, OPTICAL_SAMPLED, Telemetry
 from controller.southbound.optical.circuits import (
     CIRCUIT,
@@ -78,7 +79,10 @@ class OpticalDriver:
     # ── sessions and reads ──────────────────────────────────────────────────────────────────────────────────────
 
     async def connect(self) -> None:
-        await self._call("GetDomain", pb.GetDomainRequest(), self._timers.connect_s)
+        try:
+            await self._call("GetDomain", pb.GetDomainRequest(), self._timers.connect_s)
+        except DomainUnreachableError as error:
+            raise with_remedy(error) from None
 
     async def close(self) -> None:
         channel, self._channel = self._channel, None
