@@ -84,7 +84,7 @@ class Campaign:
         self._threads = [c.work(self._stop, f"{self.seed}/{number}/{c.family.number}") for c in self.customers]
         started = time.monotonic()
         away, kills = list(plan.away_s), list(plan.kill_at_s)
-        coming, going = list(plan.faults), []
+        coming, going = list(plan.faults), list[Fault]()
         back_at = 0.0
         while (now := time.monotonic() - started) < plan.length_s or back_at:
             if world.daemon_died():

@@ -114,7 +114,7 @@ class Customer:
             try:
                 order.change_id = self._begin(client, order)
             except grpc.RpcError as error:
-                if error.code() in REFUSED:  # type: ignore[attr-defined]
+                if error.code() in REFUSED:
                     return  # before it became a change
                 if not _away(error):
                     raise
@@ -130,7 +130,7 @@ class Customer:
                     self.errors.append(f"change {order.change_id}: {result.message}")
                 return
             except grpc.RpcError as error:
-                if error.code() is grpc.StatusCode.NOT_FOUND:  # type: ignore[attr-defined]
+                if error.code() is grpc.StatusCode.NOT_FOUND:
                     return  # it died before anything of the change was kept
                 if not _away(error):
                     raise
@@ -140,12 +140,11 @@ class Customer:
 
     def _begin(self, client: Client, order: Order) -> str:
         if order.puts:
-            request = pb.ApplyRequest(
-                documents=_documents(tuple(order.puts.values())), reason="chaos", request_id=order.request_id
-            )
-            return str(client.stub.Apply(request, timeout=30).change_id)
-        request = pb.DeleteRequest(services=order.drops, reason="chaos", request_id=order.request_id)
-        return str(client.stub.Delete(request, timeout=30).change_id)
+            documents = _documents(tuple(order.puts.values()))
+            apply = pb.ApplyRequest(documents=documents, reason="chaos", request_id=order.request_id)
+            return str(client.stub.Apply(apply, timeout=30).change_id)
+        delete = pb.DeleteRequest(services=order.drops, reason="chaos", request_id=order.request_id)
+        return str(client.stub.Delete(delete, timeout=30).change_id)
 
     def _learn(self, order: Order, outcome: int) -> None:
         self.record.told[order.change_id] = outcome
@@ -158,7 +157,7 @@ class Customer:
 
 def _away(error: grpc.RpcError) -> bool:
     codes = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
-    return error.code() in codes  # type: ignore[attr-defined,no-any-return]
+    return error.code() in codes
 
 
 def _wait_for(client: Client, deadline: float) -> None:

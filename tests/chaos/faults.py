@@ -76,10 +76,15 @@ def _fault(draw: random.Random, domains: tuple[str, ...], length_s: float) -> Fa
 def begin(world: World, fault: Fault) -> bool:
     """Let the fault happen; False where it could not (the domain is dead already, the lock is held)."""
     weather = world.proxies[fault.domain].weather
+
+    def refuse() -> None:
+        weather.refuse = True
+        world.proxies.cut(fault.domain)
+
     deeds: dict[str, Callable[[], object]] = {
         "cut": lambda: world.proxies.cut(fault.domain),
         "delay": lambda: setattr(weather, "delay_s", fault.amount_s),
-        "refuse": lambda: (setattr(weather, "refuse", True), world.proxies.cut(fault.domain)),
+        "refuse": refuse,
         "black-hole": lambda: setattr(weather, "black_hole", True),
         "mute": lambda: setattr(weather, "mute", True),
         "hang": lambda: world.pause_domain(fault.domain),
@@ -92,12 +97,17 @@ def begin(world: World, fault: Fault) -> bool:
 
 def end(world: World, fault: Fault) -> None:
     weather = world.proxies[fault.domain].weather
+
+    def unmute() -> None:
+        """What the swallowed replies said is lost for good: the effect was there, the answer never comes."""
+        world.proxies.cut(fault.domain)
+        weather.mute = False
+
     deeds: dict[str, Callable[[], object]] = {
         "delay": lambda: setattr(weather, "delay_s", 0.0),
         "refuse": lambda: setattr(weather, "refuse", False),
         "black-hole": lambda: setattr(weather, "black_hole", False),
-        # What the swallowed replies said is lost for good: the effect was there, the answer never comes.
-        "mute": lambda: (world.proxies.cut(fault.domain), setattr(weather, "mute", False)),
+        "mute": unmute,
         "hang": lambda: world.resume_domain(fault.domain),
         "kill": lambda: world.restart_domain(fault.domain),
         "lock": lambda: world.unlock(fault.domain),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 from onecity.v1 import controller_pb2 as pb
 from onecity.v1 import plan_pb2, status_pb2
@@ -110,7 +111,7 @@ def _busy(status: status_pb2.ServiceStatus) -> bool:
     return status.phase in UNDER_WAY or doubt
 
 
-def _diff(client: Client) -> list[pb.DiffResponse]:
+def _diff(client: Client) -> list[Any]:
     return list(client.stub.Diff(pb.DiffRequest(), timeout=30).domains)
 
 

@@ -7,10 +7,11 @@ import re
 import resource
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import grpc
 import yaml
@@ -22,7 +23,9 @@ from lab.credentials import write_known_hosts
 from lab.supervision import RunningCity, start_city
 from tests.chaos.proxy import Proxies
 from tests.city.optical_client import Client as OpticalClient
-from tests.support.stage import Stage
+from tests.support.stage import Client, Stage
+
+T = TypeVar("T")
 
 # Short, so that what waits for a timer waits seconds; a confirm timer ends while the daemon is away for long.
 TIMERS = {"connect": 1.0, "edit": 2.0, "commit": 1.5, "confirm": 6.0, "read": 3.0}
@@ -160,7 +163,7 @@ class World:
         found = self._optical("ListTransactions", optical_pb2.ListTransactionsRequest()).transactions
         return [f"{OPTICAL}: transaction {t.txn_id} is open" for t in found]
 
-    def _optical(self, verb: str, request: object) -> optical_pb2.ListCircuitsResponse:
+    def _optical(self, verb: str, request: object) -> Any:
         client = OpticalClient(self.city.directory, self.city.domain_process(OPTICAL).ports["grpc"])
         try:
             return client(verb, request)
@@ -224,13 +227,13 @@ def _point_at_proxies(city: RunningCity, proxies: Proxies) -> None:
     write_known_hosts(city.directory, {d: port for d, port in proxies.ports.items() if d != OPTICAL})
 
 
-def patiently(stage: Stage, call, deadline: float):  # type: ignore[no-untyped-def]
+def patiently(stage: Stage, call: Callable[[Client], T], deadline: float) -> T:
     """Call the daemon until it answers; raises TimeoutError at the deadline (time.monotonic)."""
     while True:
         try:
             return call(stage.client)
         except grpc.RpcError as error:
-            if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):  # type: ignore[attr-defined]
+            if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
                 raise
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the daemon does not answer: {error}") from None
