@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from controller.intent.model import Boundaries
+from controller.network.model import Port
 from controller.planning.layers import Layers, node_allowed
 from controller.planning.paths import Graph, Mask
 
@@ -40,6 +41,17 @@ def why_no_path(
     if avoid and graph.shortest(src, dst, graph.without_risks(up, avoid)) is None:
         return f"{risk_names(net, avoid)}: the service to be diverse from uses them, and no way avoids them"
     return f"the boundaries ({boundary_text(bounds)}) leave no way from {short(src)} to {short(dst)}"
+
+
+def node_down(net: Layers, options: Iterable[tuple[Port | None, Port]]) -> str:
+    """Name the node that is down under every one of these pairs of ports; empty where some pair's nodes are up."""
+    first = ""
+    for pair in options:
+        down = [port.ref.node for port in reversed(pair) if port is not None and not net.nodes[port.ref.node].up]
+        if not down:
+            return ""
+        first = first or down[0]
+    return f"{short(first)} is down" if first else ""
 
 
 def why_no_pair(net: Layers, graph: Graph, src: str, dst: str, usable: Mask) -> str:

@@ -83,7 +83,12 @@ def _offers(service: Service, place: Place) -> Iterable[str]:
 def _slice_offers(service: ExclusiveSlice, place: Place) -> Iterable[str]:
     said = f"{_rate(service)} {_latency(service.slo.latency_s)}".rstrip()
     alone = replace(service, protection=Protection.NONE, slo=replace(service.slo, availability=0.0))
-    if service.protection is not Protection.NONE and (found := _try(place, alone)) is not None:
+    both = replace(alone, protection=Protection.STANDBY)
+    standby = None if service.protection is Protection.NONE else _try(place, both)
+    if standby is not None:
+        # Two ways miss only the availability: one alone would be worse still, and is not what was asked.
+        yield f"{said} with standby at availability {ratio_text(min(p.availability for p in standby.promises))}"
+    elif service.protection is not Protection.NONE and (found := _try(place, alone)) is not None:
         given = min(p.availability for p in found.promises)
         yield f"{said} without standby (availability {ratio_text(given)})"
     if service.protection is Protection.NONE and (found := _try(place, alone)) is not None:
@@ -99,7 +104,7 @@ def _eased(service: Service, place: Place) -> Iterable[str]:
     if service.slo.latency_s is not None:
         found = _try(place, _with_latency(service, None))
         if found is not None and found.promises:
-            yield f"{_rate(service)} ≤ {time_text(_worst(found) * 1.0005)}"
+            yield f"{_rate(service)} ≤ {time_text(_worst(found) * 1.0005)}{_of_standby(found)}"
     if service.boundaries != Boundaries() and _try(place, replace(service, boundaries=Boundaries())) is not None:
         yield f"{_rate(service)} {_latency(service.slo.latency_s)} without the boundaries".replace("  ", " ")
     if isinstance(service, DedicatedPlane) and service.plane and _try(place, replace(service, plane=None)) is not None:
@@ -115,6 +120,14 @@ def _worst(placement: Placement) -> float:
         delays = sorted((p.delay_s for p in placement.promises), reverse=True)
         return sum(delays[:2])
     return max(max(p.delay_s, p.standby_delay_s or 0.0) for p in placement.promises)
+
+
+def _of_standby(placement: Placement) -> str:
+    """Say so where it is the standby that takes the time: without it, or over another duct, less would do."""
+    working = max(p.delay_s for p in placement.promises)
+    if placement.kind == "DedicatedPlane" or _worst(placement) <= working:
+        return ""
+    return f" (its standby; the working way takes {time_text(working)})"
 
 
 def _less(service: Service, place: Place) -> Iterable[str]:

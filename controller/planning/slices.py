@@ -26,6 +26,7 @@ from controller.planning.placement import (
     Stitch,
     StitchEnd,
 )
+from controller.planning.reasons import node_down
 
 SENSITIVE = frozenset({"video", "compute", "natural-resources", "education", "health"})
 
@@ -144,6 +145,8 @@ def _one(
     old = next((c for c in draft.old.circuits if c.id == circuit_id), None) if draft.old is not None else None
     whole = kind is Isolation.WAVELENGTH
     options = [_options(city, net, access) for access in ends]
+    for dark in filter(None, (node_down(net, found) for found in options)):
+        raise CannotPlaceError(dark)
     rate = _line_rate(options, demand) if whole else demand.rate_bps
     before = (old.a.port, old.z.port) if old is not None else ("", "")
     chosen = [

@@ -22,7 +22,7 @@ def test_latency_that_cannot_be_met_is_offered_as_it_would_be() -> None:
     refusal = _refusal(slice_between("lat", "bantian", "pingdi", slo=Slo(latency_s=0.0002)))
     assert refusal.needs == "1 Gbit/s, ≤ 0.2 ms, availability ≥ 99.9 %"
     assert refusal.binds == "latency: the quickest way from otn-bantian to otn-pingdi takes 0.334 ms"
-    assert refusal.would_fit == ("1 Gbit/s ≤ 0.55 ms",)
+    assert refusal.would_fit == ("1 Gbit/s ≤ 0.55 ms (its standby; the working way takes 0.334 ms)",)
 
 
 def test_reach_is_named_and_timeslots_are_offered() -> None:
@@ -106,3 +106,21 @@ def test_hubs_in_two_domains_are_refused() -> None:
     second = replace(wanted, accesses=tuple(replace(a, hub=a.name != "buji") for a in wanted.accesses))
     binds = _refusal(second).binds
     assert binds == "hubs zhihui in city-ip and pingdi in district-ip: the hubs of one plane must be in one domain"
+
+
+def test_an_availability_beyond_two_ways_is_not_answered_with_one_way_alone() -> None:
+    for protection in (Protection.AUTO, Protection.STANDBY):
+        refusal = _refusal(
+            slice_between("a", "bantian", "pingdi", slo=Slo(availability=1 - 1e-9), protection=protection)
+        )
+        assert refusal.binds == "availability: the way bantian–pingdi gives 99.9948 %"
+        assert refusal.would_fit == ("1 Gbit/s with standby at availability 99.9948 %",)
+
+
+def test_a_node_that_is_down_is_named_not_its_ports() -> None:
+    dark = {"otn-buji": replace(CITY.nodes["otn-buji"], up=False)}
+    ports = {ref: replace(p, up=p.up and ref.node not in dark) for ref, p in CITY.ports.items()}
+    city = replace(CITY, nodes={**CITY.nodes, **dark}, ports=ports, version=CITY.version + 1)
+    wanted = slice_between("b", "buji", "pingdi", isolation=Isolation.TIMESLOT)
+    (refusal,) = place(city, Ledger(city), [wanted], {}, NOW).refusals
+    assert refusal.binds == "otn-buji is down"
