@@ -9,12 +9,14 @@ from controller.changes.views import (
     Action,
     ChangeDescription,
     ChangeRecord,
+    ChangeResult,
     Difference,
     DomainDiff,
     DomainEffect,
     FieldView,
     Impact,
     Outcome,
+    ServiceAction,
     ServiceDifference,
 )
 from controller.intent import changed_fields, from_document
@@ -35,6 +37,20 @@ def record_view(record: records.ChangeRecord) -> ChangeRecord:
         record.detail or record.summary,
         record.revision,
     )
+
+
+def past_result(record: records.ChangeRecord) -> ChangeResult:
+    """Return the end of a change as the history has it, for those who watch it after a restart."""
+    outcome = Outcome(record.outcome) if record.outcome in set(Outcome) else Outcome.IN_DOUBT
+    actions = tuple(ServiceAction(s.service, "", _done(s)) for s in record.services)
+    elapsed_s = max((record.ended - record.at).total_seconds(), 0.0) if record.ended else 0.0
+    return ChangeResult(outcome, record.detail, actions, elapsed_s=elapsed_s)
+
+
+def _done(change: records.ServiceChange) -> Action:
+    if change.before == change.after:
+        return Action.UNCHANGED
+    return Action.CREATE if not change.before else Action.REMOVE if not change.after else Action.CHANGE
 
 
 def description(record: records.ChangeRecord, effects: Iterable[records.DomainChange]) -> ChangeDescription:

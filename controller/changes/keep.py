@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
 from controller.changes.orders import Order
 from controller.changes.pipeline import Planned
-from controller.changes.state import Standing
+from controller.changes.state import DesiredState, Standing
+from controller.changes.views import ChangeResult
 from controller.intent import to_document
-from controller.intent.model import Service
+from controller.intent.model import Service, ServiceId
 from controller.store.records import ChangeRecord, ServiceChange, StoredService, WindowState
 
 
@@ -68,6 +70,25 @@ def change_record(change_id: str, order: Order, planned: Planned, now: datetime)
         kind=order.kind,
         summary=_summary(planned),
         services=tuple(services),
+    )
+
+
+def refused_record(
+    change_id: str, order: Order, names: Iterable[str], state: DesiredState, result: ChangeResult, now: datetime
+) -> ChangeRecord:
+    """Return the history's entry of a change that left every intent as it was, or whose parts have their own."""
+    texts = {ServiceId(n): document_text(state.services[s].service) if (s := state.find(n)) else "" for n in names}
+    return ChangeRecord(
+        id=change_id,
+        author=order.author,
+        reason=order.reason,
+        at=(now - timedelta(seconds=result.elapsed_s)).astimezone(UTC),
+        request_id=order.request_id,
+        kind=order.kind,
+        services=tuple(ServiceChange(sid, text, text) for sid, text in sorted(texts.items())),
+        outcome=result.outcome.value,
+        detail=result.message,
+        ended=now.astimezone(UTC),
     )
 
 

@@ -33,6 +33,13 @@ class Order:
     # Says why this is no longer what was meant, on the very state that it is planned on; "" where it still is.
     moved: Callable[[DesiredState], str] = _never
 
+    @property
+    def services(self) -> tuple[ServiceId, ...]:
+        """Return the services that it names."""
+        wanted = self.wanted
+        puts = [s.metadata.service for s in wanted.puts]
+        return (*puts, *sorted(wanted.drops | wanted.opens | wanted.closes))
+
 
 def catalogue(city: CityMap) -> Catalogue:
     """Return what documents may name in this city; no nodes while some of them may be out of sight."""

@@ -15,10 +15,11 @@ from controller.changes import present, windows
 from controller.changes.atlas import topology_view
 from controller.changes.blame import Origins, blame
 from controller.changes.conduct import Conductor
-from controller.changes.described import description, domain_diffs, record_view
+from controller.changes.described import description, domain_diffs, past_result, record_view
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
 from controller.changes.drift import Drift
+from controller.changes.keep import refused_record
 from controller.changes.live import LiveChange, LiveChanges
 from controller.changes.orders import Order, catalogue, content_digest, understand
 from controller.changes.pipeline import Planned, Wanted
@@ -42,9 +43,10 @@ from controller.changes.views import (
     ServiceStatus,
     Topology,
 )
-from controller.errors import ConfigurationError, ConflictError, UnknownNameError
+from controller.errors import ConfigurationError, ConflictError, OnecityError, UnknownNameError
 from controller.intent import json_schema
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId
+from controller.store.records import ChangeRecord as StoredRecord
 from controller.store.store import Store
 from controller.telemetry.telemetry import Telemetry
 
@@ -75,6 +77,7 @@ class Changes:
         self._leaving: dict[ServiceId, str] = {}
         self._requests: dict[str, tuple[str, str]] = {}  # request id → (change id, content digest)
         self._tasks: set[asyncio.Task[ChangeResult]] = set()
+        self._notes: set[asyncio.Task[None]] = set()
         self._timers: asyncio.Task[None] | None = None
         self._catching_up: asyncio.Task[None] | None = None
         self._drift = Drift(domains, lambda: desk.state, lambda: desk.under_way, now)
@@ -101,6 +104,7 @@ class Changes:
             self._timers.cancel()
             await asyncio.gather(self._timers, return_exceptions=True)
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._notes, return_exceptions=True)
         await self._drift.close()
         if self._catching_up is not None:
             await asyncio.gather(self._catching_up, return_exceptions=True)
@@ -142,17 +146,17 @@ class Changes:
             yield event
 
     def _begin(self, order: Order, change_id: str, partial: bool = False) -> asyncio.Task[ChangeResult]:
-        wanted = order.wanted
-        names = [s.metadata.service for s in wanted.puts] + sorted(wanted.drops | wanted.opens | wanted.closes)
-        live = LiveChange(change_id, tuple(names), self._clock)
+        live = LiveChange(change_id, order.services, self._clock)
         self._live.add(live)
         work = self._each(order, live) if partial else self._conductor.carry_out(order, live)
-        task = asyncio.create_task(self._to_end(work, order, live), name=f"change {change_id}")
+        task = asyncio.create_task(self._to_end(work, order, live, partial), name=f"change {change_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _to_end(self, work: Awaitable[ChangeResult], order: Order, live: LiveChange) -> ChangeResult:
+    async def _to_end(
+        self, work: Awaitable[ChangeResult], order: Order, live: LiveChange, partial: bool
+    ) -> ChangeResult:
         self._leaving.update(dict.fromkeys(order.wanted.drops, live.id))
         try:
             result = await work
@@ -168,7 +172,23 @@ class Changes:
         for hear in self._on_end:
             hear(order.kind, result.outcome, result.elapsed_s)
         live.end(result)
+        untold = result.outcome is Outcome.REFUSED and order.kind != "window"  # which tries again, and again
+        if untold or (partial and result.outcome is not Outcome.UNCHANGED):
+            self._remember(order, live, result)
         return result
+
+    def _remember(self, order: Order, live: LiveChange, result: ChangeResult) -> None:
+        """Put a change into the history that was never opened there; nobody waits for that."""
+        record = refused_record(live.id, order, order.services, self._desk.state, result, self._now())
+        task = asyncio.create_task(self._kept(record), name=f"history of {live.id}")
+        self._notes.add(task)
+        task.add_done_callback(self._notes.discard)
+
+    async def _kept(self, record: StoredRecord) -> None:
+        try:
+            await self._store.record_change(record)
+        except OnecityError as error:
+            log.warning("change %s (%s) could not be put into the history: %s", record.id, record.outcome, error)
 
     async def _each(self, order: Order, live: LiveChange) -> ChangeResult:
         """Carry out each service as a change of its own, carriers before what rides on them."""
@@ -178,7 +198,10 @@ class Changes:
         for number, part in enumerate(parts):
             own = LiveChange(f"{live.id}.{number}", live.services, self._clock)
             request_id = f"{order.request_id}.{number}" if order.request_id else ""
-            results.append(await self._conductor.carry_out(replace(order, wanted=part, request_id=request_id), own))
+            each = replace(order, wanted=part, request_id=request_id)
+            results.append(await self._conductor.carry_out(each, own))
+            if results[-1].outcome is Outcome.REFUSED:
+                self._remember(each, own, results[-1])
             live.say("planned", f"{number + 1} of {len(parts)}: {results[-1].outcome.value}")
         outcomes = {r.outcome for r in results} - {Outcome.UNCHANGED}
         outcome = outcomes.pop() if len(outcomes) == 1 else Outcome.PARTIAL if outcomes else Outcome.UNCHANGED
@@ -279,8 +302,8 @@ class Changes:
         sid = self._desk.state.find(service)
         if sid is None:
             raise UnknownNameError(f"no service {service!r}; `onecity get` lists them")
-        last = self._store.history(1, service=sid)
-        change = last[0].id if last else ""
+        last = self._store.history(50, service=sid)
+        change = next((record.id for record in last if record.outcome == Outcome.COMMITTED), "")
         return describe(self._desk.state.services[sid], self._around(), change, sid in self._leaving)
 
     async def diff(self, domain: str = "", change_id: str = "") -> tuple[DomainDiff, ...]:
@@ -347,10 +370,7 @@ class Changes:
 
     def _from_history(self, change_id: str) -> ChangeEvent:
         record = self._store.change(change_id)
-        outcome = Outcome(record.outcome) if record.outcome in set(Outcome) else Outcome.IN_DOUBT
-        return ChangeEvent(
-            1, result=ChangeResult(outcome, record.detail), services=tuple(s.service for s in record.services)
-        )
+        return ChangeEvent(1, result=past_result(record), services=tuple(s.service for s in record.services))
 
 
 def _carriers_first(service: Service) -> tuple[int, str]:
