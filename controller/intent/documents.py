@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from threading import Lock
 
 import yaml
 from yaml._yaml import CParser
@@ -163,6 +164,9 @@ class _Loader(CParser):
         return tuple(step for step in steps if isinstance(step, str | int))
 
 
+_LIBYAML = Lock()  # its binding calls back into Python half-way through: one document at a time, whatever the threads
+
+
 class _TooDeepError(Exception):
     """The line, from 0, on which the nesting goes too deep."""
 
@@ -173,11 +177,8 @@ class _TooLongError(Exception):
 
 def _compose(document: Document) -> Node:
     try:
-        loader = _Loader(document.text)
-        try:
-            node = loader.get_single_node()
-        finally:
-            loader.dispose()
+        with _LIBYAML:
+            node = _Loader(document.text).get_single_node()
     except _TooDeepError as error:
         raise UnreadableError(_TOO_DEEP, document.first_line + int(error.args[0])) from None
     except _TooLongError as error:
