@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from controller.cli.errors import CommandError
@@ -39,14 +40,22 @@ class SavedPlan:
 
 
 def read_sources(arguments: Sequence[str]) -> tuple[Source, ...]:
-    """Return every file that the arguments mean, each once. Raises CommandError."""
+    """Return every file that the arguments mean, each once. Raises CommandError, or IntentError beside a file that is
+    no text: with the mistakes of all files, as no message can carry that one to the daemon.
+    """
     if not arguments:
         raise CommandError("name at least one intent file or directory, or - for standard input")
-    found = tuple(Source(name, _text(name)) for name in dict.fromkeys(_names(arguments)))
-    size = sum(len(source.text.encode(errors="surrogateescape")) for source in found)
+    held = {name: _held(name) for name in dict.fromkeys(_names(arguments))}
+    size = sum(map(len, held.values()))
     if size > MOST_BYTES:
         raise CommandError(f"the files hold {size >> 20} MB together; at most {MOST_BYTES >> 20} MB go in one call")
-    return found
+    try:
+        return tuple(Source(name, data.decode("utf-8")) for name, data in held.items())
+    except UnicodeDecodeError as error:
+        from controller.intent.reading import read
+
+        read(list(held.items()), datetime.now(UTC))
+        raise CommandError(f"a file is not UTF-8 text: {error}") from None
 
 
 def _names(arguments: Iterable[str]) -> Iterable[str]:
@@ -61,26 +70,18 @@ def _names(arguments: Iterable[str]) -> Iterable[str]:
         yield from (str(p) for p in inside)
 
 
-def _text(name: str) -> str:
+def _held(name: str) -> bytes:
     try:
         if name == "-":
-            return _decoded("standard input", sys.stdin.buffer.read(MOST_BYTES + 1))
+            return sys.stdin.buffer.read(MOST_BYTES + 1)
         path = Path(name)
         if path.stat().st_size > MOST_BYTES:
             raise CommandError(f"{name}: is larger than {MOST_BYTES >> 20} MB; split it into several files")
-        return _decoded(name, path.read_bytes())
+        return path.read_bytes()
     except FileNotFoundError:
         raise CommandError(f"{name}: there is no such file or directory") from None
     except (OSError, ValueError) as error:
         raise CommandError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-
-
-def _decoded(name: str, data: bytes) -> str:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise CommandError(f"{name}:{line}: is not UTF-8 text; save the file as UTF-8") from None
 
 
 def save_plan(path: Path, plan: SavedPlan) -> None:
@@ -102,10 +103,10 @@ def saved_plan(arguments: Sequence[str]) -> SavedPlan | None:
         if b'"onecityPlan"' not in file.read(64):
             return None
     try:
-        content = json.loads(_text(arguments[0]))
+        content = json.loads(_held(arguments[0]))
         if content.pop("onecityPlan") != PLAN_FORMAT:
             raise CommandError(f"{arguments[0]}: is a plan of another version; plan again")
         sources = tuple(Source(**source) for source in content.pop("sources"))
         return SavedPlan(sources=sources, **content)
-    except (json.JSONDecodeError, TypeError, KeyError, AttributeError):
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError, AttributeError):
         raise CommandError(f"{arguments[0]}: is a damaged plan; plan again") from None

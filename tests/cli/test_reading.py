@@ -107,7 +107,7 @@ async def test_validate_needs_no_daemon_and_tells_every_mistake(run: Run, tmp_pa
         (("get",), "no onecity daemon answers at 127.0.0.1:1; start it with `onecity serve`"),
         (("plan", "nowhere"), "nowhere: there is no such file or directory"),
         (("plan", "."), ".: holds no *.yaml file"),
-        (("plan", "latin.yml"), "latin.yml:2: is not UTF-8 text"),
+        (("plan", "latin.yml"), "latin.yml:2: byte 0xe4 is not UTF-8"),
         (("plan",), "the following arguments are required"),
         (("get", "-o", "xml"), "invalid choice: 'xml'"),
         (("fly",), "there is no verb fly; there are apply, backup, blame, delete, describe"),
@@ -158,3 +158,12 @@ def test_tables_stay_straight_with_chinese_names() -> None:
     assert width("布吉") == 4
     first, second = columns([["布吉", "a"], ["buji", "b"]])
     assert width(first) == width(second)
+
+
+async def test_a_file_that_is_no_text_does_not_hide_the_mistakes_of_the_others(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bin.yaml").write_bytes(b"a: \xff\n")
+    (tmp_path / "units.yaml").write_text("apiVersion: onecity/v2\n")
+    ended = await run("validate", "bin.yaml", "units.yaml")
+    assert ended.code == 1
+    assert "bin.yaml:1: byte 0xff is not UTF-8" in ended.err
+    assert "units.yaml:1: apiVersion" in ended.err
