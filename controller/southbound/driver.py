@@ -16,6 +16,8 @@ from typing import Protocol
 from controller.network.discovered import DomainKind, DomainTopology
 from controller.rendering.tree import Edit, Path, Tree
 
+FINAL = "final"  # DomainError.tag where `cancel` is refused because the transaction stands for good
+
 
 class TransactionState(StrEnum):
     """How far a domain has carried a transaction."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from controller.errors import DomainError, DomainUnreachableError, StoreError
 from controller.rendering.tree import Edit
-from controller.southbound.driver import TransactionState
+from controller.southbound.driver import FINAL, TransactionState
 from controller.store.codec import dumps
 from controller.transactions.calls import Calls
 from controller.transactions.images import disagreement, holds, inverse
@@ -149,12 +149,20 @@ class Settlement:
         if not transaction.restore_id(edit.domain):
             txn = transaction.attempt_id(edit.domain)
             if await self._calls.outcome(txn, edit) is not TransactionState.CONFIRMED:
-                await self._calls.cancel(txn, edit.domain)
+                await self._call_off(txn, edit.domain)
             if holds(edit.before, edit.touched, await self._calls.read(edit.domain, edit.touched)):
                 return
             await self._send(transaction, inverse(edit), "restore")
             return
         await self._drive(transaction, inverse(edit), "restore")
+
+    async def _call_off(self, txn: str, domain: str) -> None:
+        """Cancel, where it can still be cancelled: not every domain can tell that it confirmed in an earlier life."""
+        try:
+            await self._calls.cancel(txn, domain)
+        except DomainError as err:
+            if err.tag != FINAL:
+                raise
 
     async def _drive(self, transaction: OpenTransaction, edit: Edit, kind: str) -> None:
         """Make the domain hold the edit's after-image for good; send it again where it does not."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from controller.errors import DomainError, DomainUnreachableError
 from controller.network.discovered import DomainKind, DomainTopology
 from controller.rendering.tree import Edit, Operation, OperationKind, Path, Tree
-from controller.southbound.driver import DomainEvent, DomainTimers, Sample, TransactionState
+from controller.southbound.driver import FINAL, DomainEvent, DomainTimers, Sample, TransactionState
 
 State = TransactionState
 TIMERS = DomainTimers(connect_s=0.05, edit_s=1.0, commit_s=1.0, confirm_s=60.0, read_s=1.0)
@@ -171,7 +171,7 @@ class ModelDomain:
     async def cancel(self, txn: str) -> None:
         fault = await self._enter("cancel", txn)
         if self.ends.get(txn) is State.CONFIRMED:
-            raise DomainError(self.domain, f"{txn} is confirmed", tag="ended")
+            raise DomainError(self.domain, f"{txn} is confirmed", tag=FINAL)
         if self.open and self.open.txn == txn:
             self._roll_back()
         self.ends[txn] = State.ABSENT

@@ -12,7 +12,7 @@ from controller.transactions.engine import Transactions
 from controller.transactions.journal import StoreJournal
 from controller.transactions.step import Progress, Step, StepOutcome, StepResult
 from tests.transactions.model_city import NAMES, WAVES, City
-from tests.transactions.model_domain import TIMERS, Crash, ModelDomain, put
+from tests.transactions.model_domain import TIMERS, Crash, Fault, ModelDomain, put
 
 
 @pytest.fixture
@@ -204,6 +204,25 @@ async def test_a_compensation_that_cannot_reach_a_domain_goes_on_until_it_ends(c
     ((_, result),) = await city.engine.recover()
     assert result.outcome is StepOutcome.COMPENSATED
     assert "VLAN 7 in use" in result.failures[0].message
+    assert city.values() == [None, None, None]
+    assert city.settled()
+
+
+async def test_a_compensation_takes_back_what_a_domain_confirmed_in_an_earlier_life_and_cannot_tell(city):
+    _lose_after_decision(city, "city-ip")
+    await city.apply("c1", "1")
+    city.clock.now += 100
+    city.domains["city-ip"].broken = True
+    city.domains["district-ip"].reachable = False
+    city.domains["city-ip"].reachable = True
+    await asyncio.sleep(0.05)
+    await city.engine.close()
+    city.journal.crash()
+    city.start()
+    city.domains["district-ip"].reachable = True
+    city.domains["district-ip"].faults += [Fault("outcome", "forget", txn="c1") for _ in range(50)]
+    ((_, result),) = await city.engine.recover()
+    assert result.outcome is StepOutcome.COMPENSATED
     assert city.values() == [None, None, None]
     assert city.settled()
 

@@ -28,7 +28,7 @@ from enum import Enum
 
 from controller.errors import DomainError
 from controller.rendering.tree import Edit, Path, Tree
-from controller.southbound.driver import DomainTimers, TransactionState
+from controller.southbound.driver import FINAL, DomainTimers, TransactionState
 from controller.southbound.netconf import operations as op
 from controller.southbound.netconf.client import NetconfClient
 from controller.southbound.netconf.replies import Reply, refusal
@@ -41,8 +41,6 @@ REMEMBERED = 8  # transactions whose images or end are kept for a repeated confi
 
 # What servers answer where no confirmed commit of this persist-id is pending (RFC 6241 §8.4.5 says invalid-value).
 NOT_PENDING = frozenset({"invalid-value", "operation-failed", "data-missing", "bad-element"})
-
-FINAL = "final"  # tag of the refusal to cancel what stands for good
 
 Connect = Callable[[], Awaitable[NetconfClient]]
 Read = Callable[[Sequence[Path]], Awaitable[Tree]]
