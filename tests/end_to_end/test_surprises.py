@@ -6,6 +6,7 @@ import threading
 import time
 from typing import Any
 
+import pytest
 from lxml import etree
 from ncclient import manager
 
@@ -71,25 +72,35 @@ def test_what_somebody_else_put_in_its_place_is_refused_and_blocks_nobody(longga
         _remove(longgang, "city-ip", SURVEY)
 
 
-def test_a_hung_domain_holds_up_no_change_elsewhere(longgang: Stage) -> None:
-    compute = office("remote").replace("{site: longgang,", "{site: compute,")
+REMOTE = office("remote").replace("{site: longgang,", "{site: compute,")
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["before any session stands", "while its session stands"])
+def test_a_hung_domain_holds_up_no_change_elsewhere(longgang: Stage, known: bool) -> None:
+    if known:
+        assert longgang.client.apply(REMOTE)[1].outcome == COMMITTED
+        assert longgang.client.delete("gov/remote")[1].outcome == COMMITTED
+        time.sleep(1.5)
     with longgang.log.open("rb") as log:
         log.seek(0, 2)
         longgang.city.domain_process("compute-ip").pause()
         try:
-            background = threading.Thread(target=lambda: longgang.client.apply(compute), daemon=True)
+            results: list[Any] = []
+            background = threading.Thread(target=lambda: results.append(longgang.client.apply(REMOTE)), daemon=True)
             background.start()
             time.sleep(1.0)
             took, result = longgang.client.apply(slice_over_three("near"))
             assert result.outcome == COMMITTED, result.message
             assert took < 1.0
             background.join(60)
-            assert not background.is_alive()
         finally:
             longgang.city.domain_process("compute-ip").resume()
-        eventually(lambda: longgang.client.apply(compute)[1].outcome == COMMITTED, 30.0)
+        ((_, failed),) = results
+        assert failed.outcome == FAILED
+        assert "is its controller running? `onecity topology domains`" in failed.message
+        eventually(lambda: longgang.client.apply(REMOTE)[1].outcome == COMMITTED, 30.0)
         said = log.read().decode()
     assert "Traceback" not in said
     assert "ncclient" not in said
     assert "paramiko" not in said
-    assert "compute-ip" in said
+    assert said.count("domain compute-ip is down") == 1
