@@ -11,7 +11,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from onecity.v1 import controller_pb2 as pb
-from onecity.v1 import intent_pb2, plan_pb2
+from onecity.v1 import history_pb2, intent_pb2, plan_pb2
 from onecity.v1 import status_pb2 as service_pb2
 
 from controller.errors import ConfigurationError, DomainUnreachableError
@@ -54,6 +54,19 @@ async def test_a_plan_tells_what_changes_where_it_goes_and_what_is_proven(stub: 
     assert plan.proofs[0].holds
     assert plan.native[0].text.startswith("<edit-config>")
     assert plan.digest
+
+
+async def test_a_rollback_is_planned_alone(stub: Any) -> None:
+    rollback = history_pb2.Rollback(change="1")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.Plan(pb.PlanRequest(documents=[document()], rollback=rollback))
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.Plan(pb.PlanRequest(rollback=rollback))
+    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.Blame(pb.BlameRequest(domain="city-ip", limit=1_000_000))
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_a_change_is_followed_from_its_beginning_to_its_result(stub: Any) -> None:
