@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from lab.city import CityError, available, load_city
-from lab.supervision import LabError, RunningCity, exchange, operator_socket, start_city
+from lab.control import Control, ask
+from lab.supervision import LabError, RunningCity, exchange, kept, operator_socket, start_city
 
 ROOM = Path(".onecity/lab")
 LISTEN, METRICS = "127.0.0.1:50505", "127.0.0.1:9464"
@@ -65,27 +66,38 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("city", help="a city's name, or a .yaml file")
     up.add_argument("--detach", action="store_true", help="return when it is ready; `lab stop` ends it")
     up.add_argument("--domains", help="only these domain controllers, separated by commas")
-    up.add_argument("--listen", default=LISTEN, help="what onecity.yaml tells the daemon to listen on")
-    up.add_argument("--metrics", default=METRICS)
+    up.add_argument("--listen", help=f"what onecity.yaml tells the daemon to listen on (default: as before, {LISTEN})")
+    up.add_argument("--metrics", help=f"where it tells it to serve metrics (default: as before, {METRICS})")
     up.add_argument("--bring-up-scale", type=float, default=0.0, help="1: light takes minutes as in the field; 0: none")
     verb("stop", _stop, "end a detached city")
-    verb("status", _status, "say what runs and what is broken")
+    verb("status", _status, "say what runs, what is dead and what is broken")
+    restart = verb("restart", _restart, "start a dead domain controller, or the plant, again on its ports")
+    restart.add_argument("name", help="as `lab status` names it")
     cut = verb("cut", _cut, "cut a fibre, or every fibre in a duct")
     cut.add_argument("fibre")
     degrade = verb("degrade", _degrade, "make a link or a fibre lossy or slow")
     degrade.add_argument("link")
-    degrade.add_argument("--loss", type=_ratio, default=0.0, help="1%% or 0.01")
-    degrade.add_argument("--delay", type=_duration, default=0.0, help="5ms")
+    degrade.add_argument("--loss", type=_ratio, help="1%% or 0.01")
+    degrade.add_argument("--delay", type=_duration, help="5ms")
     down = verb("down", _down, "switch a node off")
     down.add_argument("node")
     restore = verb("restore", _restore, "repair one thing, or everything")
-    restore.add_argument("what", nargs="?", default="all")
-    restore.add_argument("--all", action="store_true")
-    trace = verb("trace", _trace, "send one packet and say where it goes")
-    for name in ("vpn", "access", "dst"):
-        trace.add_argument(name)
-    for name, kind in (("domain", str), ("src", str), ("proto", str), ("port", int), ("sport", int)):
-        trace.add_argument(f"--{name}", type=kind)
+    restore.add_argument("what", nargs="?", help="a fibre, link or node")
+    restore.add_argument("--all", action="store_true", help="repair everything")
+    trace = verb("trace", _trace, "send one packet and say where it goes, hop by hop, and why it ends there")
+    trace.add_argument("vpn", help="the service, as TENANT/NAME")
+    trace.add_argument(
+        "access", help="where the packet enters: an access by its name, which is its site's unless named"
+    )
+    trace.add_argument("dst", help="the address it is sent to, as 10.10.2.20")
+    for name, kind, help_text in (
+        ("domain", str, "where two domains have an access of this name: which"),
+        ("src", str, "the sender's address (default: a host behind the access)"),
+        ("proto", str, "tcp, udp or icmp (default udp)"),
+        ("port", int, "destination port"),
+        ("sport", int, "source port"),
+    ):
+        trace.add_argument(f"--{name}", type=kind, help=help_text)
     verb("cities", _cities, "list the cities that there are")
     return parser
 
@@ -116,23 +128,28 @@ def _up(options: argparse.Namespace) -> int:
     if options.detach:
         return _up_detached(city, directory, options)
     with _claim(directory):
-        started = time.monotonic()
+        started, before = time.monotonic(), kept(directory)
+        listen = options.listen or before.get("listen") or LISTEN
+        metrics = options.metrics or before.get("metrics") or METRICS
         domains = options.domains.split(",") if options.domains else None
-        with start_city(
-            city,
-            directory,
-            domains=domains,
-            listen=options.listen,
-            metrics=options.metrics,
-            bring_up_scale=options.bring_up_scale,
-        ) as running:
+        with (
+            start_city(
+                city,
+                directory,
+                domains=domains,
+                listen=listen,
+                metrics=metrics,
+                bring_up_scale=options.bring_up_scale,
+            ) as running,
+            contextlib.closing(Control(running)) as control,
+        ):
             print(f"{running.city.title} is up after {time.monotonic() - started:.1f} s", flush=True)
             for name in running.domains:
                 ports = ", ".join(f"{k} {v}" for k, v in running.domain_process(name).ports.items())
                 print(f"  {name:<14}{ports}")
             print(f"  configuration {_short(running.config_path)}")
             print("Ctrl-C ends it.", flush=True)
-            _wait(running)
+            _wait(running, control)
     return 0
 
 
@@ -145,20 +162,21 @@ def _city_name(name: str) -> str:
     return name
 
 
-def _wait(running: RunningCity) -> None:
-    """Stay until a signal; a domain that dies is reported, its neighbours go on."""
+def _wait(running: RunningCity, control: Control) -> None:
+    """Stay until a signal; a domain that dies is reported, its neighbours go on, and it is started again when asked."""
     ended: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: ended.append(number))
     missing: set[str] = set()
     while not ended:
-        time.sleep(0.1)
+        control.serve(0.1)
         for name in ("plant", *running.domains):
-            if name not in missing and not running.domain_process(name).alive():
+            if running.domain_process(name).alive():
+                missing.discard(name)
+            elif name not in missing:
                 missing.add(name)
-                print(
-                    f"{name} has ended; see {running.directory / 'logs' / (name + '.log')}", file=sys.stderr, flush=True
-                )
+                log = running.directory / "logs" / f"{name}.log"
+                print(f"{name} has ended; see {log}; `onecity lab restart {name}`", file=sys.stderr, flush=True)
 
 
 def _up_detached(city: str, directory: Path, options: argparse.Namespace) -> int:
@@ -168,11 +186,9 @@ def _up_detached(city: str, directory: Path, options: argparse.Namespace) -> int
         city,
         "--dir",
         str(directory.resolve()),
-        "--listen",
-        options.listen,
-        "--metrics",
-        options.metrics,
     ]
+    arguments += ["--listen", options.listen] if options.listen else []
+    arguments += ["--metrics", options.metrics] if options.metrics else []
     arguments += ["--bring-up-scale", str(options.bring_up_scale)]
     arguments += ["--domains", options.domains] if options.domains else []
     program = f"import sys; from lab.command import command; sys.exit(command({arguments!r}))"
@@ -244,7 +260,9 @@ def _running_directory(asked: Path | None) -> Path:
         return asked
     found = [d for d in sorted(ROOM.glob("*")) if _runs(d)]
     if not found:
-        raise LabError(f"no city runs under {ROOM}; start one with: onecity lab up {available()[0]}")
+        raise LabError(
+            f"no city runs under {ROOM}; start one with: onecity lab up {available()[0]}, or name its place by --dir"
+        )
     if len(found) > 1:
         raise LabError(f"several cities run; say which with --dir: {', '.join(str(d) for d in found)}")
     return found[0]
@@ -287,30 +305,47 @@ def _cut(options: argparse.Namespace) -> int:
 
 
 def _degrade(options: argparse.Namespace) -> int:
-    return _tell(options, {"type": "degrade", "link": options.link, "loss": options.loss, "delay_s": options.delay})
+    if options.loss is None and options.delay is None:
+        raise LabError("degrade needs --loss or --delay, as --loss 1% or --delay 5ms")
+    message = {"type": "degrade", "link": options.link, "loss": options.loss or 0.0, "delay_s": options.delay or 0.0}
+    return _tell(options, message)
 
 
 def _down(options: argparse.Namespace) -> int:
     return _tell(options, {"type": "down", "node": options.node})
 
 
+def _restart(options: argparse.Namespace) -> int:
+    ask(options.dir if options.dir is not None else _running_directory(None), type="restart", name=options.name)
+    print(f"{options.name} runs again, on the ports it had")
+    return 0
+
+
 def _restore(options: argparse.Namespace) -> int:
+    if not options.all and options.what is None:
+        raise LabError("say what to restore, or --all; `onecity lab status` names what is broken")
     return _tell(options, {"type": "restore", "what": "all" if options.all else options.what})
 
 
 def _status(options: argparse.Namespace) -> int:
+    alive = ask(options.dir if options.dir is not None else _running_directory(None), type="processes")
+    dead = [name for name, lives in alive.items() if not lives]
+    for name in dead:
+        print(f"{name} is dead; `onecity lab restart {name}` starts it again")
+    if "plant" in dead:
+        return 1
     answer = _ask(options, {"type": "status"})
-    print(f"{answer['city']} is up")
+    print(f"{answer['city']} is up" + (f", without {', '.join(dead)}" if dead else ""))
     for domain, units in answer["units"].items():
         print(f"  {domain:<14}{units} units of configuration")
     broken = [*(f"{f} is cut" for f in answer["cut"]), *(f"{n} is down" for n in answer["down"])]
     broken += [f"{k} loses {d['loss']:.2%}, {d['delay_s'] * 1e3:g} ms slower" for k, d in answer["degraded"].items()]
     print("\n".join(f"  {line}" for line in broken) or "  nothing is broken")
-    return 0
+    return 1 if dead else 0
 
 
 def _trace(options: argparse.Namespace) -> int:
-    message = {"type": "trace", "vpn": options.vpn, "access": options.access, "dst": options.dst}
+    message = {"type": "trace", "vpn": options.vpn.replace("/", "."), "access": options.access, "dst": options.dst}
     for name in ("domain", "src", "proto", "port", "sport"):
         if getattr(options, name) is not None:
             message[name] = getattr(options, name)

@@ -226,6 +226,10 @@ def start_city(
     (directory / "logs").mkdir(exist_ok=True)
     processes = {"plant": _plant(city, directory)}
     processes |= {d: _domain(plan, city, d, directory, bring_up_scale) for d in wanted}
+    before = kept(directory)
+    for name, ports in _kept_ports(before).items():
+        if name in processes:
+            processes[name].ports = ports
     running = RunningCity(plan, directory, processes)
     try:
         for process in processes.values():
@@ -235,8 +239,44 @@ def start_city(
     except BaseException:
         running.stop()
         raise
-    _write_configuration(running, listen or f"127.0.0.1:{_free_port()}", metrics or f"127.0.0.1:{_free_port()}")
+    listen = listen or before.get("listen") or f"127.0.0.1:{_free_port()}"
+    metrics = metrics or before.get("metrics") or f"127.0.0.1:{_free_port()}"
+    _write_configuration(running, listen, metrics)
     return running
+
+
+def kept(directory: Path) -> dict[str, Any]:
+    """Return what an earlier run in this directory told the daemon, which may be running still; {} where none did."""
+    try:
+        document = yaml.safe_load((directory / "onecity.yaml").read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _kept_ports(document: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Return the ports of each domain that are free still, so that a running daemon finds it there again."""
+    found: dict[str, dict[str, int]] = {}
+    for domain in document.get("domains") or ():
+        try:
+            own = "grpc" if domain["driver"] == "optical" else "netconf"
+            ends = {own: domain["address"], "gnmi": domain["telemetry"]}
+            ports = {end: int(str(address).rpartition(":")[2]) for end, address in ends.items()}
+        except (KeyError, TypeError, ValueError):
+            continue
+        if all(map(_is_free, ports.values())):
+            found[str(domain.get("name"))] = ports
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return False
+        return True
 
 
 def _wanted(plan: City, domains: Sequence[str] | None) -> list[str]:
@@ -286,7 +326,9 @@ def operator_socket(directory: Path) -> socket.socket:
     try:
         connection = connect(directory / "plant.sock")
     except OSError as error:
-        raise LabError(f"no city runs in {directory}; start one with: onecity lab up") from error
+        raise LabError(
+            f"no city runs in {directory}, or its plant is dead; `onecity lab status --dir {directory}` tells"
+        ) from error
     connection.settimeout(60.0)
     connection.sendall(b'{"type":"hello","role":"operator"}\n')
     return connection

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -59,6 +60,31 @@ def test_a_detached_city_is_broken_repaired_and_stopped(tmp_path: Path, capsys: 
     assert command(["stop", *where]) == 1
 
 
+def test_a_dead_process_is_named_and_started_again_and_a_second_run_keeps_the_ports(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--dir", str(tmp_path)]
+    assert command(["up", "longgang", "--detach", "--domains", "city-otn,compute-ip", *where]) == 0
+    try:
+        first = yaml.safe_load((tmp_path / "onecity.yaml").read_text())
+        (pid,) = (p for p in children_of(tmp_path) if "lab.ip.main" in Path(f"/proc/{p}/cmdline").read_text())
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(0.2)
+        capsys.readouterr()
+        assert command(["status", *where]) == 1
+        assert "compute-ip is dead; `onecity lab restart compute-ip`" in capsys.readouterr().out
+        assert command(["restart", "city-otn", *where]) == 1
+        assert "city-otn is running" in capsys.readouterr().err
+        assert command(["restart", "compute-ip", *where]) == 0
+        assert command(["status", *where]) == 0
+    finally:
+        assert command(["stop", *where]) == 0
+    assert wait_gone(tmp_path) == []
+    assert command(["up", "longgang", "--detach", "--domains", "city-otn,compute-ip", *where]) == 0
+    assert command(["stop", *where]) == 0
+    assert yaml.safe_load((tmp_path / "onecity.yaml").read_text()) == first
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -68,6 +94,10 @@ def test_a_detached_city_is_broken_repaired_and_stopped(tmp_path: Path, capsys: 
         (["degrade", "x", "--delay", "5"], "is not a delay; write 5ms or 300us"),
         (["explode"], "invalid choice: 'explode'"),
         (["cut", "x", "--dir", "nowhere"], "no city runs in"),
+        (["status", "--dir", "nowhere"], "no city runs in"),
+        (["cut", "x"], "name its place by --dir"),
+        (["degrade", "x"], "needs --loss or --delay"),
+        (["restore"], "say what to restore, or --all"),
     ],
 )
 def test_a_wrong_word_gets_one_sentence(
