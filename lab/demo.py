@@ -26,6 +26,7 @@ from lab.supervision import LabError, RunningCity, start_city
 READY_S = 30.0
 SETTLE_S = 3.0  # telemetry is collected every second; its first round needs a moment
 COMMAND_S = 120.0
+PREFIX = "onecity-demo-"
 SERVICE = "natural-resources/natural-resources"
 FIBRE = "f-nanwan-buji"  # the first hop of that service's working path
 
@@ -41,8 +42,10 @@ class Stage:
     def type(self, line: str, *, may_end_with: Sequence[int] = (0,)) -> None:
         """Show a command, run it, show what it says; raises LabError where it ends otherwise than it should."""
         print(f"\n\033[1m$ onecity {line}\033[0m" if sys.stdout.isatty() else f"\n$ onecity {line}", flush=True)
-        command = [sys.executable, "-m", "controller.cli.main", *line.split()]
-        done = subprocess.run(command, env=self.environment, timeout=COMMAND_S)
+        # A session of its own: a Ctrl-C is for the demo, and the command would advise to watch what is being ended.
+        done = subprocess.run(
+            [*_guarded(), *line.split()], env=self.environment, timeout=COMMAND_S, start_new_session=True
+        )
         if done.returncode not in may_end_with:
             raise LabError(f"`onecity {line}` ended with {done.returncode}")
 
@@ -57,7 +60,8 @@ def main() -> int:
     parser.add_argument("--city", default="longgang")
     parser.add_argument("--keep", action="store_true", help="leave city and daemon running until Ctrl-C")
     options = parser.parse_args()
-    directory = Path(tempfile.mkdtemp(prefix="onecity-demo-"))
+    _clear_away(Path(tempfile.gettempdir()))
+    directory = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     try:
         with start_city(options.city, directory) as city:
             daemon, environment = _serve(city)
@@ -78,6 +82,18 @@ def main() -> int:
         return 1
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _clear_away(room: Path) -> None:
+    """Remove the directories of demos of ours that were killed: each carries the number of its process."""
+    for directory in room.glob(f"{PREFIX}*-*"):
+        pid = directory.name.removeprefix(PREFIX).partition("-")[0]
+        with suppress(OSError):
+            if pid.isdecimal() and directory.stat().st_uid == os.getuid() and not directory.is_symlink():
+                try:
+                    os.kill(int(pid), 0)
+                except ProcessLookupError:
+                    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _play(stage: Stage) -> None:
@@ -119,13 +135,17 @@ def _intents() -> Path:
     return found
 
 
+def _guarded() -> list[str]:
+    """Return the `onecity` command that dies with us."""
+    return [sys.executable, "-m", "lab.process", str(os.getpid()), "controller.cli.main"]
+
+
 def _serve(city: RunningCity) -> tuple[subprocess.Popen[bytes], dict[str, str]]:
     """Start the daemon so that it dies with us, and wait until it serves."""
     settings = yaml.safe_load(city.config_path.read_text(encoding="utf-8"))
     environment = {**os.environ, "ONECITY_SERVER": settings["listen"], "ONECITY_METRICS": settings["metrics"]}
-    guarded = [sys.executable, "-m", "lab.process", str(os.getpid()), "controller.cli.main"]
     daemon = subprocess.Popen(
-        [*guarded, "serve", "--config", str(city.config_path)], stdout=subprocess.PIPE, env=environment
+        [*_guarded(), "serve", "--config", str(city.config_path)], stdout=subprocess.PIPE, env=environment
     )
     assert daemon.stdout is not None
     deadline = time.monotonic() + READY_S
