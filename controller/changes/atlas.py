@@ -10,6 +10,8 @@ from controller.changes.views import DomainView, LinkView, NodeView, SiteView, T
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap, Fibre, Link
 
+LOOSE_ENDS = ("lock id ", "plug ")
+
 
 def topology_view(city: CityMap, states: Mapping[str, DomainState], ledger: Ledger) -> Topology:
     """Return the map with every domain's session and every link's reservations."""
@@ -26,7 +28,22 @@ def topology_view(city: CityMap, states: Mapping[str, DomainState], ledger: Ledg
         (_link(link, booked, city) for link in city.links),
         (_fibre(fibre, ledger, city) for _, fibre in sorted(city.fibres.items())),
     )
-    return Topology(city.version, sites, _domains(city, states), nodes, tuple(links), city.problems)
+    return Topology(city.version, sites, _domains(city, states), nodes, tuple(links), _problems(city, states))
+
+
+def _problems(city: CityMap, states: Mapping[str, DomainState]) -> tuple[str, ...]:
+    """Return what was reported; the loose ends that a domain leaves which was never discovered are one line of it.
+
+    An end is loose where its cable or border is named by one port alone: the other may lie in that domain.
+    """
+    missing = sorted(name for name in states if name not in city.domains)
+    loose = [p for p in city.problems if p.startswith(LOOSE_ENDS) and "," not in p.partition(";")[0]] if missing else []
+    if not loose:
+        return city.problems
+    names = ", ".join(missing)
+    line = f"{names}: not discovered yet; {len(loose):,} cables and borders of other domains may end there"
+    gone = set(loose)
+    return (line, *(p for p in city.problems if p not in gone))
 
 
 def _domains(city: CityMap, states: Mapping[str, DomainState]) -> tuple[DomainView, ...]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from controller.changes.domains import DomainState
 from controller.changes.impact import stops_everywhere
 from controller.changes.pipeline import Planned, ServicePlan
 from controller.changes.views import (
@@ -143,7 +144,11 @@ def summary(placement: Placement) -> str:
         if placement.start and placement.end
         else ""
     )
-    return "\t".join((f"{len(placement.promises)} parties", window, given, behind))
+    return "\t".join((_parties(len(placement.promises)), window, given, behind))
+
+
+def _parties(count: int) -> str:
+    return "1 party" if count == 1 else f"{count} parties"
 
 
 def _isolation_text(placement: Placement) -> str:
@@ -275,6 +280,15 @@ def domain_counts(edits: Iterable[Edit], steps: Counter[str]) -> tuple[DomainCou
             )
         )
     return tuple(counts)
+
+
+def obstacles(planned: Planned, states: Mapping[str, DomainState]) -> tuple[str, ...]:
+    """Return what would make applying this fail now, though the plan is good: domains that do not answer."""
+    down = [(e.domain, states[e.domain]) for e in planned.edits if e.domain in states and not states[e.domain].up]
+    return tuple(
+        f"{name} is down{f' ({state.message})' if state.message else ''}; apply will fail until it is back"
+        for name, state in sorted(down, key=lambda pair: pair[0])
+    )
 
 
 def proofs(planned: Planned) -> tuple[Proof, ...]:

@@ -25,11 +25,14 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     """Return the parser of all verbs but those that join through entry points."""
+    from importlib.metadata import version
+
     top = Parser(
         prog="onecity",
         description="The coordinating controller of a city's networks: intents in, committed configuration out.",
         epilog="also: " + "; ".join(f"{verb}: {words}" for verb, words in VERBS_BESIDE.items()),
     )
+    top.add_argument("--version", action="version", version=f"onecity {version('onecity')}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
     _intent_verbs(verbs)
     _change_verbs(verbs)
@@ -40,6 +43,7 @@ def parser() -> Parser:
 def _intent_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     validate = verbs.add_parser("validate", help="check intent files without a daemon")
     _files(validate)
+    _format(validate)
     plan = verbs.add_parser("plan", help="show what apply would do (exit code 0 nothing, 2 changes, 1 error)")
     _files(plan)
     _connection(plan)
@@ -72,6 +76,7 @@ def _change_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     watch = verbs.add_parser("watch", help="follow a change that goes on")
     watch.add_argument("change", metavar="CHANGE")
     _connection(watch)
+    _format(watch)
 
 
 def _reading_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
@@ -131,6 +136,7 @@ def _pruning(verb: Parser) -> None:
 
 def _change(verb: Parser) -> None:
     _connection(verb)
+    _format(verb)
     verb.add_argument("-y", "--yes", action="store_true", help="do not ask before traffic is interrupted")
     verb.add_argument("-m", "--reason", default="", help="why, for the history")
     verb.add_argument("--author", default="", help="who, for the history (the login name)")

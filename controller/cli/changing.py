@@ -28,6 +28,7 @@ from controller.cli.quantities import count
 from controller.cli.screen import Screen, harmless
 from controller.cli.sources import SavedPlan, read_sources, save_plan, saved_plan
 
+UNCHANGED, REFUSED = plan_pb2.CHANGE_OUTCOME_UNCHANGED, plan_pb2.CHANGE_OUTCOME_REFUSED
 NO_CHANGE, ERROR, CHANGES = 0, 1, 2  # as Terraform's plan -detailed-exitcode
 REPLANS = 3
 LOST_FOR_S = 60.0  # a daemon that restarts is waited for
@@ -35,6 +36,7 @@ LOST_FOR_S = 60.0  # a daemon that restarts is waited for
 
 def plan(arguments: Namespace, screen: Screen) -> int:
     """Show what apply would do."""
+    _output_of_plan(arguments.output)
     wanted = _wanted(arguments)
     with Client(arguments.server, arguments.timeout) as client:
         found = _planned(client, wanted, native=arguments.native)
@@ -50,8 +52,17 @@ def plan(arguments: Namespace, screen: Screen) -> int:
     return CHANGES if moving(found) else NO_CHANGE
 
 
+def _output_of_plan(output: str) -> None:
+    """Refuse what is probably a format written wrong: it would silently become a file."""
+    if output not in FORMATS and "." not in output and "/" not in output:
+        known = ", ".join(FORMATS)
+        raise CommandError(f"-o {output}: is none of {known}; for a file of that name write ./{output}")
+
+
 def apply(arguments: Namespace, screen: Screen) -> int:
     """Make the network as the intents say."""
+    if len(arguments.files) > 1 and any(saved_plan((name,)) for name in arguments.files):
+        raise CommandError("a saved plan goes alone: it holds the intents that it was made of")
     kept = saved_plan(arguments.files)
     wanted = kept or _wanted(arguments)
 
@@ -131,7 +142,7 @@ def backup(arguments: Namespace, screen: Screen) -> int:
 def watch(arguments: Namespace, screen: Screen) -> int:
     """Follow a change to its end."""
     with Client(arguments.server, arguments.timeout) as client:
-        return _follow(client, arguments.change, screen, patient=False)
+        return _follow(client, arguments.change, arguments, _beside(arguments, screen), patient=False)
 
 
 def _carry_out(
@@ -143,12 +154,17 @@ def _carry_out(
     kept: SavedPlan | None,
 ) -> int:
     """Plan, show, ask, send, follow."""
+    screen = _beside(arguments, screen)
     found = planned()
-    show_plan(screen, found, details=arguments.details)
     partial = getattr(arguments, "partial", False)
+    if kept is not None and kept.digest != found.digest and not moving(found) and not found.drifted:
+        raise CommandError(f"{arguments.files[0]}: the network is as this plan says already; was it applied before?")
+    show_plan(screen, found, details=arguments.details, partial=partial)
     if refused(found) and not partial:
+        _document(arguments, "", _turned_away(found))
         raise CommandError(f"{count(len(refused(found)), 'service')} cannot be placed; nothing was applied")
-    if disproved(found):
+    if disproved(found) and not partial:
+        _document(arguments, "", _turned_away(found))
         raise CommandError("the configuration would not keep its promises; nothing was applied")
     if kept is not None and found.digest != kept.digest:
         raise CommandError(
@@ -156,6 +172,8 @@ def _carry_out(
             "what is shown above is the new difference: plan again and look at it"
         )
     if len(moving(found)) == len(refused(found)):
+        result = _turned_away(found) if refused(found) else plan_pb2.ChangeResult(outcome=UNCHANGED)
+        _document(arguments, "", result)
         return ERROR if refused(found) else NO_CHANGE
     asked = _ask(arguments, screen, found)
     change_id = ""
@@ -174,9 +192,29 @@ def _carry_out(
             if interrupting(found) and not arguments.yes:
                 raise
     if arguments.no_wait:
-        screen.line(change_id)
+        if not _document(arguments, change_id, plan_pb2.ChangeResult()):
+            screen.line(change_id)
         return NO_CHANGE
-    return _follow(client, change_id, screen)
+    shown = tuple(s.refusal for s in refused(found))
+    return _follow(client, change_id, arguments, screen, shown=shown)
+
+
+def _beside(arguments: Namespace, screen: Screen) -> Screen:
+    """Return where people are told: beside the document, where a program asked for one."""
+    return screen if arguments.output == "table" else Screen(sys.stderr)
+
+
+def _document(arguments: Namespace, change_id: str, result: plan_pb2.ChangeResult) -> bool:
+    """Write the end of a change as the one document on standard output, if that was asked for."""
+    if arguments.output == "table":
+        return False
+    Screen().line(as_text({"change_id": change_id, **plain(result)}, arguments.output))
+    return True
+
+
+def _turned_away(found: plan_pb2.Plan) -> plan_pb2.ChangeResult:
+    message = "\n".join([*(s.refusal for s in refused(found)), *(f"{p.name}: {p.detail}" for p in disproved(found))])
+    return plan_pb2.ChangeResult(outcome=REFUSED, message=message, services=found.services)
 
 
 def _ask(arguments: Namespace, screen: Screen, found: plan_pb2.Plan) -> bool:
@@ -196,7 +234,15 @@ def _ask(arguments: Namespace, screen: Screen, found: plan_pb2.Plan) -> bool:
     return True
 
 
-def _follow(client: Client, change_id: str, screen: Screen, *, patient: bool = True) -> int:
+def _follow(
+    client: Client,
+    change_id: str,
+    arguments: Namespace,
+    screen: Screen,
+    *,
+    patient: bool = True,
+    shown: tuple[str, ...] = (),
+) -> int:
     """Draw a change until it ends; a stream that breaks is taken up again, Ctrl-C leaves the change alone.
 
     patient: the daemon is known to be there, so silence means that it restarts.
@@ -209,7 +255,8 @@ def _follow(client: Client, change_id: str, screen: Screen, *, patient: bool = T
                     lost_since, patient = None, True
                     view.take(event)
                     if event.HasField("result"):
-                        return _end(change_id, event.result, screen)
+                        _document(arguments, change_id, event.result)
+                        return _end(change_id, event.result, screen, shown)
                 raise LostError(f"the daemon stopped to tell of change {change_id}")
             except LostError:
                 if not patient:
@@ -229,8 +276,13 @@ def _follow(client: Client, change_id: str, screen: Screen, *, patient: bool = T
         ) from None
 
 
-def _end(change_id: str, result: plan_pb2.ChangeResult, screen: Screen) -> int:
-    sentence, good = ending(change_id, result)
+def _end(change_id: str, result: plan_pb2.ChangeResult, screen: Screen, shown: tuple[str, ...]) -> int:
+    """Say how it ended; refusals that the plan has shown are not said again."""
+    told = plan_pb2.ChangeResult()
+    told.CopyFrom(result)
+    for text in shown:
+        told.message = told.message.replace(text, "").strip("\n")
+    sentence, good = ending(change_id, told)
     for warning in result.warnings:
         screen.note(f"warning: {harmless(warning)}")
     if good:
@@ -239,7 +291,8 @@ def _end(change_id: str, result: plan_pb2.ChangeResult, screen: Screen) -> int:
     lines = [sentence]
     lines += dict.fromkeys(f"  {f.domain} ({f.stage}): {harmless(f.message)}" for f in result.failures)
     said = harmless(sentence)
-    lines += [harmless(s.refusal) for s in result.services if s.refusal and harmless(s.refusal) not in said]
+    lines += [harmless(s.refusal) for s in result.services if s.refusal
+              and s.refusal not in shown and harmless(s.refusal) not in said]  # fmt: skip
     raise CommandError("\n".join(lines))
 
 

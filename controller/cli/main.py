@@ -7,9 +7,11 @@ arguments and returns the exit code.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from controller.errors import OnecityError
 
@@ -21,6 +23,7 @@ CHANGING = ("plan", "apply", "delete", "rollback", "watch", "backup")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; return its exit code. Errors are sentences on standard error."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _open_streams()
     try:
         code = _run(given)
         sys.stdout.flush()
@@ -28,12 +31,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OnecityError as error:
         return _failed(error)
     except BrokenPipeError:
-        # `onecity … | head` closed the pipe: that is the reader's right. Nothing more may be written at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # `onecity … | head` closed the pipe: that is the reader's right.
+        _write_nothing_more()
         return 0
+    except OSError as error:
+        _write_nothing_more()
+        print(f"standard output cannot be written: {error.strerror or error}", file=sys.stderr)
+        return ERROR
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return STOPPED
+
+
+def _open_streams() -> None:
+    """Make both streams such that writing never ends in a traceback: closed ones, and alphabets without arrows."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 — lives as long as the process
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _write_nothing_more() -> None:
+    """What is still buffered would be tried again at exit, and fail with a traceback."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(given: list[str]) -> int:
@@ -42,6 +66,9 @@ def _run(given: list[str]) -> int:
     from controller.cli.arguments import parser
     from controller.cli.screen import Screen
 
+    if not given:
+        parser().print_help()
+        return 0
     parsed = parser().parse_args(given)
     screen = Screen()
     if parsed.verb in READING:
@@ -69,7 +96,10 @@ def _beside(verb: str, arguments: list[str]) -> int:
 def _failed(error: OnecityError) -> int:
     from controller.cli.errors import StoppedError
 
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _write_nothing_more()
     text = str(error)
     colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "") not in ("", "dumb")
     print(f"\x1b[31m{text}\x1b[0m" if colour else text, file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from google.protobuf.message import Message
 from onecity.v1 import plan_pb2, status_pb2, topology_pb2
 
 from controller.cli.plain import enum_word
@@ -27,6 +28,14 @@ def show_topology(screen: Screen, city: topology_pb2.Topology, part: str | None 
     for problem in city.problems:
         screen.line()
         screen.line(f"problem: {harmless(problem)}")
+
+
+def part_of(city: topology_pb2.Topology, part: str) -> list[Message]:
+    """Return what the map holds of one part."""
+    layer = {"links": plan_pb2.LAYER_IP, "fibres": plan_pb2.LAYER_OPTICAL}.get(part)
+    if layer is not None:
+        return [link for link in city.links if link.layer == layer]
+    return list(city.domains if part == "domains" else city.nodes)
 
 
 def _show_domains(screen: Screen, city: topology_pb2.Topology) -> None:

@@ -44,7 +44,7 @@ def interrupting(plan: pb.Plan) -> list[pb.ServiceAction]:
     return [s for s in plan.services if s.impact == pb.IMPACT_INTERRUPTING and s.action != pb.ACTION_REFUSED]
 
 
-def show_plan(screen: Screen, plan: pb.Plan, *, details: bool) -> None:
+def show_plan(screen: Screen, plan: pb.Plan, *, details: bool, partial: bool = False) -> None:
     """Write the whole plan."""
     moves = moving(plan)
     _summary(screen, plan, moves)
@@ -70,7 +70,7 @@ def show_plan(screen: Screen, plan: pb.Plan, *, details: bool) -> None:
         screen.line(screen.paint(f"  ── {native.domain} · {native.step} ──", "bold"))
         screen.line(native.text.rstrip("\n"))
     screen.line()
-    screen.line(closing(plan))
+    screen.line(closing(plan, partial=partial))
 
 
 def _summary(screen: Screen, plan: pb.Plan, moves: Sequence[pb.ServiceAction]) -> None:
@@ -211,10 +211,13 @@ def _proofs(screen: Screen, plan: pb.Plan) -> None:
         screen.line(f"  {proof.name} does not hold: {harmless(proof.detail)}")
 
 
-def closing(plan: pb.Plan) -> str:
+def closing(plan: pb.Plan, *, partial: bool = False) -> str:
     """Return the sentence that sums a plan up."""
     actions = [s.action for s in plan.services]
     turned_away = actions.count(pb.ACTION_REFUSED)
+    if partial and (turned_away or disproved(plan)):
+        what = f"{count(turned_away, 'service')} cannot be placed" if turned_away else "Not every proof holds"
+        return f"{what}; the rest is applied, each service on its own."
     if turned_away:
         return f"{count(turned_away, 'service')} cannot be placed; nothing is applied, or the rest with --partial."
     if disproved(plan):

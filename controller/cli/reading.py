@@ -21,7 +21,13 @@ def validate(arguments: Namespace, screen: Screen) -> int:
 
     sources = read_sources(arguments.files)
     services = read([(source.name, source.text) for source in sources], datetime.now(UTC))
-    screen.line(f"{count(len(services), 'intent')} in {count(len(sources), 'file')} well formed.")
+    if arguments.output == "table":
+        screen.line(f"{count(len(services), 'intent')} in {count(len(sources), 'file')} well formed.")
+        return 0
+    from controller.cli.plain import as_text
+
+    named = [{"service": s.metadata.service, "kind": s.kind, "source": s.metadata.source} for s in services]
+    screen.line(as_text({"files": len(sources), "intents": named}, arguments.output))
     return 0
 
 
@@ -92,7 +98,16 @@ def history(arguments: Namespace, screen: Screen) -> int:
     with Client(arguments.server, arguments.timeout) as client:
         request = pb.GetHistoryRequest(service=arguments.which, limit=arguments.limit)
         found = list(client.call(client.stub.GetHistory, request).changes)
+        if not found and arguments.which:
+            _known_service(client, arguments.which)
     return _show(arguments, screen, found, lambda: show_history(screen, found))
+
+
+def _known_service(client: Any, name: str) -> None:
+    """Raise where there is no such service: an empty history would say that nothing ever happened to it."""
+    from onecity.v1 import controller_pb2 as pb
+
+    client.call(client.stub.DescribeService, pb.DescribeServiceRequest(service=name))
 
 
 def names_change(text: str) -> bool:
@@ -138,10 +153,12 @@ def topology(arguments: Namespace, screen: Screen) -> int:
     from onecity.v1 import controller_pb2 as pb
 
     from controller.cli.client import Client
-    from controller.cli.network import show_topology
+    from controller.cli.network import part_of, show_topology
 
     with Client(arguments.server, arguments.timeout) as client:
         found = client.call(client.stub.GetTopology, pb.GetTopologyRequest()).topology
+    if arguments.part and arguments.output != "table":
+        return _show(arguments, screen, part_of(found, arguments.part), lambda: None)
     return _show(arguments, screen, found, lambda: show_topology(screen, found, arguments.part))
 
 

@@ -74,10 +74,11 @@ def _held(name: str) -> bytes:
     try:
         if name == "-":
             return sys.stdin.buffer.read(MOST_BYTES + 1)
-        path = Path(name)
-        if path.stat().st_size > MOST_BYTES:
+        with Path(name).open("rb") as file:  # a device has no size to ask for, and may have no end
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
             raise CommandError(f"{name}: is larger than {MOST_BYTES >> 20} MB; split it into several files")
-        return path.read_bytes()
+        return data
     except FileNotFoundError:
         raise CommandError(f"{name}: there is no such file or directory") from None
     except (OSError, ValueError) as error:

@@ -111,7 +111,6 @@ async def test_validate_needs_no_daemon_and_tells_every_mistake(run: Run, tmp_pa
         (("plan",), "the following arguments are required"),
         (("get", "-o", "xml"), "invalid choice: 'xml'"),
         (("fly",), "there is no verb fly; there are apply, backup, blame, delete, describe"),
-        ((), "the following arguments are required: VERB"),
         (("history", "--limit", "0"), "--limit must be from 1 to 1000"),
     ],
 )
