@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from onecity.v1 import plan_pb2 as pb
 
 from controller.cli.quantities import count, percent, rate, seconds
-from controller.cli.screen import Screen, columns, harmless
+from controller.cli.screen import Screen, columns, harmless, width
 
 MOST_LINES = 8  # of paths and of changes of one service, unless details are asked for
 MOST_HOPS = 12  # of one segment on one line
+LEAST_HOPS_WIDTH = 30  # columns; with less the hops go on near the left edge
 MOST_DETAILED = 3  # services whose way is shown at once; with more, the sums come first and the rest on request
 LAYERS = {pb.LAYER_IP: "ip", pb.LAYER_OPTICAL: "optical"}
 ROLES = {
@@ -118,7 +121,7 @@ def _mark(service: pb.ServiceAction) -> tuple[str, str]:
 
 def _way(screen: Screen, service: pb.ServiceAction, most: int) -> None:
     lines = [f"    {harmless(change)}" for change in service.changes]
-    lines += columns(path_rows(service.paths), indent="    ")
+    lines += wrapped(path_rows(service.paths, every=most > MOST_LINES), screen, indent="    ")
     lines += columns(promise_rows(service.promises), indent="    ")
     if not lines and not service.resources and not service.notes:
         return
@@ -134,22 +137,43 @@ def _way(screen: Screen, service: pb.ServiceAction, most: int) -> None:
         screen.line("    note  " + harmless(note))
 
 
-def path_rows(paths: Any) -> list[list[str]]:
+def wrapped(rows: Sequence[Sequence[str]], screen: Screen, *, indent: str) -> list[str]:
+    """Return columns whose last one, the hops, goes on below itself where the terminal ends."""
+    lines = columns(rows, indent=indent)
+    if not screen.terminal or not rows:
+        return lines
+    room = shutil.get_terminal_size().columns
+    hang = len(indent) + sum(max(width(row[c]) for row in rows) + 2 for c in range(len(rows[0]) - 1))
+    if room - hang < LEAST_HOPS_WIDTH:
+        hang = len(indent) + 4
+    return [
+        piece
+        for line in lines
+        for piece in textwrap.wrap(
+            line, room, subsequent_indent=" " * hang, break_long_words=False, break_on_hyphens=False,
+            replace_whitespace=False, drop_whitespace=True,
+        )
+    ]  # fmt: skip
+
+
+def path_rows(paths: Any, *, every: bool = False) -> list[list[str]]:
     """Return one row per segment: layer, domain, role, delay, detail, and last what may be long, the hops."""
     rows = []
     for path in paths:
         where = path.domain or "between domains"
         delay = seconds(path.delay_s) if path.HasField("delay_s") else ""
-        rows.append([LAYERS.get(path.layer, ""), where, ROLES.get(path.role, ""), delay, path.detail, _hops(path)])
+        layer, role = LAYERS.get(path.layer, ""), ROLES.get(path.role, "")
+        rows.append([layer, where, role, delay, path.detail, _hops(path, every)])
     return [[harmless(cell) for cell in row] for row in rows]
 
 
-def _hops(path: pb.PathSegment) -> str:
+def _hops(path: pb.PathSegment, every: bool) -> str:
     """A path is a sequence; a tree is a set of links, each from one node to the next."""
     names = [_hop(hop) for hop in path.hops]
     separator = ", " if path.role == pb.PATH_ROLE_TREE else " → "
-    shown = names if len(names) <= MOST_HOPS else [*names[: MOST_HOPS - 1], f"… {len(names) - MOST_HOPS + 1} more"]
-    return separator.join(shown)
+    if not every and len(names) > MOST_HOPS:
+        names = [*names[: MOST_HOPS - 1], f"… {len(names) - MOST_HOPS + 1} more"]
+    return separator.join(names)
 
 
 def _hop(hop: str) -> str:

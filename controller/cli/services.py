@@ -8,7 +8,7 @@ from typing import Any
 from onecity.v1 import status_pb2 as pb
 
 from controller.cli.plain import enum_word
-from controller.cli.plans import path_rows, promise_rows, resource_rows
+from controller.cli.plans import path_rows, promise_rows, resource_rows, wrapped
 from controller.cli.quantities import NOTHING, count, percent, rate, ratio, seconds
 from controller.cli.screen import Screen, columns, harmless
 
@@ -77,7 +77,8 @@ def show_description(screen: Screen, found: pb.ServiceDescription) -> None:
     _conditions(screen, found.status)
     _objectives(screen, found.status)
     _section(screen, "promised between ends", columns(promise_rows(found.promises)[:MOST_PATHS], indent="  "))
-    _section(screen, "path over both layers", columns(path_rows(found.paths)[:MOST_PATHS], indent="  "))
+    rows = path_rows(found.paths, every=True)[:MOST_PATHS]
+    _section(screen, "path over both layers", wrapped(rows, screen, indent="  "))
     if len(found.paths) > MOST_PATHS:
         screen.line(screen.paint(f"  … {len(found.paths) - MOST_PATHS:,} more with -o yaml", "faint"))
     listed = ["  " + row.removeprefix("takes").strip() for row in resource_rows(found.resources, every=True)]
