@@ -126,17 +126,19 @@ async def end_open_changes(store: Store, transactions: Transactions, now: dateti
             continue
         outcome = ending.result.outcome
         log.info("change %s, open when the daemon stopped, ended: %s", change.record.id, outcome.value)
-        await close(store, change, outcome, now)
+        await close(store, change, ending.result, now)
     return tuple(doubtful)
 
 
-async def close(store: Store, change: OpenChange, outcome: StepOutcome, now: datetime) -> None:
+async def close(store: Store, change: OpenChange, result: StepResult, now: datetime) -> None:
     """Write down how an open change ended, with its effect on desired state or without."""
+    outcome = result.outcome
     applied = outcome is StepOutcome.COMMITTED
     word = (
         Outcome.COMMITTED if applied else Outcome.COMPENSATED if outcome is StepOutcome.COMPENSATED else Outcome.FAILED
     )
-    detail = "" if applied else "undone after the daemon was restarted"
+    why = "; ".join(f"{one.domain}: {one.message}" for one in result.failures)
+    detail = "" if applied else f"undone after the daemon was restarted{': ' if why else ''}{why}"
     await store.close_change(replace(change.record, outcome=word.value, detail=detail, ended=now), applied=applied)
 
 

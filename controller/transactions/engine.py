@@ -264,6 +264,8 @@ class Transactions:
         pause_s = _FIRST_RETRY_S
         if tried:
             await self._pause(unfinished, pause_s)
+        elif first := [one.first_attempt for one in earlier if one.transaction.domains & transaction.domains]:
+            await asyncio.wait(first)
         while True:
             attempt = _behind(transaction, earlier)
             if attempt is None:

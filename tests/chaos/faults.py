@@ -56,8 +56,12 @@ def schedule(seed: str, domains: tuple[str, ...], *, length_s: float = 4.0) -> S
     away = tuple(EXPIRED_S if draw.random() < 0.06 else draw.random() * 0.3 for _ in range(lives))
     kills = tuple(sorted(draw.uniform(0.3, length_s) for _ in range(draw.choice((0, 1, 1)))))
     count = draw.choices((0, draw.randrange(2, 8), draw.randrange(12, 32)), (2, 4, 5))[0]  # 0: only the daemon dies
-    happenings = sorted((_fault(draw, domains, length_s) for _ in range(count)), key=lambda f: f.at_s)
-    return Schedule(length_s, die_at, kills, away, tuple(happenings))
+    happenings = [_fault(draw, domains, length_s) for _ in range(count)]
+    if draw.random() < 0.15:  # a domain that is away until its confirm timer has ended: it is sent its image again
+        kind = draw.choice(("black-hole", "hang", "refuse"))
+        happenings.append(Fault(draw.uniform(0.5, length_s), kind, draw.choice(domains), EXPIRED_S))
+        length_s += EXPIRED_S
+    return Schedule(length_s, die_at, kills, away, tuple(sorted(happenings, key=lambda f: f.at_s)))
 
 
 def _point(draw: random.Random, points: tuple[str, ...]) -> str:

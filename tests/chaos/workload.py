@@ -49,7 +49,8 @@ class Family:
         return f"{self._head(name, 'DedicatedPlane')}  bandwidth: {draw.choice((20, 50, 80))}Mbps\n  sites:\n{rows}"
 
     def _slice(self, name: str, isolation: str, lan: str, draw: random.Random) -> str:
-        a, z = PAIRS[(self.number + int(name.rsplit("-", 1)[1])) % len(PAIRS)]
+        # Another pair is another circuit: built first, and the old one removed in a step of its own.
+        a, z = PAIRS[(self.number + int(name.rsplit("-", 1)[1]) + draw.choice((0, 0, 1))) % len(PAIRS)]
         rate = draw.choice(("1Gbps", "2Gbps")) if isolation == "timeslot" else draw.choice(("50Mbps", "90Mbps"))
         protection = draw.choice(("standby", "none"))
         return (
