@@ -140,7 +140,8 @@ class Telemetry:
 
     def _request(self, interval_s: float) -> Any:
         subscriptions = [
-            gnmi_pb2.Subscription(path=_message(path), mode=gnmi_pb2.ON_CHANGE) for path in self._on_change
+            gnmi_pb2.Subscription(path=_message(path), mode=gnmi_pb2.ON_CHANGE, heartbeat_interval=HEARTBEAT_NS)
+            for path in self._on_change
         ] + [
             gnmi_pb2.Subscription(
                 path=_message(path),

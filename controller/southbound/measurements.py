@@ -33,6 +33,7 @@ _STATE_LEAVES: Final = {
     "expected": ("expected", 1.0),
 }
 _OWN_TREES: Final = frozenset({"flows", "accesses", "circuits", "tunnels"})
+_STATES: Final = frozenset({"up", "active_leg"})
 _OPER: Final = {"up": 1.0, "down": 0.0}
 _LEGS: Final = {"none": 0.0, "working": 1.0, "protect": 2.0}
 
@@ -149,7 +150,8 @@ class Translator:
 
     def _tell(self, fresh: list[Sample], subject: str, metric: str, value: float, at: float) -> None:
         key = (subject, metric)
-        if at > self._told_at.get(key, 0.0):
+        before = self._told_at.get(key, 0.0)
+        if at > before or (at == before and metric in _STATES):  # a state told again still holds; a measurement is old
             self._told_at[key] = at
             fresh.append(Sample(self._domain, subject, metric, value, at))
 

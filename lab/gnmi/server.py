@@ -108,6 +108,10 @@ class _GnmiService(gnmi_pb2_grpc.gNMIServicer):  # type: ignore[misc]
         every = [from_messages(wanted.prefix, s.path) for s in wanted.subscription]
         watches = [self._tree.watch(on_change)]
         tasks = [asyncio.create_task(self._changes(watches[0], outgoing))]
+        beats = [s.heartbeat_interval / 1e9 for s in wanted.subscription if s.mode != gnmi_pb2.SAMPLE]
+        if any(beats):
+            pause_s = max(min(beat for beat in beats if beat), SHORTEST_SAMPLE_S)
+            tasks.append(asyncio.create_task(self._heartbeats(pause_s, watches[0], outgoing)))
         try:
             for response in [] if wanted.updates_only else self._now(every)[:-1]:
                 yield response
@@ -129,6 +133,12 @@ class _GnmiService(gnmi_pb2_grpc.gNMIServicer):  # type: ignore[misc]
             await watch.changed.wait()
             await asyncio.sleep(BATCH_DELAY_S)
             await outgoing.put(notifications(*watch.take()))
+
+    async def _heartbeats(self, pause_s: float, watch: Watch, outgoing: asyncio.Queue[list[Any]]) -> None:
+        """Tell again, now and then, what has not changed: who hears nothing cannot know that it still holds."""
+        while True:
+            await asyncio.sleep(pause_s)
+            await outgoing.put(notifications(list(watch.members.values())))
 
     async def _samples(self, subscription: Any, watch: Watch, outgoing: asyncio.Queue[list[Any]]) -> None:
         interval = max(subscription.sample_interval / 1e9, SHORTEST_SAMPLE_S) if subscription.sample_interval else 1.0

@@ -1,0 +1,33 @@
+"""What a gNMI update means: states told again still hold, measurements told again are old."""
+
+from __future__ import annotations
+
+import json
+
+from pygnmi.spec.v080 import gnmi_pb2
+
+from controller.southbound.measurements import Translator
+
+
+def _told(leaf: str, value: object, at_ns: int) -> gnmi_pb2.Notification:
+    circuit = gnmi_pb2.PathElem(name="circuit", key={"id": "t.s/a-z"})
+    names = [gnmi_pb2.PathElem(name="onecity-flow:circuits"), circuit]
+    names += [gnmi_pb2.PathElem(name="state"), gnmi_pb2.PathElem(name=leaf)]
+    value_message = gnmi_pb2.TypedValue(json_ietf_val=json.dumps(value).encode())
+    update = gnmi_pb2.Update(path=gnmi_pb2.Path(elem=names), val=value_message)
+    return gnmi_pb2.Notification(timestamp=at_ns, update=[update])
+
+
+def test_a_state_that_is_told_again_still_holds() -> None:
+    translator = Translator("otn", lambda _: None)
+    down = _told("oper-status", "DOWN", 5)
+    assert [(s.metric, s.value) for s in translator.samples(down)] == [("up", 0.0)]
+    assert [(s.metric, s.value) for s in translator.samples(down)] == [("up", 0.0)]
+
+
+def test_a_measurement_that_is_told_again_is_not_a_new_one() -> None:
+    translator = Translator("otn", lambda _: None)
+    margin = _told("margin-db", "9.5", 5)
+    assert [(s.metric, s.value) for s in translator.samples(margin)] == [("margin_db", 9.5)]
+    assert translator.samples(margin) == ()
+    assert [s.value for s in translator.samples(_told("margin-db", "9.4", 6))] == [9.4]
