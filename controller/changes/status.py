@@ -47,10 +47,10 @@ def phase(standing: Standing, leaving: bool, around: Circumstances) -> str:
     """Return Scheduled, Committing, Active, Deleting or Expired."""
     if leaving:
         return "Deleting"
-    if standing.expired:  # not before its configuration is gone, whatever the time
-        return "Expired"
     if standing.service.metadata.service in around.under_way:
         return "Committing"
+    if standing.expired:  # not before its configuration is gone, whatever the time
+        return "Expired"
     return "Active" if standing.active else "Scheduled"
 
 

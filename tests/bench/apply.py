@@ -53,8 +53,10 @@ def measure(stage: Stage, intents: Path) -> dict[str, float]:
     _committed(client.apply(*rest)[1])
     everything = [*standing, office, plane, conference, *rest]
     empty = [_nothing(client, everything) for _ in range(5)]
-    numbers["apply.plan_empty_cold_ms"] = empty[0] * 1e3
-    numbers["apply.plan_empty_ms"] = statistics.median(empty) * 1e3
+    numbers["apply.plan_empty_ms"] = (
+        empty[0] * 1e3
+    )  # the second apply; those after it find nothing left to do behind it
+    numbers["apply.plan_empty_repeat_ms"] = statistics.median(empty[1:]) * 1e3
     return numbers
 
 

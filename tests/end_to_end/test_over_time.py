@@ -25,8 +25,7 @@ def test_a_window_opens_and_closes_by_itself_also_over_a_restart(longgang: Stage
     longgang.kill_daemon()
     longgang.start_daemon()
     eventually(lambda: _phase(longgang, "gov/council") == EXPIRED, 12)
-    # It reads as over from its last second on; the change that closes it follows at once.
-    eventually(lambda: not any(longgang.client.differences().values()))
+    assert not any(longgang.client.differences().values())
     assert _phase(longgang, "gov/office") == ACTIVE
 
 
