@@ -102,14 +102,22 @@ class Chronicle:
             await self._time()
             batch = list(self._waiting.values())[:BATCH]
             try:
-                effects = await asyncio.to_thread(lambda: {e.change_id: self._described(e) for e in batch})  # noqa: B023
-                await self._store.keep_domains(effects)
+                await self._store.keep_domains({ended.change_id: await self._in_pieces(ended) for ended in batch})
             except OnecityError as error:
                 log.warning("what changes did to domains could not be kept: %s", error)
             except Exception:
                 log.exception("what changes did to domains could not be told, by a defect of ours")
             for ended in batch:
                 self._waiting.pop(ended.change_id, None)
+
+    async def _in_pieces(self, ended: Ended) -> tuple[DomainChange, ...]:
+        """As `_described`, one domain after the other: a change that comes meanwhile waits for one of them at most."""
+        told = []
+        for domain in _domains(ended):
+            if self._busy():
+                await self._time()
+            told.append(await asyncio.to_thread(self._domain, ended, domain))
+        return tuple(told)
 
     async def _time(self) -> None:
         """Wait until nothing is under way, or something has waited long enough, or too much waits."""
@@ -123,8 +131,7 @@ class Chronicle:
 
     def _described(self, ended: Ended) -> tuple[DomainChange, ...]:
         """Return the effects on every domain of a change."""
-        domains = dict.fromkeys(edit.domain for step in ended.steps for edit in step.edits)
-        return tuple(self._domain(ended, domain) for domain in sorted(domains))
+        return tuple(self._domain(ended, domain) for domain in _domains(ended))
 
     def _domain(self, ended: Ended, domain: str) -> DomainChange:
         pairs = [(step, edit) for step in ended.steps for edit in step.edits if edit.domain == domain]
@@ -142,6 +149,10 @@ class Chronicle:
             return kept
         driver = self._drivers.get(edit.domain)
         return driver.native(edit) if driver is not None else "(this domain is not in onecity.yaml any more)"
+
+
+def _domains(ended: Ended) -> list[str]:
+    return sorted({edit.domain for step in ended.steps for edit in step.edits})
 
 
 def _beginning(edit: Edit) -> Edit:
