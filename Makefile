@@ -24,7 +24,7 @@ test: $(READY)  ## Style, types, contracts and tests
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 3 --dist loadfile
 
 bench: $(READY) ## Measure; writes build/bench.json
 	@$(BIN)/python -m tests.bench

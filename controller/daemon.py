@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import gc
 import logging
 import os
@@ -182,6 +183,7 @@ def command(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for name in ("onecity", "controller"):
         logging.getLogger(name).setLevel(level)
+    faulthandler.enable()  # where every thread was, should a library in C ever end the process
     if not options.verbose:
         quiet.quieten()
     try:
