@@ -27,6 +27,7 @@ from controller.changes.desk import Desk, Taken
 from controller.changes.domains import Domains
 from controller.changes.keep import standing
 from controller.changes.recovery import Doubtful, end_open_changes
+from controller.changes.repair import Repairs
 from controller.changes.service import Changes
 from controller.changes.state import Standing, rebuilt
 from controller.errors import OnecityError
@@ -104,6 +105,9 @@ class Daemon:
         )
         self._started.push_async_callback(self.telemetry.stop)
         self._started.push_async_callback(self.changes.stop)
+        self.repairs = Repairs(self.desk, self.domains, self.changes.repair, time.monotonic)
+        self._started.push_async_callback(self.repairs.stop)
+        self.telemetry.listen(self.repairs.hear)
         metrics = Metrics(self.changes)
         self.changes.on_end(metrics.change_ended)
         self._northbound = NorthboundServer(self.changes, self.settings.listen)
@@ -118,6 +122,7 @@ class Daemon:
         await self.domains.settled(DISCOVERY_S)
         _spare_the_collector()
         await self.changes.start()
+        await self.repairs.start()
         await self._northbound.ready(True)
 
     async def stop(self) -> None:

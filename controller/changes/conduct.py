@@ -80,7 +80,7 @@ class Conductor:
 
     async def _carry_out(self, order: Order, live: LiveChange) -> ChangeResult:
         def sound(planned: Planned) -> bool:
-            return not planned.refusals and not planned.proofs.broken and not order.moved(planned.base)
+            return _placed(planned, order) and not planned.proofs.broken and not order.moved(planned.base)
 
         planned = await self._desk.take(order.wanted, live.id, sound)
         live.say("planned")
@@ -89,7 +89,7 @@ class Conductor:
         actions = tuple(
             present.service_action(p, self._domains.city, _refusal_of(planned, p.service)) for p in planned.plans
         )
-        if planned.refusals:
+        if not _placed(planned, order):
             text = "\n".join(str(r) for r in planned.refusals)
             return ChangeResult(Outcome.REFUSED, text, actions)
         if planned.proofs.broken:
@@ -144,7 +144,7 @@ class Conductor:
 
     async def _certain(self, wanted: Wanted) -> None:
         """Wait a little for changes in doubt over the same services; raises ConflictError where they stay so."""
-        named = {s.metadata.service for s in wanted.puts} | wanted.drops | wanted.opens | wanted.closes
+        named = {s.metadata.service for s in wanted.puts} | wanted.drops | wanted.opens | wanted.closes | wanted.again
         try:
             async with asyncio.timeout(DOUBT_PATIENCE_S), self._cleared:
                 await self._cleared.wait_for(lambda: not self._doubts(named))
@@ -208,6 +208,11 @@ _OUTCOMES = {
     StepOutcome.COMPENSATED: Outcome.COMPENSATED,
     StepOutcome.IN_DOUBT: Outcome.IN_DOUBT,
 }
+
+
+def _placed(planned: Planned, order: Order) -> bool:
+    """Say whether the change may go on: all of it was placed, or each service stands alone and some were."""
+    return not planned.refusals or (order.alone and not planned.changes_nothing)
 
 
 def _refusal_of(planned: Planned, service: str) -> str:

@@ -46,6 +46,7 @@ class Desk:
         self.state = state
         self.model = ConfigurationModel.build({d: state.desired.tree(d) for d in state.desired.domains})
         self.moved = asyncio.Event()  # set whenever desired state was replaced
+        self.on_landed: list[Callable[[], None]] = []  # told whenever services are no longer held by a change
         self._city, self._now = city, now
         self._planning = asyncio.Lock()
         self._under_way: set[ServiceId] = set()
@@ -111,10 +112,12 @@ class Desk:
             async with self._landed:
                 self._under_way -= concerned
                 self._landed.notify_all()
+            for tell in self.on_landed:
+                tell()
 
     def _concerned(self, wanted: Wanted) -> set[ServiceId]:
         """Return the services a change puts, drops or turns, those they protect, and those that protect them."""
-        named = {s.metadata.service for s in wanted.puts} | wanted.drops | wanted.opens | wanted.closes
+        named = {s.metadata.service for s in wanted.puts} | wanted.drops | wanted.opens | wanted.closes | wanted.again
         intents = [*wanted.puts, *(self.state.services[s].service for s in named if s in self.state.services)]
         protected = {s.protects for s in intents if isinstance(s, VipAssurance)}
         return named | protected | set(self.state.protectors(named))

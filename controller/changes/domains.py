@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
+from controller.assurance.components import closure
 from controller.errors import OnecityError
 from controller.network.discovered import DomainKind, DomainTopology
 from controller.network.inventory import Inventory
 from controller.network.merge import merge
 from controller.network.model import CityMap
+from controller.network.outage import without
 from controller.southbound.driver import Driver, EventKind
 from controller.store.store import Store
 
@@ -54,7 +57,8 @@ class Domains:
         self._version = 0
         self.suspect: Callable[[str], None] = lambda domain: None  # may run something else than what we committed
         self._changed = asyncio.Condition()
-        self.city = merge((), inventory, 0, frozenset())
+        self.city = self._discovered = merge((), inventory, 0, frozenset())
+        self._reported: frozenset[str] = frozenset()  # components that streams say are down, and what rides on them
 
     @property
     def kinds(self) -> Mapping[str, DomainKind]:
@@ -156,9 +160,30 @@ class Domains:
         """Make the map anew; its version moves only when something on it did."""
         stale = frozenset(self.drivers) - self._fresh
         merged = merge(tuple(self._topologies.values()), self._inventory, self._version, stale)
-        if merged != self.city:
+        self._discovered = _sharing(merged, self._discovered)
+        self._show(without(self._discovered, closure(self._discovered, self._reported, self._lit())))
+
+    def outage(self, down: AbstractSet[str]) -> frozenset[str]:
+        """Show these components as down (and what rides on them), whatever was discovered; return all of them.
+
+        Discovery takes a second and a failure must be planned around at once. Those not named are as discovered.
+        """
+        fallen = closure(self._discovered, down, self._lit())
+        if down != self._reported:
+            self._reported = frozenset(down)
+            self._show(without(self._discovered, fallen))
+        return fallen
+
+    def _show(self, city: CityMap) -> None:
+        city = replace(city, version=self.city.version)
+        if city != self.city:
             self._version += 1
-            self.city = _sharing(replace(merged, version=self._version), self.city)
+            self.city = _sharing(replace(city, version=self._version), self.city)
+
+    def _lit(self) -> dict[str, tuple[str, ...]]:
+        """Return the fibres under each circuit that has no second leg."""
+        every = (c for t in self._topologies.values() for c in t.circuits)
+        return {c.id: c.route for c in every if c.layer == "wavelength" and not c.protect_route}
 
 
 def _sharing(new: CityMap, old: CityMap) -> CityMap:
@@ -168,4 +193,7 @@ def _sharing(new: CityMap, old: CityMap) -> CityMap:
     """
     parts = ("sites", "domains", "nodes", "links", "fibres", "odu_links", "srlg_names")
     same = {part: getattr(old, part) for part in parts if getattr(old, part) == getattr(new, part)}
-    return replace(new, **same)
+    shared = replace(new, **same)
+    if [k.id for k in old.links] == [k.id for k in new.links]:
+        vars(shared)["link_index"] = old.link_index  # the same links in the same order: ledgers stay where they are
+    return shared

@@ -26,19 +26,20 @@ class Order:
     """What was asked, by whom and why."""
 
     wanted: Wanted
-    kind: str  # "apply" "delete" "rollback" "window"
+    kind: str  # "apply" "delete" "rollback" "window" "repair"
     author: str = ""
     reason: str = ""
     request_id: str = ""
     # Says why this is no longer what was meant, on the very state that it is planned on; "" where it still is.
     moved: Callable[[DesiredState], str] = _never
+    alone: bool = False  # services that cannot be placed are left out, and the others go on
 
     @property
     def services(self) -> tuple[ServiceId, ...]:
         """Return the services that it names."""
         wanted = self.wanted
         puts = [s.metadata.service for s in wanted.puts]
-        return (*puts, *sorted(wanted.drops | wanted.opens | wanted.closes))
+        return (*puts, *sorted(wanted.drops | wanted.opens | wanted.closes | wanted.again))
 
 
 def catalogue(city: CityMap) -> Catalogue:

@@ -38,6 +38,7 @@ class Wanted:
     drops: frozenset[ServiceId] = frozenset()
     opens: frozenset[ServiceId] = frozenset()
     closes: frozenset[ServiceId] = frozenset()
+    again: frozenset[ServiceId] = frozenset()  # as they are, on the map as it is now: repairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ def plan(
     every other service's plan readable.
     """
     changed, quiet = _sort_out(state, wanted, now)
+    changed = (*changed, *_once_more(state, wanted, now))
     _refuse_orphans(state, wanted)
     drops = wanted.drops
     followers = [
@@ -120,6 +122,8 @@ def plan(
         pairs[service.metadata.service] = (service, outcome.placements[service.metadata.service])
     for service in accepted:
         put = _standing(state, service, outcome.placements[service.metadata.service], city, pairs, now)
+        if put is not None and service.metadata.service in wanted.again:
+            put = replace(put, generation=put.generation - 1)  # nobody changed the intent
         if put is not None:
             puts[service.metadata.service] = put
     puts.update(_window_moves(state, wanted))
@@ -174,6 +178,13 @@ def _sort_out(
         else:
             changed.append(service)
     return tuple(changed), tuple(quiet)
+
+
+def _once_more(state: DesiredState, wanted: Wanted, now: datetime) -> tuple[Service, ...]:
+    """Return the intents that are to be placed again as they stand; what is gone or over by now is not."""
+    named = {s.metadata.service for s in wanted.puts} | wanted.drops | wanted.closes
+    standing = (state.services.get(sid) for sid in sorted(wanted.again - named))
+    return tuple(s.service for s in standing if s is not None and not s.over(now))
 
 
 def _placed(

@@ -172,7 +172,7 @@ class Changes:
         for hear in self._on_end:
             hear(order.kind, result.outcome, result.elapsed_s)
         live.end(result)
-        untold = result.outcome is Outcome.REFUSED and order.kind != "window"  # which tries again, and again
+        untold = result.outcome is Outcome.REFUSED and order.kind not in ("window", "repair")  # these try again
         if untold or (partial and result.outcome is not Outcome.UNCHANGED):
             self._remember(order, live, result)
         return result
@@ -214,6 +214,14 @@ class Changes:
             tuple(w for r in results for w in r.warnings),
             live.elapsed_s,
         )
+
+    async def repair(self, services: frozenset[ServiceId], reason: str) -> ChangeResult:
+        """Place services once more, as they are, on the map as it is; those that cannot be placed stay as they stand.
+
+        A change like any other: planned, proven, carried out on all domains or none, kept in the history.
+        """
+        order = Order(Wanted(again=services), "repair", "assurance", reason, alone=True)
+        return await self._begin(order, secrets.token_hex(4))
 
     async def _turn(self, wanted: Wanted) -> None:
         """Open and close windows that are due, each a change of its own."""

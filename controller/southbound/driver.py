@@ -78,7 +78,8 @@ class Sample:
     """One measured value in SI units (seconds, ratio 0..1, bit/s, dB). Never a made-up zero for a gap."""
 
     domain: str
-    # "link:<id>", "tunnel:<name>", "access:<vpn-id>/<access id>", "flow:<class>@<vpn-id>/<access>", "circuit:<id>"
+    # "link:<id>", "tunnel:<name>", "access:<vpn-id>/<access id>", "flow:<class>@<vpn-id>/<access>", "circuit:<id>",
+    # "node:<id>", "fibre:<id>", "odu:<id>" (an ODU link)
     subject: str
     metric: str  # "delay_s", "jitter_s", "loss_ratio", "throughput_bps", "margin_db", "up"
     value: float

@@ -1,6 +1,7 @@
 """Measurements from a domain's gNMI server, as samples in SI units.
 
-Subscribes once per connection: states on change, performance every `interval_s`. A server repeats its newest value
+Two streams, each on a connection of its own: states on change, so that a failure never queues behind a second's worth
+of measurements, and performance every `interval_s`. A server repeats its newest value
 when nothing new was measured; such a repetition carries its old time and yields nothing, so that a probe that died
 shows as a gap. When the stream breaks nothing is made up either: samples resume after the next connection.
 Memory is bounded: a reader that falls behind loses the oldest batches, and `dropped` counts them.
@@ -10,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
@@ -42,8 +44,14 @@ _PORT: Final[tuple[Step, ...]] = (
     ("ietf-network-topology:termination-point", {"tp-id": "*"}),
 )
 _TUNNEL: Final[tuple[Step, ...]] = (("ietf-te:te", {}), ("tunnels", {}), ("tunnel", {"name": "*"}))
+_NODE: Final[tuple[Step, ...]] = (
+    ("ietf-network:networks", {}),
+    ("network", {"network-id": "*"}),
+    ("node", {"node-id": "*"}),
+)
 IP_ON_CHANGE: Final[tuple[tuple[Step, ...], ...]] = (
     (*_LINK, ("ietf-te-topology:te", {}), ("oper-status", {})),
+    (*_NODE, ("ietf-te-topology:te", {}), ("oper-status", {})),
     (*_TUNNEL, ("operational-state", {})),
 )
 IP_SAMPLED: Final[tuple[tuple[Step, ...], ...]] = (
@@ -57,10 +65,21 @@ _CIRCUIT: Final[tuple[Step, ...]] = (("onecity-flow:circuits", {}), ("circuit", 
 OPTICAL_ON_CHANGE: Final[tuple[tuple[Step, ...], ...]] = (
     (*_CIRCUIT, ("oper-status", {})),
     (*_CIRCUIT, ("active-leg", {})),
+    (("onecity-flow:fibres", {}), ("fibre", {"id": "*"}), ("state", {}), ("oper-status", {})),
+    (("onecity-flow:odu-links", {}), ("odu-link", {"id": "*"}), ("state", {}), ("oper-status", {})),
+    (("onecity-flow:nodes", {}), ("node", {"id": "*"}), ("state", {}), ("oper-status", {})),
 )
 OPTICAL_SAMPLED: Final[tuple[tuple[Step, ...], ...]] = (_CIRCUIT,)
 
 HEARTBEAT_NS = 10 * 10**9  # a value that stays the same is told again after this: silence longer than two is a gap
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What one stream asks for."""
+
+    urgent: bool  # goes before what waits
+    request: Any
 
 
 class Telemetry:
@@ -83,79 +102,98 @@ class Telemetry:
     async def samples(self, interval_s: float) -> AsyncIterator[tuple[Sample, ...]]:
         """Yield batches for ever; see the module's docstring."""
         queue: deque[list[Sample]] = deque()
+        states: deque[tuple[Sample, ...]] = deque()
         news = asyncio.Event()
 
-        def take(batch: tuple[Sample, ...]) -> None:
-            if queue and len(queue[-1]) < BATCH_SAMPLES:
+        def take(batch: tuple[Sample, ...], urgent: bool) -> None:
+            if urgent:
+                states.append(batch)
+            elif queue and len(queue[-1]) < BATCH_SAMPLES:
                 queue[-1].extend(batch)
             else:
                 queue.append(list(batch))
-            if len(queue) > QUEUED_BATCHES:
-                queue.popleft()
+            if len(queue) > QUEUED_BATCHES or len(states) > QUEUED_BATCHES:
+                _ = states.popleft() if urgent else queue.popleft()  # a lost state is told again soon
                 self.dropped += 1
             news.set()
 
-        reader = asyncio.create_task(self._read_for_ever(interval_s, take))
-        reader.add_done_callback(lambda _: news.set())
+        wanted = [self._states()] * bool(self._on_change) + [self._measurements(interval_s)] * bool(self._sampled)
+        readers = [asyncio.create_task(self._read_for_ever(w, take)) for w in wanted]
+        for reader in readers:
+            reader.add_done_callback(lambda _: news.set())
         try:
             while True:
-                while queue:
-                    yield tuple(queue.popleft())
-                if reader.done():
-                    reader.result()  # it never returns: only an error of our own settings ends it
+                while states or queue:
+                    yield states.popleft() if states else tuple(queue.popleft())
+                for reader in readers:
+                    if reader.done():
+                        reader.result()  # it never returns: only an error of our own settings ends it
                 news.clear()
                 await news.wait()
         finally:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
+            for reader in readers:
+                reader.cancel()
+            await asyncio.gather(*readers, return_exceptions=True)
 
-    async def _read_for_ever(self, interval_s: float, take: Callable[[tuple[Sample, ...]], None]) -> None:
+    async def _read_for_ever(self, wanted: _Wanted, take: Callable[[tuple[Sample, ...], bool], None]) -> None:
         if not self._settings.telemetry_address:
             await asyncio.Event().wait()  # a domain without telemetry: one long gap
         backoff = Backoff(most_s=10.0)
         while True:
             async with open_channel(self._settings, self._settings.telemetry_address) as channel:
                 with suppress(grpc.aio.AioRpcError):  # a gap; who listens for events is told of the loss there
-                    await self._read_stream(channel, interval_s, take, backoff)
+                    await self._read_stream(channel, wanted, take, backoff)
             await asyncio.sleep(backoff.next_s())
 
     async def _read_stream(
         self,
         channel: grpc.aio.Channel,
-        interval_s: float,
-        take: Callable[[tuple[Sample, ...]], None],
+        wanted: _Wanted,
+        take: Callable[[tuple[Sample, ...], bool], None],
         backoff: Backoff,
     ) -> None:
         translator = Translator(self._settings.name, lambda port: self._link_of_port.get(port))
         stub: Any = gnmi_pb2_grpc.gNMIStub(channel)
         call = stub.Subscribe(metadata=call_metadata(self._settings))
-        await call.write(self._request(interval_s))
+        await call.write(wanted.request)
         while (response := await call.read()) is not END_OF_STREAM:
             backoff.reset()
             if response.WhichOneof("response") == "update":
                 batch = translator.samples(response.update)
                 if batch:
-                    take(batch)
+                    take(batch, wanted.urgent)
                 await asyncio.sleep(0)  # messages that are already here must not hold up a change between them
 
-    def _request(self, interval_s: float) -> Any:
-        subscriptions = [
-            gnmi_pb2.Subscription(path=_message(path), mode=gnmi_pb2.ON_CHANGE, heartbeat_interval=HEARTBEAT_NS)
-            for path in self._on_change
-        ] + [
-            gnmi_pb2.Subscription(
-                path=_message(path),
-                mode=gnmi_pb2.SAMPLE,
-                sample_interval=int(interval_s * 1e9),
-                suppress_redundant=True,  # of a thousand sites few are measured in any one second
-                heartbeat_interval=HEARTBEAT_NS,
-            )
-            for path in self._sampled
-        ]
-        wanted = gnmi_pb2.SubscriptionList(
-            mode=gnmi_pb2.SubscriptionList.STREAM, encoding=gnmi_pb2.JSON_IETF, subscription=subscriptions
+    def _states(self) -> _Wanted:
+        return _Wanted(
+            True,
+            _request(
+                gnmi_pb2.Subscription(path=_message(path), mode=gnmi_pb2.ON_CHANGE, heartbeat_interval=HEARTBEAT_NS)
+                for path in self._on_change
+            ),
         )
-        return gnmi_pb2.SubscribeRequest(subscribe=wanted)
+
+    def _measurements(self, interval_s: float) -> _Wanted:
+        return _Wanted(
+            False,
+            _request(
+                gnmi_pb2.Subscription(
+                    path=_message(path),
+                    mode=gnmi_pb2.SAMPLE,
+                    sample_interval=int(interval_s * 1e9),
+                    suppress_redundant=True,  # of a thousand sites few are measured in any one second
+                    heartbeat_interval=HEARTBEAT_NS,
+                )
+                for path in self._sampled
+            ),
+        )
+
+
+def _request(subscriptions: Iterable[Any]) -> Any:
+    wanted = gnmi_pb2.SubscriptionList(
+        mode=gnmi_pb2.SubscriptionList.STREAM, encoding=gnmi_pb2.JSON_IETF, subscription=list(subscriptions)
+    )
+    return gnmi_pb2.SubscribeRequest(subscribe=wanted)
 
 
 def _message(path: Sequence[Step]) -> Any:

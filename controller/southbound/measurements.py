@@ -32,7 +32,8 @@ _STATE_LEAVES: Final = {
     "reachable": ("reachable", 1.0),
     "expected": ("expected", 1.0),
 }
-_OWN_TREES: Final = frozenset({"flows", "accesses", "circuits", "tunnels"})
+_OWN_TREES: Final = frozenset({"flows", "accesses", "circuits", "tunnels", "fibres", "odu-links", "nodes"})
+_EQUIPMENT: Final = {"circuit": "circuit", "fibre": "fibre", "odu-link": "odu", "node": "node"}
 _STATES: Final = frozenset({"up", "active_leg"})
 _OPER: Final = {"up": 1.0, "down": 0.0}
 _LEGS: Final = {"none": 0.0, "working": 1.0, "protect": 2.0}
@@ -177,6 +178,8 @@ class Translator:
             link = path[names.index("link")].keys.get("link-id", "")
             if value in _OPER:
                 yield _Found(f"link:{link}", "up", _OPER[str(value)])
+        elif names[-3:] == ["node", "te", "oper-status"] and value in _OPER:
+            yield _Found(f"node:{path[-3].keys.get('node-id', '')}", "up", _OPER[str(value)])
 
     def _throughput(self, path: Sequence[Element], value: object, at: float) -> Iterator[_Found]:
         number = _number(value)
@@ -235,8 +238,8 @@ def _state_subject(path: Sequence[Element]) -> str | None:
             return f"access:{keys.get('vpn', '')}/{keys.get('access', '')}"
         if name == "tunnel":
             return f"tunnel:{keys.get('name', '')}"
-        if name == "circuit":
-            return f"circuit:{keys.get('id', '')}"
+        if name in _EQUIPMENT:
+            return f"{_EQUIPMENT[name]}:{keys.get('id', '')}"
     return None
 
 

@@ -52,6 +52,11 @@ class Telemetry:
         self._heard: dict[str, float] = {}
         self._flows: tuple[float, tuple[str, ...]] = (-1.0, ())
         self._tasks: list[asyncio.Task[None]] = []
+        self._listeners: list[Callable[[Sequence[Sample]], None]] = []
+
+    def listen(self, hear: Callable[[Sequence[Sample]], None]) -> None:
+        """Have samples that tell whether something is up told at once, as they arrive."""
+        self._listeners.append(hear)
 
     async def start(self) -> None:
         """Begin to collect; idempotent."""
@@ -71,6 +76,10 @@ class Telemetry:
     def take(self, batch: Iterable[Sample]) -> None:
         """Take samples that arrived now."""
         now = self._clock()
+        batch = tuple(batch)
+        states = [s for s in batch if s.metric == "up"] if self._listeners else []
+        for hear in self._listeners if states else ():
+            hear(states)
         for sample in batch:
             if self._heard.get(sample.domain) != now:
                 if self._is_silent(sample.domain, now):

@@ -19,6 +19,7 @@ from controller.verification.vips import VipProver
 from controller.verification.walks import Walks
 
 MOST_EXAMPLES = 20  # a person reads the first; more than this only repeats it
+AGED_AT_ONCE = 20  # services of others whose loads are found anew with each change after links went down or came up
 MOST_OF_ONE = 5  # and of one unit or service: the others' must not be hidden
 
 _last: list[Interior] = []  # shortest paths of the newest map: they change only with the map
@@ -64,6 +65,7 @@ class _Change:
             yield from islice(self._unit(unit), MOST_OF_ONE)
         book = self.model.loads
         book.start_over(self.forwarding.city)
+        book.renew(AGED_AT_ONCE)
         for sid in (*self.concerned, *self.gone):
             book.drop(sid)
         for sid in self.concerned:

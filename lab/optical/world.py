@@ -14,12 +14,18 @@ from google.protobuf.json_format import MessageToDict
 from onecity.optical.v1 import optical_pb2 as pb
 
 from lab.gnmi import TelemetryTree
+from lab.gnmi.paths import escape
 from lab.optical.engine import Engine, Lit
 from lab.optical.equipment import INFRASTRUCTURE
 from lab.plant.link import PlantLink
 
 _LEGS = {"working": pb.ACTIVE_LEG_WORKING, "protect": pb.ACTIVE_LEG_PROTECT, "none": pb.ACTIVE_LEG_NONE}
 _KINDS = ("ports", "nodes", "fibres", "odu_links")
+_EQUIPMENT = {
+    "fibres": "/onecity-flow:fibres/fibre[id={}]",
+    "odu_links": "/onecity-flow:odu-links/odu-link[id={}]",
+    "nodes": "/onecity-flow:nodes/node[id={}]",
+}
 
 
 class World:
@@ -59,6 +65,7 @@ class World:
                 if self.up[kind].get(name) is not up:
                     self.up[kind][name] = up
                     changed.append(name)
+                    self._stream_equipment(kind, name, up)
         for circuit, state in message.get("circuits", {}).items():
             if circuit in self.engine.circuits and self.circuits.get(circuit) != state:
                 self.circuits[circuit] = state
@@ -66,6 +73,11 @@ class World:
                 changed.append(circuit)
         if changed:
             self.on_event(changed)
+
+    def _stream_equipment(self, kind: str, name: str, up: bool) -> None:
+        """Tell the state of what no model lists on change: fibres, lit ODU links, nodes."""
+        if kind in _EQUIPMENT:
+            self.tree.update(f"{_EQUIPMENT[kind].format(escape(name))}/state/oper-status", "UP" if up else "DOWN")
 
     def _stream_state(self, circuit: str, state: Mapping[str, Any]) -> None:
         base = f"/onecity-flow:circuits/circuit[id={circuit}]/state"

@@ -1,0 +1,331 @@
+"""The fast loop: what fails is planned around at once, and every service that rode it is brought elsewhere.
+
+Streams say what is down; the map shows it before any domain is asked again; the services that ride it are placed once
+more, VIPs first, and committed in waves like any change. Nothing here waits for a clock to find a failure: a failure
+wakes the loop, and so do the end of a repair, a component that came back, and a domain within reach again. A second
+failure in the middle of a repair is the same loop: it is found when the repair ends, on the newest map. What cannot
+be repaired is tried again when the map changes, and now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from controller.assurance.components import Component
+from controller.assurance.damping import Damper, DampingSettings
+from controller.assurance.waves import Hurt, Riders, hurt, tier, waves
+from controller.changes.desk import Desk
+from controller.changes.domains import Domains
+from controller.changes.state import Standing
+from controller.changes.views import Action, ChangeResult, Outcome
+from controller.intent.model import ServiceId
+from controller.southbound.driver import Sample
+
+log = logging.getLogger(__name__)
+
+COMPONENTS = frozenset({"link", "fibre", "odu", "node"})
+KEPT_FAULTS = 256
+FOLLOW_S = 0.5  # how old the index of riders may be while nothing is down
+
+Repair = Callable[[frozenset[ServiceId], str], Awaitable[ChangeResult]]  # carries out one wave
+
+
+@dataclass(frozen=True, slots=True)
+class RepairSettings:
+    """How the loop works."""
+
+    gather_s: float = 0.004  # one cut is told by several domains: what comes within this is one failure
+    wave_services: int = 250  # at most in one change; the next is planned while it is carried out
+    first_retry_s: float = 1.0  # after a repair that failed; doubled each time
+    most_retry_s: float = 60.0
+    stable_s: float = 2.0  # what came back has to stay for this, before anything is led back over it
+    damping: DampingSettings = field(default_factory=DampingSettings)
+
+
+@dataclass(slots=True)
+class Fault:
+    """One failure as the loop dealt with it. Times are monotonic seconds; None: not yet."""
+
+    components: frozenset[Component]  # what said that it was down
+    detected: float
+    concerned: set[ServiceId] = field(default_factory=set)
+    open: set[ServiceId] = field(default_factory=set)  # neither repaired nor given up for this map
+    repaired: set[ServiceId] = field(default_factory=set)
+    decided: float | None = None  # the first wave was chosen
+    first_vip: float | None = None  # the first VIP stood again
+    ended: float | None = None  # nothing is open any more
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A service that could not be repaired: why, and when it is tried again."""
+
+    why: str
+    map_version: int
+    tries: int
+    due: float
+
+
+class Repairs:
+    """Owns the loop's task. `repair` carries out one change; `clock` is monotonic seconds."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        domains: Domains,
+        repair: Repair,
+        clock: Callable[[], float],
+        settings: RepairSettings | None = None,
+    ) -> None:
+        self._desk, self._domains, self._repair, self._clock = desk, domains, repair, clock
+        self._settings = settings or RepairSettings()
+        self._damper = Damper(self._settings.damping)
+        self._riders = Riders()
+        self._fallen: frozenset[Component] = frozenset()  # what is down, and what rides on it
+        self._busy: set[ServiceId] = set()
+        self._waiting: dict[ServiceId, Waiting] = {}
+        self._led_away: dict[ServiceId, frozenset[Component]] = {}  # from what; looked at again once that is back
+        self._tried: dict[ServiceId, int] = {}  # placed anew on this version of the map
+        self._followed: Mapping[ServiceId, Standing] = {}
+        self._followed_at = float("-inf")
+        self._returned: dict[Component, float] = {}  # up again, and when that counts as lasting
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.Task[None] | None = None
+        self.faults: deque[Fault] = deque(maxlen=KEPT_FAULTS)
+        self.on_fault: list[Callable[[Fault], None]] = []  # told when one begins and when it ends
+        desk.on_landed.append(self._wake.set)
+
+    @property
+    def down(self) -> frozenset[Component]:
+        """Return everything that counts as down, with what rides on it."""
+        return self._fallen
+
+    @property
+    def waiting(self) -> Mapping[ServiceId, Waiting]:
+        """Return the services that are hurt and cannot be repaired for now."""
+        return self._waiting
+
+    def flapping(self) -> tuple[str, ...]:
+        return self._damper.flapping()
+
+    def hear(self, samples: Sequence[Sample]) -> None:
+        """Take what streams say of components; cheap, and at once."""
+        now = self._clock()
+        changed: set[Component] = set()
+        for sample in samples:
+            if sample.subject.partition(":")[0] in COMPONENTS:
+                up = sample.value >= 0.5
+                if self._damper.told(sample.subject, up, now) and not up:
+                    changed.add(sample.subject)
+        if changed:
+            if not self.faults or self.faults[-1].decided is not None or self.faults[-1].ended is not None:
+                self.faults.append(Fault(frozenset(changed), now))
+            else:
+                self.faults[-1].components |= changed
+        self._wake.set()
+
+    async def start(self) -> None:
+        self._loop = asyncio.create_task(self._run(), name="repairs")
+
+    async def stop(self) -> None:
+        """Begin no further repair, and let those under way end."""
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._pause_s()):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            if self.faults and self.faults[-1].decided is None:
+                await asyncio.sleep(self._settings.gather_s)
+            self._wake.clear()
+            try:
+                self._look()
+            except Exception:  # one defect must not end the loop for everybody else
+                log.exception("a round of the repair loop failed")
+
+    def _pause_s(self) -> float | None:
+        """Return how long nothing is due: until something held down is let go, or a repair is tried again."""
+        now = self._clock()
+        release = self._damper.next_release(now)
+        due = [w.due for w in self._waiting.values()] + ([release] if release is not None else [])
+        due += self._returned.values()
+        if self._desk.state.services is not self._followed:
+            due.append(self._followed_at + FOLLOW_S)
+        soonest = min(due, default=float("inf"))
+        return max(soonest - now, 0.001) if soonest < float("inf") else None
+
+    def _look(self) -> None:
+        """Bring the map up to date, find who is hurt, and begin to repair them."""
+        now = self._clock()
+        before = self._fallen
+        self._damper.forget(now)
+        self._fallen = self._domains.outage(self._damper.down(now))
+        self._follow(now)
+        state = self._desk.state
+        standing = {sid: (state.services[sid].service, state.services[sid].placement) for sid in self._concerned()}
+        wounded = hurt(self._riders, standing, self._fallen)
+        self._note(wounded, now)
+        held = self._busy | self._desk.under_way
+        version = self._domains.city.version
+        ready = [h for h in wounded if h.service not in held and self._worth_trying(h.service, version, now)]
+        hurt_now = {h.service for h in wounded}
+        for memory in (self._waiting, self._tried):
+            for sid in [s for s in memory if s not in hurt_now]:
+                del memory[sid]
+        for component in before - self._fallen:
+            self._returned[component] = now + self._settings.stable_s
+        for component in self._fallen & self._returned.keys():
+            del self._returned[component]
+        back = frozenset(c for c, due in self._returned.items() if due <= now)
+        if back:
+            for component in back:
+                del self._returned[component]
+            self._bring_back(back, hurt_now, held)
+        for wave in waves(ready, self._settings.wave_services):
+            self._begin(wave)
+        self._close_faults(now)
+
+    def _follow(self, now: float) -> None:
+        """Keep the index of riders; at once when something is down, else only now and then."""
+        services = self._desk.state.services
+        if services is self._followed or (not self._fallen and now < self._followed_at + FOLLOW_S):
+            return
+        self._followed, self._followed_at = services, now
+        self._riders.follow({sid: (s, s.placement) for sid, s in services.items() if not s.expired})
+
+    def _concerned(self) -> set[ServiceId]:
+        return {sid for sid in self._riders.on(self._fallen) if sid in self._desk.state.services}
+
+    def _note(self, wounded: Iterable[Hurt], now: float) -> None:
+        """Count whom the newest failure concerns."""
+        fault = self.faults[-1] if self.faults else None
+        if fault is None or fault.decided is not None:
+            return
+        fault.decided = now
+        earlier = set().union(*(f.concerned for f in self.faults if f is not fault and f.ended is None))
+        fault.concerned = {h.service for h in wounded} - earlier - set(self._waiting)
+        fault.open = set(fault.concerned)
+        if fault.concerned:
+            log.info("%s down: %d services concerned", ", ".join(sorted(fault.components)[:4]), len(fault.concerned))
+        for tell in self.on_fault:
+            tell(fault)
+
+    def _worth_trying(self, sid: ServiceId, version: int, now: float) -> bool:
+        if self._tried.get(sid) == version:
+            return False  # it was placed on this very map: what is still down under it cannot be helped
+        waiting = self._waiting.get(sid)
+        return waiting is None or waiting.map_version != version or now >= waiting.due
+
+    def _bring_back(self, back: frozenset[Component], hurt_now: set[ServiceId], held: AbstractSet[ServiceId]) -> None:
+        """Look again at services that were led away from what is up again: routers have led them back already."""
+        returning = [s for s, left in self._led_away.items() if not left.isdisjoint(back)]
+        for sid in returning:
+            del self._led_away[sid]
+        services = self._desk.state.services
+        calm = [s for s in returning if s in services and s not in hurt_now and s not in held]
+        calm = [s for s in calm if tier(services[s].service) != 1]  # an exclusive slice stays where it was led
+        size = self._settings.wave_services
+        for start in range(0, len(calm), size):
+            self._begin(tuple(sorted(calm)[start : start + size]))
+
+    # Carrying out
+
+    def _begin(self, wave: tuple[ServiceId, ...]) -> None:
+        self._busy.update(wave)
+        task = asyncio.create_task(self._carry_out(wave), name=f"repair of {len(wave)}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry_out(self, wave: tuple[ServiceId, ...]) -> None:
+        try:
+            await self._try(wave)
+        except Exception:
+            log.exception("the repair of %d services failed by a defect of ours", len(wave))
+            self._give_up(wave, "a defect of onecity")
+        finally:
+            self._busy.difference_update(wave)
+            self._wake.set()
+
+    async def _try(self, wave: tuple[ServiceId, ...]) -> None:
+        """Repair a wave; where it fails as a whole, its parts: each service succeeds or fails alone."""
+        fallen, version = self._fallen, self._domains.city.version
+        result = await self._repair(frozenset(wave), _reason(fallen))
+        refused = {ServiceId(a.service): a.refusal for a in result.services if a.action is Action.REFUSED}
+        stands = result.outcome in (Outcome.COMMITTED, Outcome.UNCHANGED, Outcome.IN_DOUBT)
+        if stands or (refused and len(refused) == len(wave)):
+            self._done([s for s in wave if s not in refused], fallen, version)
+            for sid, why in refused.items():
+                self._give_up((sid,), why)
+        elif len(wave) == 1:
+            self._give_up(wave, result.message)
+        else:
+            for part in self._parts(wave, result):
+                await self._try(part)
+
+    def _parts(self, wave: tuple[ServiceId, ...], result: ChangeResult) -> tuple[tuple[ServiceId, ...], ...]:
+        """Part a wave that failed: by the domain that failed it where there is one, else into halves."""
+        failed = {f.domain for f in result.failures}
+        services = self._desk.state.services
+        touching = tuple(s for s in wave if s in services and not failed.isdisjoint(services[s].fragments))
+        if failed and 0 < len(touching) < len(wave):
+            return tuple(s for s in wave if s not in touching), touching
+        half = len(wave) // 2
+        return wave[:half], wave[half:]
+
+    def _done(self, services: Sequence[ServiceId], fallen: frozenset[Component], version: int) -> None:
+        now = self._clock()
+        standing = self._desk.state.services
+        for sid in services:
+            self._waiting.pop(sid, None)
+            self._tried[sid] = version
+            if fallen:
+                self._led_away[sid] = self._led_away.get(sid, frozenset()) | fallen
+        for fault in self.faults:
+            if fault.ended is None and not fault.open.isdisjoint(services):
+                fault.repaired.update(fault.open.intersection(services))
+                fault.open.difference_update(services)
+                if fault.first_vip is None and any(_is_vip(standing, s) for s in services):
+                    fault.first_vip = now
+
+    def _give_up(self, services: Iterable[ServiceId], why: str) -> None:
+        """Keep services for another time."""
+        now = self._clock()
+        for sid in services:
+            tries = self._waiting[sid].tries + 1 if sid in self._waiting else 0
+            pause_s = min(self._settings.first_retry_s * 2**tries, self._settings.most_retry_s)
+            if sid not in self._waiting:
+                log.warning("%s cannot be repaired yet: %s", sid, " ".join(why.split()))
+            self._waiting[sid] = Waiting(why, self._domains.city.version, tries, now + pause_s)
+            for fault in self.faults:
+                fault.open.discard(sid)
+
+    def _close_faults(self, now: float) -> None:
+        for fault in self.faults:
+            if fault.ended is None and fault.decided is not None and not fault.open:
+                fault.ended = now
+                for tell in self.on_fault:
+                    tell(fault)
+
+
+def _reason(fallen: frozenset[Component]) -> str:
+    if not fallen:
+        return "what was down is up again"
+    roots = sorted(c for c in fallen if c.startswith(("fibre:", "node:"))) or sorted(fallen)
+    more = f" and {len(roots) - 3} more" if len(roots) > 3 else ""
+    return f"{', '.join(roots[:3])}{more} down"
+
+
+def _is_vip(standing: Mapping[ServiceId, Standing], sid: ServiceId) -> bool:
+    return sid in standing and tier(standing[sid].service) == 0
