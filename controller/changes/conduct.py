@@ -113,7 +113,7 @@ class Conductor:
             return ChangeResult(Outcome.FAILED, str(error), actions)
         live.say("reserved")
         sent = self.chronicle.sent(steps)
-        ending = await carry(self._transactions, steps, progress=live.hear)
+        ending = await carry(self._transactions, steps, progress=live.hear, urgent=order.urgent)
         result = await self._end(planned, record, steps, ending, actions)
         if result.outcome is Outcome.COMMITTED:
             self.chronicle.add(Ended(live.id, steps, planned.base.desired, planned.after.desired, sent))

@@ -12,7 +12,7 @@ from controller.changes.ports import Wanted as Asked
 from controller.changes.state import DesiredState
 from controller.errors import ConfigurationError, UnknownNameError
 from controller.intent import Catalogue, check_references, check_windows, read
-from controller.intent.model import Service, ServiceId
+from controller.intent.model import Service, ServiceId, VipAssurance
 from controller.network.model import CityMap
 from controller.planning.draft import Pools
 
@@ -33,6 +33,13 @@ class Order:
     # Says why this is no longer what was meant, on the very state that it is planned on; "" where it still is.
     moved: Callable[[DesiredState], str] = _never
     alone: bool = False  # services that cannot be placed are left out, and the others go on
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it goes before others where there is a queue: assurance and repairs, for somebody waits for them."""
+        wanted = self.wanted
+        vips = any(isinstance(service, VipAssurance) for service in wanted.puts)
+        return self.kind == "repair" or vips or bool(wanted.opens | wanted.closes)
 
     @property
     def services(self) -> tuple[ServiceId, ...]:

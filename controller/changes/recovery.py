@@ -26,6 +26,14 @@ log = logging.getLogger(__name__)
 
 UNDO_INDEX = 100  # steps that undo finished steps are numbered from here, so that their ids differ
 
+# Of several outcomes of one step the weightiest is its own: before the group that stands it was in some that do not.
+_WEIGHT = {
+    StepOutcome.ROLLED_BACK: 0,
+    StepOutcome.COMPENSATED: 1,
+    StepOutcome.IN_DOUBT: 2,
+    StepOutcome.COMMITTED: 3,
+}
+
 Known = Callable[[str], StepOutcome | None]  # how a transaction ended, as far as the journal knows
 
 
@@ -51,13 +59,18 @@ def _nobody(_: Progress) -> None:
 
 
 async def carry(
-    transactions: Transactions, steps: tuple[Step, ...], first: int = 0, progress: ProgressSink = _nobody
+    transactions: Transactions,
+    steps: tuple[Step, ...],
+    first: int = 0,
+    progress: ProgressSink = _nobody,
+    *,
+    urgent: bool = False,
 ) -> Ending:
     """Run the steps in order, from `first`; where one fails, bring back those before it, last first."""
     warnings: tuple[str, ...] = ()
     result = StepResult(StepOutcome.COMMITTED)
     for step in steps[first:]:
-        result = await transactions.run(step, progress=progress)
+        result = await transactions.run(step, progress=progress, urgent=urgent)
         warnings += result.warnings
         result = replace(result, warnings=warnings)
         if result.outcome is StepOutcome.IN_DOUBT:
@@ -112,10 +125,15 @@ async def _undo(transactions: Transactions, step: Step, known: Known) -> tuple[S
 
 async def end_open_changes(store: Store, transactions: Transactions, now: datetime) -> tuple[Doubtful, ...]:
     """End what can be ended and return what cannot yet: those that wait for a domain out of reach."""
-    results = {step.txn: result for step, result in await transactions.recover()}
+    results: dict[str, StepResult] = {}
+    for step, result in await transactions.recover():  # in groups that came to nothing a step may have been before
+        before = results.get(step.txn)
+        if before is None or _WEIGHT[before.outcome] <= _WEIGHT[result.outcome]:
+            results[step.txn] = result
 
     def known(txn: str) -> StepOutcome | None:
-        return results[txn].outcome if txn in results else _ended(store, txn)
+        found, ended = results.get(txn), _ended(store, txn)
+        return max((o for o in (found and found.outcome, ended) if o), key=_WEIGHT.__getitem__, default=None)
 
     doubtful = []
     for change in store.load_open_changes():

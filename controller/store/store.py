@@ -183,10 +183,16 @@ class Store:
 
     # The journal
 
-    async def begin(self, txn: str, encode_body: Callable[[], str]) -> None:
-        """Open a transaction in the journal, durably. The body is encoded in the writer's thread."""
+    async def begin(self, txn: str, encode_body: Callable[[], str], members: tuple[str, ...] = ()) -> None:
+        """Open a transaction in the journal, durably. The body is encoded in the writer's thread.
+
+        members: the transactions that those who travel in this one would have been alone; `ended_transaction` finds
+        how they ended by these names too.
+        """
         at = time.time()
-        await self._writer.write(lambda db: tables.begin(db, JournalRecord(txn, "intention", encode_body(), at)))
+        await self._writer.write(
+            lambda db: tables.begin(db, JournalRecord(txn, "intention", encode_body(), at), members)
+        )
 
     async def append(self, txn: str, kind: str, body: str = "") -> None:
         """Add a record to an open transaction, durably."""

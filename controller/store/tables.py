@@ -5,6 +5,7 @@ A write here runs inside the writer's transaction, perhaps twice; it touches not
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import zlib
 from collections.abc import Mapping
@@ -84,18 +85,31 @@ def select_change_domains(db: Database, change_id: str) -> tuple[DomainChange, .
 def select_undescribed(db: Database) -> dict[str, tuple[str, ...]]:
     """Return the changes that took effect and whose effect on domains is not kept: id → the journal's steps of each."""
     rows = db.execute(
-        """SELECT changes.id, journal.body FROM transactions
-           JOIN journal ON journal.txn = transactions.txn AND journal.kind = 'intention'
-           JOIN changes ON transactions.txn GLOB 'onecity-' || changes.id || '-[0-9]*'
+        """SELECT changes.id, steps.body, own.txn FROM (
+               SELECT seq, txn AS own, txn FROM transactions
+               UNION ALL
+               SELECT transactions.seq, members.body, txn FROM journal AS members JOIN transactions USING (txn)
+               JOIN journal AS ends USING (txn)
+               WHERE members.kind = 'member' AND ends.kind = 'end' AND ends.body = 'committed'
+           ) AS own
+           JOIN journal AS steps ON steps.txn = own.txn AND steps.kind = 'intention'
+           JOIN changes ON own.own GLOB 'onecity-' || changes.id || '-[0-9]*'
            WHERE changes.outcome = 'committed' AND changes.seq > (SELECT max(seq) FROM changes) - ?
              AND NOT EXISTS (SELECT 1 FROM change_domains WHERE change = changes.id)
-           ORDER BY transactions.seq""",
+           ORDER BY own.seq""",
         (_KEPT_TRANSACTIONS,),
     )
     found: dict[str, tuple[str, ...]] = {}
-    for change_id, body in rows:
-        found[change_id] = (*found.get(change_id, ()), body)
+    for change_id, body, txn in rows:
+        own = body if txn.startswith(f"onecity-{change_id}-") else _member(body, change_id)
+        found[change_id] = (*found.get(change_id, ()), own)
     return found
+
+
+def _member(body: str, change_id: str) -> str:
+    """Return of a group's intention the step of one change."""
+    members = json.loads(body)["members"]
+    return json.dumps(next(one for one in members if one["change_id"] == change_id), ensure_ascii=False)
 
 
 def select_open_changes(db: Database) -> tuple[OpenChange, ...]:
@@ -176,11 +190,13 @@ def select_topologies(db: Database) -> dict[str, tuple[DomainTopology, float]]:
     return {domain: (loads(DomainTopology, text), at) for domain, text, at in rows}
 
 
-def begin(db: Database, intention: JournalRecord) -> None:
+def begin(db: Database, intention: JournalRecord, members: tuple[str, ...] = ()) -> None:
     if db.execute("SELECT 1 FROM transactions WHERE txn = ?", (intention.txn,)).fetchone():
         raise StoreError(f"transaction {intention.txn} is already in the journal")
     db.execute("INSERT INTO transactions (txn) VALUES (?)", (intention.txn,))
     append(db, intention)
+    for member in members:
+        append(db, JournalRecord(intention.txn, "member", member, intention.at))
 
 
 def append(db: Database, record: JournalRecord) -> None:
@@ -196,13 +212,28 @@ def end(db: Database, record: JournalRecord) -> None:
         raise StoreError(f"transaction {record.txn} is not in the journal")
     oldest = row[0] - _KEPT_TRANSACTIONS
     old = db.execute("SELECT txn FROM transactions WHERE seq <= ? AND ended = 1", (oldest,)).fetchall()
-    db.executemany("DELETE FROM journal WHERE txn = ?", old)
-    db.executemany("DELETE FROM transactions WHERE txn = ?", old)
+    if not old:
+        return
+    # What an open change consists of must be known for as long as it is open: its recovery asks how each step ended.
+    still_open = [change for (change,) in db.execute("SELECT id FROM changes WHERE pending IS NOT NULL")]
+    for (txn,) in old:
+        members = db.execute("SELECT body FROM journal WHERE txn = ? AND kind = 'member'", (txn,)).fetchall()
+        names = [txn, *(body for (body,) in members)]
+        if not any(name.startswith(f"onecity-{change}-") for name in names for change in still_open):
+            db.execute("DELETE FROM journal WHERE txn = ?", (txn,))
+            db.execute("DELETE FROM transactions WHERE txn = ?", (txn,))
 
 
 def select_end(db: Database, txn: str) -> str | None:
-    row = db.execute("SELECT body FROM journal WHERE txn = ? AND kind = 'end'", (txn,)).fetchone()
-    return str(row[0]) if row else None
+    """Return how a transaction ended; of one that travelled in groups, how the last ended, or the one that stands."""
+    rows = db.execute("SELECT body FROM journal WHERE txn = ? AND kind = 'end'", (txn,)).fetchall()
+    rows += db.execute(
+        """SELECT ends.body FROM journal AS members JOIN journal AS ends ON ends.txn = members.txn AND ends.kind = 'end'
+           WHERE members.kind = 'member' AND members.body = ? ORDER BY ends.seq""",
+        (txn,),
+    ).fetchall()
+    words = [str(body) for (body,) in rows]
+    return "committed" if "committed" in words else words[-1] if words else None
 
 
 def select_open_transactions(db: Database) -> tuple[tuple[JournalRecord, ...], ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -44,13 +45,20 @@ class Calls:
     async def connect(self, domain: str) -> None:
         await self._call(domain, "connect", self.timers(domain).connect_s, lambda driver: driver.connect())
 
-    async def prepare(self, txn: str, edit: Edit, *, replay: bool = False) -> tuple[str, ...]:
+    async def prepare(
+        self, txn: str, edit: Edit, *, replay: bool = False, within_s: float = math.inf
+    ) -> tuple[str, ...]:
+        """within_s: what the caller has left, where that is less than the domain's own deadline."""
         limit = self.timers(edit.domain).edit_s
-        return await self._call(edit.domain, "prepare", limit, lambda driver: driver.prepare(txn, edit, replay=replay))
 
-    async def commit(self, txn: str, domain: str, confirm_timeout_s: float) -> None:
+        async def act(driver: Driver) -> tuple[str, ...]:
+            return await driver.prepare(txn, edit, replay=replay)
+
+        return await self._call(edit.domain, "prepare", limit, act, within_s)
+
+    async def commit(self, txn: str, domain: str, confirm_timeout_s: float, *, within_s: float = math.inf) -> None:
         limit = self.timers(domain).commit_s
-        await self._call(domain, "commit", limit, lambda driver: driver.commit(txn, confirm_timeout_s))
+        await self._call(domain, "commit", limit, lambda driver: driver.commit(txn, confirm_timeout_s), within_s)
 
     async def confirm(self, txn: str, domain: str) -> None:
         await self._call(domain, "confirm", self.confirm_deadline_s(domain), lambda driver: driver.confirm(txn))
@@ -63,20 +71,29 @@ class Calls:
         limit = timers.connect_s + timers.read_s
         return await self._call(edit.domain, "outcome", limit, lambda driver: driver.outcome(txn, edit))
 
-    async def read(self, domain: str, paths: Sequence[Path]) -> Tree:
-        return await self._call(domain, "read", self.timers(domain).read_s, lambda driver: driver.read(paths))
+    async def read(self, domain: str, paths: Sequence[Path], *, within_s: float = math.inf) -> Tree:
+        return await self._call(domain, "read", self.timers(domain).read_s, lambda driver: driver.read(paths), within_s)
 
-    async def _call(self, domain: str, verb: str, limit_s: float, call: Callable[[Driver], Awaitable[T]]) -> T:
+    async def _call(
+        self,
+        domain: str,
+        verb: str,
+        limit_s: float,
+        call: Callable[[Driver], Awaitable[T]],
+        within_s: float = math.inf,
+    ) -> T:
         driver = self._drivers.get(domain)
         if driver is None:
             raise DomainUnreachableError(domain, "is not configured; add it to `domains:` in onecity.yaml")
         try:
-            async with asyncio.timeout(limit_s + _GRACE_S):
+            async with asyncio.timeout(min(limit_s + _GRACE_S, within_s)):
                 return await call(driver)
         except DomainError:
             raise
         except TimeoutError as err:
-            raise DomainUnreachableError(domain, f"{verb} was not answered within {limit_s:g} s") from err
+            raise DomainUnreachableError(
+                domain, f"{verb} was not answered within {min(limit_s, within_s):.3g} s"
+            ) from err
         except OnecityError as err:
             raise DomainUnreachableError(domain, f"{verb}: {err}") from err
         except Exception as err:

@@ -3,7 +3,8 @@
 `run` takes a step from the intention to its end. What it cannot end (a domain is unreachable) stays open in the
 journal and is finished in the background, also after a restart of the daemon (`recover`). Until then no step may
 touch an unsettled domain, nor a place that an undecided direction could still change; every other step goes on.
-One transaction at a time per domain; disjoint steps run in parallel.
+One transaction at a time per domain; disjoint steps run in parallel, and steps that wait for the same domains travel
+in one transaction (`group`), each with an answer of its own.
 """
 
 from __future__ import annotations
@@ -11,18 +12,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import AsyncExitStack, asynccontextmanager
+from typing import cast
 
 from controller.errors import StoreError
-from controller.rendering.tree import Path
 from controller.southbound.driver import DomainTimers, Driver
 from controller.transactions.calls import Calls
+from controller.transactions.gate import Gate, Waiting
+from controller.transactions.group import answer_to, members_of, parts, together
 from controller.transactions.journal import Journal, OpenTransaction
+from controller.transactions.member import Member
 from controller.transactions.protocol import Approach, Report, StepAbortedError, in_parallel, noting, out_of_reach
 from controller.transactions.settlement import Attempt, Settlement
-from controller.transactions.step import DomainFailure, Progress, ProgressSink, Step, StepOutcome, StepResult
+from controller.transactions.step import DomainFailure, ProgressSink, Step, StepOutcome, StepResult
+from controller.transactions.telling import Telling
+from controller.transactions.unfinished import Unfinished, behind
 
 log = logging.getLogger(__name__)
 
@@ -32,46 +38,6 @@ Sleep = Callable[[float], Awaitable[None]]
 _FIRST_RETRY_S = 0.2
 _LONGEST_RETRY_S = 15.0
 _DISK_RETRY_S = 1.0
-
-
-def _nobody(_: Progress) -> None:
-    return None
-
-
-class _Unfinished:
-    """A transaction that the background has to end."""
-
-    def __init__(self, transaction: OpenTransaction, failures: tuple[DomainFailure, ...] = ()) -> None:
-        self.transaction = transaction
-        self.failures = failures  # of the last attempt
-        self.first_attempt: asyncio.Future[StepResult] = asyncio.get_running_loop().create_future()
-        self.hurry = asyncio.Event()  # try again now
-        self.ended = asyncio.Event()
-        self._places = {
-            edit.domain: (frozenset(edit.touched), frozenset(p[:n] for p in edit.touched for n in range(len(p))))
-            for edit in transaction.step.edits
-        }
-
-    def blocks(self, step: Step) -> str:
-        """Return the domain in which the step must wait for this one; empty where it need not."""
-        for edit in step.edits:
-            if edit.domain in self.transaction.unsettled:
-                return edit.domain
-            # A decided one may still have to put back what it did here; one that goes back is done here.
-            decided = self.transaction.decided and edit.domain in self._places
-            if decided and any(self._covers(edit.domain, path) for path in edit.touched):
-                return edit.domain
-        return ""
-
-    def _covers(self, domain: str, path: Path) -> bool:
-        touched, above = self._places[domain]
-        return path in above or any(path[:n] in touched for n in range(len(path) + 1))
-
-    def result(self) -> StepResult:
-        outcome = StepOutcome.IN_DOUBT
-        if not self.transaction.decided and not self.transaction.maybe_decided:
-            outcome = StepOutcome.ROLLED_BACK  # presumed: the domain's own timer does it if we cannot
-        return StepResult(outcome, self.failures)
 
 
 class Transactions:
@@ -98,29 +64,32 @@ class Transactions:
         self._clock = clock
         self._on_state = on_state
         self._sleep = sleep
-        self._watch = watch
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._unfinished: dict[str, _Unfinished] = {}
+        self._telling = Telling(clock, watch)
+        self._gate = Gate(clock)
+        self._unfinished: dict[str, Unfinished] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._journeys: set[asyncio.Task[None]] = set()  # end by themselves; `close` leaves them to their callers
 
-    async def run(self, step: Step, *, progress: ProgressSink = _nobody) -> StepResult:
-        """Bring the step to all of its domains or to none.
+    async def run(self, step: Step, *, progress: ProgressSink | None = None, urgent: bool = False) -> StepResult:
+        """Bring the step to all of its domains or to none, perhaps in the company of others that wait for the same.
 
         If the caller is cancelled, the step is undone (before the decision) or finished (after it) before
         CancelledError goes on. Failures of domains and of the disk are in the result, never raised.
+        urgent: goes before others where there is a queue.
         """
         _check(step)
-        report = self._reporter(step, progress)
-        if missing := await out_of_reach(step, self._calls, report):
+        member = Member(step, self._telling.of(step, progress), urgent=urgent)
+        if missing := await out_of_reach(step, self._calls, member.report):
             return StepResult(StepOutcome.ROLLED_BACK, missing)
-        async with AsyncExitStack() as held:
-            blocked = await self._enter(step, held)
-            if blocked is not None:
-                report(blocked.domain, "failed", blocked.message)
+        while True:
+            if (blocked := await self._wait_for_unfinished(step)) is not None:
+                member.report(blocked.domain, "failed", blocked.message)
                 return StepResult(StepOutcome.ROLLED_BACK, (blocked,))
-            transaction = OpenTransaction(step)
-            approach = Approach(transaction, self._calls, self._journal, self._clock, report)
-            return await _to_the_end(asyncio.ensure_future(self._run(approach, transaction, report)), approach)
+            waiting = member.waiting(self._set_out)
+            self._gate.join(waiting)
+            answer = await member.answered(lambda: self._gate.withdraw(waiting))  # noqa: B023
+            if answer is not None:
+                return answer
 
     async def enforce(self, step: Step) -> StepResult:
         """Bring the step to all of its domains, however long that takes: the way back of a step that stands.
@@ -133,7 +102,7 @@ class Transactions:
         await self._surely(lambda: self._journal.begin(step))
         await self._surely(lambda: self._journal.append(step.txn, "decided"))
         transaction.apply("decided", "")
-        unfinished = _Unfinished(transaction)
+        unfinished = Unfinished(transaction)
         self._finish_later(unfinished)
         return await asyncio.shield(unfinished.first_attempt)
 
@@ -148,21 +117,26 @@ class Transactions:
     async def recover(self) -> tuple[tuple[Step, StepResult], ...]:
         """Try once to end every transaction that the journal holds open; go on in the background with the rest.
 
-        Their domains are closed to new steps from the first moment. Call once, before the first `run`.
+        Returns how each step of a change stands; a group's members each have the group's result. Their domains are
+        closed to new steps from the first moment. Call once, before the first `run`.
         """
-        opened = [_Unfinished(transaction) for transaction in self._journal.open_transactions()]
+        opened = [Unfinished(transaction) for transaction in self._journal.open_transactions()]
         for unfinished in opened:
             self._finish_later(unfinished)
         results = await asyncio.gather(*(unfinished.first_attempt for unfinished in opened))
-        return tuple((one.transaction.step, result) for one, result in zip(opened, results, strict=True))
+        return tuple(
+            (member, result)
+            for one, result in zip(opened, results, strict=True)
+            for member in members_of(one.transaction.step)
+        )
 
     def in_doubt(self) -> Mapping[str, frozenset[str]]:
         """Return the decided changes that have not ended: change id → domains not yet settled."""
         open_changes: dict[str, frozenset[str]] = {}
         for one in self._unfinished.values():
             if one.transaction.decided or one.transaction.maybe_decided:
-                change = one.transaction.step.change_id
-                open_changes[change] = open_changes.get(change, frozenset()) | one.transaction.unsettled
+                for change in one.transaction.changes:
+                    open_changes[change] = open_changes.get(change, frozenset()) | one.transaction.unsettled
         return open_changes
 
     def unsettled(self) -> Mapping[str, str]:
@@ -177,11 +151,72 @@ class Transactions:
 
     async def close(self) -> None:
         """Stop working in the background. What is open stays in the journal for the next start."""
+        self._gate.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    # One step
+    # A party: one step, or several together
+
+    def _set_out(self, party: tuple[Waiting, ...]) -> None:
+        """Begin with those who were let in together; who must wait for an unfinished transaction goes out again."""
+        members = tuple(cast(Member, one.whose) for one in party)
+        ready = tuple(m for m in members if not any(one.blocks(m.step) for one in self._unfinished.values()))
+        for member in members:
+            if member not in ready:
+                member.settle(None)
+        if not ready:
+            self._gate.leave(party[0].domains)
+            return
+        task = asyncio.ensure_future(self._travel(ready, party[0].domains))
+        self._journeys.add(task)
+        task.add_done_callback(self._journeys.discard)
+
+    async def _travel(self, members: tuple[Member, ...], domains: frozenset[str]) -> None:
+        try:
+            await self._each_answered(members)
+        except BaseException as err:
+            if isinstance(err, Exception):
+                log.exception("a defect in the transaction room")
+            for member in members:
+                member.fail(err)
+            if isinstance(err, asyncio.CancelledError):
+                raise
+        finally:
+            self._gate.leave(domains)
+
+    async def _each_answered(self, members: tuple[Member, ...]) -> None:
+        """Carry the members out together; where that is refused, set apart whose fault it is and try the rest."""
+        todo, attempt = deque([members]), 0
+        while todo:
+            batch = tuple(member for member in todo.popleft() if not member.given_up())
+            if not batch:
+                continue
+            attempt += 1
+            steps = tuple(member.step for member in batch)
+            step = steps[0] if len(batch) == 1 else together(steps, attempt)
+            result = await self._one(step, batch)
+            again = () if step.txn in self._unfinished else parts(steps, result)
+            if again:
+                self._telling.watched(step)("", "parted", "")
+                log.info("%s of %d changes was taken back and is tried in %d parts", step.txn, len(batch), len(again))
+                todo.extendleft(tuple(batch[n] for n in part) for part in reversed(again))
+                continue
+            for member in batch:
+                if len(batch) > 1:
+                    for failure in result.failures:
+                        member.report(failure.domain, "failed", failure.message)
+                member.settle(answer_to(member.step, steps, result))
+
+    async def _one(self, step: Step, batch: tuple[Member, ...]) -> StepResult:
+        """Run one transaction to its end."""
+        report = self._telling.to_all(step, batch)
+        if len(batch) > 1:
+            self._telling.watched(step)("", "gathered", "")
+        transaction = OpenTransaction(step)
+        abandoned = lambda: any(member.abandoned for member in batch)  # noqa: E731
+        approach = Approach(transaction, self._calls, self._journal, self._clock, report, abandoned)
+        return await self._run(approach, transaction, report)
 
     async def _run(self, approach: Approach, transaction: OpenTransaction, report: Report) -> StepResult:
         failures: tuple[DomainFailure, ...] = ()
@@ -230,7 +265,7 @@ class Transactions:
             attempt = await self._attempt(transaction, report, hung)
         if attempt.outcome is not None:
             return StepResult(attempt.outcome, attempt.failures)
-        unfinished = _Unfinished(transaction, (*failures, *attempt.failures))
+        unfinished = Unfinished(transaction, (*failures, *attempt.failures))
         self._finish_later(unfinished, tried=True)
         return StepResult(unfinished.result().outcome, attempt.failures)
 
@@ -245,31 +280,31 @@ class Transactions:
 
     # In the background
 
-    def _finish_later(self, unfinished: _Unfinished, *, tried: bool = False) -> None:
+    def _finish_later(self, unfinished: Unfinished, *, tried: bool = False) -> None:
         earlier = tuple(self._unfinished.values())
         self._unfinished[unfinished.transaction.txn] = unfinished
         task = asyncio.ensure_future(self._finish(unfinished, tried, earlier))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _finish(self, unfinished: _Unfinished, tried: bool, earlier: Sequence[_Unfinished]) -> None:
+    async def _finish(self, unfinished: Unfinished, tried: bool, earlier: Sequence[Unfinished]) -> None:
         try:
             await self._finish_at_last(unfinished, tried, earlier)
         finally:
             unfinished.first_attempt.cancel()  # has no effect once it is answered
 
-    async def _finish_at_last(self, unfinished: _Unfinished, tried: bool, earlier: Sequence[_Unfinished]) -> None:
+    async def _finish_at_last(self, unfinished: Unfinished, tried: bool, earlier: Sequence[Unfinished]) -> None:
         transaction = unfinished.transaction
-        report = self._reporter(transaction.step, _nobody)
+        report = self._telling.watched(transaction.step)
         pause_s = _FIRST_RETRY_S
         if tried:
             await self._pause(unfinished, pause_s)
         elif first := [one.first_attempt for one in earlier if one.transaction.domains & transaction.domains]:
             await asyncio.wait(first)
         while True:
-            attempt = _behind(transaction, earlier)
+            attempt = behind(transaction, earlier)
             if attempt is None:
-                async with self._holding(transaction.unsettled):
+                async with self._gate.holding(transaction.unsettled):
                     attempt = await self._attempt(transaction, report)
             if attempt.outcome is not None:
                 break
@@ -294,7 +329,7 @@ class Transactions:
             unfinished.first_attempt.set_result(result)
         self._tell(transaction.step, result)
 
-    async def _pause(self, unfinished: _Unfinished, seconds: float) -> None:
+    async def _pause(self, unfinished: Unfinished, seconds: float) -> None:
         """Sleep until the next attempt is due, or somebody is in a hurry."""
         waits = {asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(unfinished.hurry.wait())}
         try:
@@ -305,29 +340,15 @@ class Transactions:
         unfinished.hurry.clear()
 
     def _tell(self, step: Step, result: StepResult) -> None:
-        if self._on_state is not None:
+        for member in members_of(step) if self._on_state is not None else ():
             try:
-                self._on_state(step, result)
+                self._on_state(member, result)  # type: ignore[misc]
             except Exception:
-                log.exception("the listener for the end of %s failed", step.txn)
+                log.exception("the listener for the end of %s failed", member.txn)
 
-    # Who may go in
-
-    async def _enter(self, step: Step, held: AsyncExitStack) -> DomainFailure | None:
-        """Take the locks of the step's domains; or say for which domain it would have to wait too long."""
-        domains = frozenset(edit.domain for edit in step.edits)
-        patience_s = max(self._calls.timers(domain).connect_s for domain in domains)
-        while True:
-            if (failure := await self._wait_for_unfinished(step, patience_s)) is not None:
-                return failure
-            stack = AsyncExitStack()
-            await stack.enter_async_context(self._holding(domains))
-            if not any(one.blocks(step) for one in self._unfinished.values()):
-                held.push_async_exit(stack.__aexit__)
-                return None
-            await stack.aclose()
-
-    async def _wait_for_unfinished(self, step: Step, patience_s: float) -> DomainFailure | None:
+    async def _wait_for_unfinished(self, step: Step) -> DomainFailure | None:
+        """Wait a little for the end of what is open where this step goes; say for what it would take too long."""
+        patience_s = max(self._calls.timers(edit.domain).connect_s for edit in step.edits)
         deadline = self._clock() + patience_s
         for one in list(self._unfinished.values()):
             if not (domain := one.blocks(step)):
@@ -341,53 +362,6 @@ class Transactions:
                 text = f"domain {domain} still has to end transaction {one.transaction.txn}: {why}"
                 return DomainFailure(domain, "connect", text)
         return None
-
-    @asynccontextmanager
-    async def _holding(self, domains: frozenset[str]) -> AsyncIterator[None]:
-        """Hold the domains' locks; everybody takes them in the same order, so nobody waits in a circle."""
-        async with AsyncExitStack() as stack:
-            for domain in sorted(domains):
-                await stack.enter_async_context(self._locks.setdefault(domain, asyncio.Lock()))
-            yield
-
-    def _reporter(self, step: Step, progress: ProgressSink) -> Report:
-        started = self._clock()
-        watch = self._watch
-
-        def report(domain: str, stage: str, detail: str) -> None:
-            line = Progress(step.change_id, step.index, domain, stage, self._clock() - started, detail)
-            try:
-                if watch is not None:
-                    watch(line)
-                progress(line)
-            except Exception:  # whoever watches must not be able to stop a transaction
-                log.exception("a progress listener failed")
-
-        return report
-
-
-def _behind(transaction: OpenTransaction, earlier: Sequence[_Unfinished]) -> Attempt | None:
-    """Return what holds a transaction up: an earlier one that has yet to end on the same domain comes first."""
-    for one in earlier:
-        if not one.ended.is_set() and (shared := one.transaction.unsettled & transaction.unsettled):
-            text = f"waits for the end of transaction {one.transaction.txn}"
-            return Attempt(None, (DomainFailure(min(shared), "connect", text),))
-    return None
-
-
-async def _to_the_end(task: asyncio.Task[StepResult], approach: Approach) -> StepResult:
-    """Wait for the step also while the caller is being cancelled; tell the step to go back where it still can."""
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as err:
-            cancelled, approach.abandoned = err, True
-    if cancelled is not None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("an abandoned step failed", exc_info=error)
-        raise cancelled
-    return task.result()
 
 
 def _check(step: Step) -> None:

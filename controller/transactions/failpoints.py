@@ -11,6 +11,8 @@ The points, in the order in which a step passes them (those of a domain are pass
     verified    a domain was read back            ended       `end` is written, the change is not closed yet
     cancelled   a domain went back                resending   before an image is sent again
     compensated a domain was put back
+    gathered    several changes are about to travel in one transaction
+    parted      that was taken back, and they are about to be tried in parts
 
 Read in one place (`failpoint`), wired in the daemon. Unset, nothing of this exists at run time.
 """
@@ -28,6 +30,8 @@ from controller.transactions.step import Progress, Step, StepOutcome
 VARIABLE = "ONECITY_DIE_AT"
 JOURNAL_POINTS = ("intended", "deciding", "decided", "resending", "ending", "ended")
 DOMAIN_POINTS = ("connected", "prepared", "committed", "verified", "confirmed", "cancelled", "compensated")
+GROUP_POINTS = ("gathered", "parted")
+_POINTS = (*JOURNAL_POINTS, *DOMAIN_POINTS, *GROUP_POINTS)
 
 
 def failpoint(environment: Mapping[str, str]) -> Failpoint | None:
@@ -36,9 +40,8 @@ def failpoint(environment: Mapping[str, str]) -> Failpoint | None:
     if not text:
         return None
     point, _, count = text.partition(":")
-    if point not in (*JOURNAL_POINTS, *DOMAIN_POINTS) or not count.isdecimal() or not int(count):
-        points = ", ".join((*JOURNAL_POINTS, *DOMAIN_POINTS))
-        raise ConfigurationError(f"{VARIABLE}={text}: write POINT:COUNT with one of the points {points}")
+    if point not in _POINTS or not count.isdecimal() or not int(count):
+        raise ConfigurationError(f"{VARIABLE}={text}: write POINT:COUNT with one of the points {', '.join(_POINTS)}")
     return Failpoint(point, int(count))
 
 

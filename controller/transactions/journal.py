@@ -1,6 +1,7 @@
 """What of a transaction is on disk, and what that means after a crash.
 
     intention   the step, whole. Nothing was sent before it. Alone: always back (presumed abort).
+    member      of a group: the transaction that this change would have been alone (written with the intention)
     decided     the point of no return. From here always forward.
     attempt     a domain that rolled back after the decision is sent its after-image in a new transaction
     settled     the domain holds its image for good (lazy: a repeat finds out)
@@ -21,6 +22,7 @@ from controller.errors import StoreError
 from controller.store.codec import dumps, loads
 from controller.store.records import JournalRecord
 from controller.store.store import Store
+from controller.transactions.group import members_of, whole, without_edits
 from controller.transactions.step import DomainFailure, Step, StepOutcome
 
 
@@ -43,6 +45,10 @@ class OpenTransaction:
     @property
     def domains(self) -> frozenset[str]:
         return frozenset(edit.domain for edit in self.step.edits)
+
+    @property
+    def changes(self) -> frozenset[str]:
+        return frozenset(member.change_id for member in members_of(self.step))
 
     @property
     def unsettled(self) -> frozenset[str]:
@@ -96,7 +102,8 @@ class StoreJournal:
         self._store = store
 
     async def begin(self, step: Step) -> None:
-        await self._store.begin(step.txn, lambda: dumps(Step, step))
+        members = tuple(member.txn for member in step.members)
+        await self._store.begin(step.txn, lambda: intention(step), members)
 
     async def append(self, txn: str, kind: str, body: str = "") -> None:
         await self._store.append(txn, kind, body)
@@ -114,6 +121,11 @@ class StoreJournal:
         return tuple(replay(records) for records in self._store.open_transactions())
 
 
+def intention(step: Step) -> str:
+    """Return a step as the journal keeps it."""
+    return dumps(Step, without_edits(step))
+
+
 def replay(records: tuple[JournalRecord, ...]) -> OpenTransaction:
     """Rebuild an open transaction from its records, in order."""
     first = records[0]
@@ -121,7 +133,7 @@ def replay(records: tuple[JournalRecord, ...]) -> OpenTransaction:
         raise StoreError(
             f"the journal of {first.txn} begins with {first.kind!r}: the store is corrupt; restore a backup"
         )
-    transaction = OpenTransaction(loads(Step, first.body))
+    transaction = OpenTransaction(whole(loads(Step, first.body)))
     for record in records[1:]:
         transaction.apply(record.kind, record.body)
     return transaction

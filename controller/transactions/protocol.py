@@ -23,6 +23,12 @@ T = TypeVar("T")
 Report = Callable[[str, str, str], None]  # domain, stage, detail
 
 _SPARE_DEADLINES = 3  # that every confirm timer must have left at the decision
+# Refusals that are about the domain or the session, not about what was asked (tags of RFC 6241 appendix A, gRPC's
+# codes, and those that drivers give themselves).
+_NOT_ABOUT_THE_EDIT = frozenset(
+    {"lock-denied", "in-use", "resource-denied", "access-denied", "host-key", "capability"}
+    | {"UNAUTHENTICATED", "PERMISSION_DENIED"}
+)
 _HUNG_S = 0.5  # who fails later than this has hung; a lost connection is noticed at once
 
 
@@ -34,18 +40,34 @@ class StepAbortedError(Exception):
         self.failures = failures
 
 
+class _DisagreementError(DomainError):
+    """What runs is not what was sent."""
+
+    def __init__(self, domain: str, difference: str) -> None:
+        super().__init__(domain, f"runs something else than it was sent: {difference}")
+        self.path = difference.partition(": ")[0]  # the first place of those that it names
+
+
 class Approach:
     """One step on its way from the intention to the decision."""
 
     def __init__(
-        self, transaction: OpenTransaction, calls: Calls, journal: Journal, clock: Callable[[], float], report: Report
+        self,
+        transaction: OpenTransaction,
+        calls: Calls,
+        journal: Journal,
+        clock: Callable[[], float],
+        report: Report,
+        abandoned: Callable[[], bool],
     ) -> None:
+        """abandoned: says that who asked gave up, so that this stops at the next safe place."""
         self._transaction = transaction
         self._step = transaction.step
         self._calls = calls
         self._journal = journal
         self._clock = clock
         self._report = report
+        self._late_at = clock() + max(calls.timers(edit.domain).commit_s for edit in self._step.edits)
         self._edits: Mapping[str, Edit] = {edit.domain: edit for edit in self._step.edits}
         self._timeouts_s = confirm_timeouts_s(self._step, calls)
         self._expires_at: dict[str, float] = {}
@@ -53,7 +75,7 @@ class Approach:
         self.journaled = False  # the intention is (or may be) on disk
         self.hung: set[str] = set()  # domains that let a deadline pass
         self.sent = False  # something may have reached a domain: it must be cancelled
-        self.abandoned = False  # the caller gave up: stop at the next safe place
+        self._abandoned = abandoned
 
     async def decide(self) -> None:
         """Bring every domain to its after-image, unconfirmed, and journal the decision. Raises StepAbortedError."""
@@ -73,7 +95,7 @@ class Approach:
         except StoreError as err:
             # The disk may hold the record or not. Going back stays right only once `end` is durable behind it.
             self._transaction.maybe_decided = True
-            raise StepAbortedError((DomainFailure("store", "journal", str(err)),)) from err
+            raise StepAbortedError((DomainFailure("store", "journal", str(err), whole=True),)) from err
         self._transaction.apply("decided", "")
 
     async def _intend_and_connect(self) -> None:
@@ -86,7 +108,7 @@ class Approach:
             await asyncio.wait([begin])
             if isinstance(err := begin.exception(), OnecityError):
                 self.journaled = False
-                raise StepAbortedError((DomainFailure("store", "journal", str(err)),)) from err
+                raise StepAbortedError((DomainFailure("store", "journal", str(err), whole=True),)) from err
         await begin
 
     async def _connect(self, domain: str) -> None:
@@ -94,22 +116,30 @@ class Approach:
         self._report(domain, "connected", "")
 
     async def _prepare(self, domain: str) -> None:
-        warnings = await self._calls.prepare(self._step.txn, self._edits[domain])
+        warnings = await self._calls.prepare(self._step.txn, self._edits[domain], within_s=self._left(domain))
         self.warnings.extend(f"{domain}: {warning}" for warning in warnings)
         self._report(domain, "prepared", "")
 
     async def _commit(self, domain: str) -> None:
-        timeout_s = self._timeouts_s[domain]
+        timeout_s, left_s = self._timeouts_s[domain], self._left(domain)
         self._expires_at[domain] = self._clock() + timeout_s  # from sending: the domain's own timer starts later
-        await self._calls.commit(self._step.txn, domain, timeout_s)
+        await self._calls.commit(self._step.txn, domain, timeout_s, within_s=left_s)
         self._report(domain, "committed", "")
 
     async def _verify(self, domain: str) -> None:
         edit = self._edits[domain]
-        difference = disagreement(edit, await self._calls.read(domain, edit.touched))
+        running = await self._calls.read(domain, edit.touched, within_s=self._left(domain))
+        difference = disagreement(edit, running)
         if difference:
-            raise DomainError(domain, f"runs something else than it was sent: {difference}")
+            raise _DisagreementError(domain, difference)
         self._report(domain, "verified", "")
+
+    def _left(self, domain: str) -> float:
+        """Return what is left of the time in which others wait for this step's domains: one commit deadline."""
+        left_s = self._late_at - self._clock()
+        if left_s <= 0:
+            raise DomainUnreachableError(domain, "too late: the change has held its domains for a commit deadline")
+        return left_s
 
     def _time_left(self) -> None:
         now = self._clock()
@@ -120,12 +150,12 @@ class Approach:
                 text = (
                     f"too late to decide: {expires_at - now:.1f} s left on its confirm timer, {needed_s:.1f} s needed"
                 )
-                late.append(DomainFailure(domain, "verify", text))
+                late.append(DomainFailure(domain, "verify", text, whole=True))
         if late:
             raise StepAbortedError(tuple(late))
 
     def _go_on(self) -> None:
-        if self.abandoned:
+        if self._abandoned():
             raise StepAbortedError((DomainFailure("onecity", "internal", "the change was abandoned by its caller"),))
 
     async def _all(self, stage: str, domains: Iterable[str], act: Callable[[str], Coroutine[Any, Any, None]]) -> None:
@@ -181,7 +211,10 @@ def noting(
 
 def failure_of(domain: str, stage: str, err: OnecityError) -> DomainFailure:
     """Return what failed in the domain's own words."""
-    return DomainFailure(domain, stage, str(err), err.path if isinstance(err, DomainError) else "")
+    if not isinstance(err, DomainError):
+        return DomainFailure(domain, stage, str(err))
+    whole = isinstance(err, DomainUnreachableError) or err.tag in _NOT_ABOUT_THE_EDIT
+    return DomainFailure(domain, stage, str(err), err.path, whole)
 
 
 def confirm_timeouts_s(step: Step, calls: Calls) -> dict[str, float]:

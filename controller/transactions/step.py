@@ -22,6 +22,7 @@ class Step:
     name: str  # "build" | "switch" | "remove"
     edits: tuple[Edit, ...]
     waves: tuple[tuple[str, ...], ...]
+    members: tuple[Step, ...] = ()  # of a group: the steps of the changes that travel in it, each whole
 
     @property
     def txn(self) -> str:
@@ -42,6 +43,7 @@ class DomainFailure:
     stage: str  # "journal" | "connect" | "prepare" | "commit" | "verify" | "confirm" | "cancel" | "internal"
     message: str  # in the domain's own words
     path: str = ""  # the place that the domain named, where it named one: tells members of a group commit apart
+    whole: bool = False  # says nothing of what was asked: whoever touches the domain now would hear the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,9 @@ class Progress:
     change_id: str
     step: int
     domain: str
-    stage: str  # "connected" "prepared" "committed" "verified" "confirmed" "cancelled" "failed" "compensated"
+    # "connected" "prepared" "committed" "verified" "confirmed" "cancelled" "failed" "compensated"; of a group, with
+    # an empty domain and only to whoever watches everything: "gathered" "parted"
+    stage: str
     elapsed_s: float
     detail: str = ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
@@ -163,6 +164,45 @@ async def test_the_journal_forgets_what_ended_long_ago(store):
     await store.end("t", "committed")
     (left,) = store._reading.execute("SELECT count(*) FROM transactions").fetchone()
     assert left == 512
+
+
+async def test_who_travelled_in_a_group_is_found_by_its_own_name(store):
+    for txn, ended in (("onecity-group-c1-0-1", "rolled-back"), ("onecity-group-c1-0-2", "committed")):
+        await store.begin(txn, lambda: "{}", ("onecity-c1-0", "onecity-c2-0"))
+        await store.end(txn, ended)
+    await store.begin("onecity-group-c2-0-1", lambda: "{}", ("onecity-c2-0",))
+    await store.end("onecity-group-c2-0-1", "rolled-back")
+    assert store.ended_transaction("onecity-c1-0") == "committed"
+    assert store.ended_transaction("onecity-c2-0") == "committed"
+    assert store.ended_transaction("onecity-c3-0") is None
+
+
+async def test_the_journal_keeps_what_an_open_change_consists_of(store, monkeypatch):
+    monkeypatch.setattr("controller.store.tables._KEPT_TRANSACTIONS", 5)
+    await store.open_change(record("open1"), (), (), "")
+    await store.open_change(record("open2"), (), (), "")
+    await store.begin("onecity-open1-0", lambda: "{}")
+    await store.end("onecity-open1-0", "committed")
+    await store.begin("onecity-group-x-0-1", lambda: "{}", ("onecity-x-0", "onecity-open2-0"))
+    await store.end("onecity-group-x-0-1", "committed")
+    for n in range(10):
+        await store.begin(f"onecity-c{n}-0", lambda: "{}")
+        await store.end(f"onecity-c{n}-0", "committed")
+    assert store.ended_transaction("onecity-open1-0") == store.ended_transaction("onecity-open2-0") == "committed"
+    assert store.ended_transaction("onecity-c1-0") is None
+
+
+async def test_what_a_member_of_a_group_did_is_found_in_the_journal(store):
+    body = '{"members":[{"change_id":"c1","edits":[]},{"change_id":"c2","edits":["\\u0000é"]}]}'
+    for change in ("c1", "c2"):
+        await store.record_change(record(change, outcome="committed"))
+    for attempt, ended in ((1, "rolled-back"), (2, "committed")):
+        txn = f"onecity-group-c1-0-{attempt}"
+        await store.begin(txn, lambda: body, ("onecity-c1-0", "onecity-c2-0"))
+        await store.end(txn, ended)
+    found = store.undescribed()
+    assert found["c1"] == ('{"change_id": "c1", "edits": []}',)
+    assert json.loads(found["c2"][0]) == {"change_id": "c2", "edits": ["\0é"]}
 
 
 async def test_a_full_disk_fails_the_write_cleanly_and_nothing_of_it_stays(store):

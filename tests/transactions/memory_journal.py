@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from controller.errors import StoreError
-from controller.store.codec import dumps
 from controller.store.records import JournalRecord
-from controller.transactions.journal import OpenTransaction, replay
+from controller.transactions.journal import OpenTransaction, intention, replay
 from controller.transactions.step import Step, StepOutcome
 from tests.transactions.model_domain import Crash
 
@@ -32,7 +31,8 @@ class MemoryJournal:
         self.crash_at = None
 
     async def begin(self, step: Step) -> None:
-        self._write(JournalRecord(step.txn, "intention", dumps(Step, step), 0.0))
+        members = [JournalRecord(step.txn, "member", member.txn, 0.0) for member in step.members]
+        self._write(JournalRecord(step.txn, "intention", intention(step), 0.0), *members)
 
     async def append(self, txn: str, kind: str, body: str = "") -> None:
         self.before_durable(kind)
@@ -47,9 +47,10 @@ class MemoryJournal:
     def end_soon(self, txn: str, outcome: StepOutcome) -> None:
         self._lazy.append(JournalRecord(txn, "end", outcome, 0.0))
 
-    def _write(self, record: JournalRecord) -> None:
+    def _write(self, *records: JournalRecord) -> None:
+        """Write records together: all are on disk, or none."""
         if self.full:
-            self._ghost = [*self._lazy, record]
+            self._ghost = [*self._lazy, *records]
             raise StoreError("the store's disk is full: free some space")
         if self.crash_at is not None:
             self.crash_at -= 1
@@ -58,11 +59,21 @@ class MemoryJournal:
         self._ghost.clear()
         self.disk += self._lazy
         self._lazy.clear()
-        self.disk.append(record)
+        self.disk += records
         if self.crash_at is not None:
             self.crash_at -= 1
             if self.crash_at == 0:
                 raise Crash
+
+    def ends(self) -> dict[str, StepOutcome]:
+        """Return how transactions ended, also under the names of those who travelled in them."""
+        records = [*self.disk, *self._lazy]
+        found = {record.txn: StepOutcome(record.body) for record in records if record.kind == "end"}
+        for record in records:
+            outcome = found.get(record.txn)
+            if record.kind == "member" and outcome and found.get(record.body) is not StepOutcome.COMMITTED:
+                found[record.body] = outcome
+        return found
 
     def open_transactions(self) -> tuple[OpenTransaction, ...]:
         records = self.disk + self._lazy

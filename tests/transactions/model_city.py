@@ -56,7 +56,7 @@ class City:
     async def ended(self) -> None:
         """Wait until the background has nothing left to do."""
         async with asyncio.timeout(5):
-            while self.engine.unsettled():  # noqa: ASYNC110
+            while self.engine.unsettled() or self.journal.open_transactions():  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
     def settled(self) -> bool:

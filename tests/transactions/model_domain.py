@@ -36,7 +36,7 @@ class Fault:
     """What happens at the next call of this verb: `lost` before the effect, `late` after it, refused, hung, crash."""
 
     verb: str
-    how: str  # "lost" "late" "refuse" "hang" "crash-before" "crash-after" "defect"
+    how: str  # "lost" "late" "refuse" "hang" "slow" "crash-before" "crash-after" "defect"
     skip: int = 0  # calls of this verb that pass first
     txn: str = ""  # only for transactions whose id contains this
 
@@ -61,6 +61,7 @@ class ModelDomain:
     calls: list[tuple[str, str]] = field(default_factory=list)
     reachable: bool = True
     broken: bool = False  # refuses every prepare on the merits
+    refused: dict[str, str] = field(default_factory=dict)  # entry that it refuses → the path that it then names
     ends: dict[str, State] = field(default_factory=dict)
     open: _Open | None = None
     journal: list[str] = field(default_factory=list)  # shared between domains by tests that look at order
@@ -101,6 +102,8 @@ class ModelDomain:
             raise DomainUnreachableError(self.domain, "connection refused")
         if fault and fault.how == "hang":
             await asyncio.sleep(3600)
+        if fault and fault.how == "slow":
+            await asyncio.sleep(0.01)
         if fault and fault.how == "refuse":
             raise DomainError(self.domain, f"{verb}: no, thank you", path="/t:entry[x]", tag="invalid-value")
         if fault and fault.how == "defect":
@@ -135,6 +138,9 @@ class ModelDomain:
             raise DomainError(self.domain, f"{txn} has ended", tag="ended")
         if self.broken:
             raise DomainError(self.domain, "VLAN 7 in use", path="/t:entry[x]", tag="invalid-value")
+        for name, path in self.refused.items():
+            if (("t:entry", name),) in edit.touched:
+                raise DomainError(self.domain, f"{name} is not for me", path=path, tag="invalid-value")
         if self.open and self.open.txn != txn:
             raise DomainError(self.domain, f"locked by {self.open.txn}", tag="lock-denied")
         if not replay:

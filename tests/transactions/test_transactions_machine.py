@@ -21,7 +21,7 @@ from tests.transactions.memory_journal import MemoryJournal
 from tests.transactions.model_domain import Clock, Crash, Fault, ModelDomain, drop, entries, put
 
 NAMES = ("optical", "city", "district")
-ENTRIES = ("x", "y")
+ENTRIES = ("x", "y", "z")
 FINAL = (StepOutcome.COMMITTED, StepOutcome.ROLLED_BACK, StepOutcome.COMPENSATED)
 TIMERS = DomainTimers(connect_s=0.003, edit_s=1.0, commit_s=1.0, confirm_s=60.0, read_s=1.0)
 
@@ -64,12 +64,8 @@ class Protocol(RuleBasedStateMachine):
 
     # What the network should hold, by the ends in the journal
 
-    def ends(self) -> dict[str, StepOutcome]:
-        records = [*self.journal.disk, *self.journal._lazy]
-        return {record.txn: StepOutcome(record.body) for record in records if record.kind == "end"}
-
     def desired(self) -> dict[str, dict[str, str]]:
-        ends, state = self.ends(), {name: {} for name in NAMES}
+        ends, state = self.journal.ends(), {name: {} for name in NAMES}
         for step in self.steps:
             if ends.get(step.txn) is StepOutcome.COMMITTED:
                 for edit in step.edits:
@@ -82,7 +78,7 @@ class Protocol(RuleBasedStateMachine):
 
     def open_entries(self) -> set[str]:
         opened = self.journal.open_transactions()
-        return {edit.touched[0][0][1] for one in opened for edit in one.step.edits}
+        return {path[0][1] for one in opened for edit in one.step.edits for path in edit.touched}
 
     def step(self, names: tuple[str, ...], entry: str, delete: bool) -> Step:
         self.count += 1
@@ -144,6 +140,21 @@ class Protocol(RuleBasedStateMachine):
     def two_changes_at_once(self, first, second):
         if not self.open_entries():
             self.attempt(self.step(first, "x", False), self.step(second, "y", False))
+
+    @rule(names=subsets, entries=st.sets(st.sampled_from(ENTRIES), min_size=2), alone=subsets)
+    def changes_that_wait_for_the_same_domains(self, names, entries, alone):
+        """The first to come goes alone; the others wait for the same domains and travel together."""
+        if not self.open_entries():
+            self.attempt(self.step(alone, "first", False), *(self.step(names, e, False) for e in sorted(entries)))
+
+    @rule(domain=domain_names, entry=st.sampled_from(ENTRIES), named=st.sampled_from(["", "x", "y", "z"]))
+    def refuses_one_of_several(self, domain, entry, named):
+        """With or without saying which; or it names another one."""
+        self.domains[domain].refused = {entry: f"/t:entry[t:name='{named}']" if named else ""}
+
+    @rule(domain=domain_names)
+    def refuses_none_of_them(self, domain):
+        self.domains[domain].refused = {}
 
     @rule(
         domain=domain_names,
@@ -228,7 +239,7 @@ class Protocol(RuleBasedStateMachine):
     @invariant()
     def an_answer_is_never_taken_back(self):
         assert not self.lies
-        for txn, outcome in self.ends().items():
+        for txn, outcome in self.journal.ends().items():
             if self.answers.get(txn) in FINAL:
                 assert self.answers[txn] is outcome, txn
 
@@ -244,7 +255,7 @@ class Protocol(RuleBasedStateMachine):
         self.journal.before_durable = lambda kind: None
         for domain in self.domains.values():
             domain.faults.clear()
-            domain.reachable, domain.broken = True, False
+            domain.reachable, domain.broken, domain.refused = True, False, {}
         self.die_and_return()
 
         async def settle() -> None:
