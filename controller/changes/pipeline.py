@@ -109,10 +109,10 @@ def plan(
         ledger.remove(sid)
     replaced = {s.metadata.service for s in (*changed, *dependants)}
     standing = {sid: pair for sid, pair in state.pairs().items() if sid not in gone}
-    dated = tuple(
-        _dated(service, state.services.get(service.metadata.service), now) for service in (*changed, *dependants)
+    resolved = tuple(
+        dated(service, state.services.get(service.metadata.service), now) for service in (*changed, *dependants)
     )
-    outcome = place(city, ledger, dated, standing, now, iterations)
+    outcome = place(city, ledger, resolved, standing, now, iterations)
     refused = {r.service for r in outcome.refusals}
     _hosts_in_place((*changed, *dependants), {**standing, **_placed((*changed, *dependants), outcome.placements)})
     puts: dict[ServiceId, Standing] = {}
@@ -214,7 +214,7 @@ def _starts_now(service: Service) -> bool:
     return isinstance(service, VipAssurance) and not isinstance(service.window, Window)
 
 
-def _dated(service: Service, old: Standing | None, now: datetime) -> Service:
+def dated(service: Service, old: Standing | None, now: datetime) -> Service:
     """Return the service with its window absolute: as accepted before, while that one is still to come or open."""
     if not isinstance(service, VipAssurance) or isinstance(service.window, Window):
         return service

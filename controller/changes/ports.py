@@ -22,6 +22,7 @@ from controller.changes.views import (
     ServiceStatus,
     Topology,
 )
+from controller.simulation.campaign import SimulationEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,16 @@ class BlameRequest:
     limit: int = 200
 
 
+@dataclass(frozen=True, slots=True)
+class SimulateRequest:
+    """What fails, as a person writes it, and what is thought to stand besides."""
+
+    fail: tuple[str, ...]
+    add: tuple[Document, ...] = ()
+    seed: int = 1
+    most_services: int = 200  # told one by one per failure
+
+
 class ChangeService(Protocol):
     """Everything that a client can ask for."""
 
@@ -121,6 +132,10 @@ class ChangeService(Protocol):
 
     async def topology(self) -> Topology:
         """Show the map."""
+
+    def simulate(self, request: SimulateRequest) -> AsyncIterator[SimulationEvent]:
+        """Yield progress, then the summary, then every outcome, worst first, of what would happen. Raises on the
+        first `__anext__` where a name is unknown. Leaving the iterator ends the simulation."""
 
     def schema(self) -> str:
         """Return the JSON Schema of the intent kinds, as text."""

@@ -7,6 +7,7 @@ import json
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -23,9 +24,10 @@ from controller.changes.keep import refused_record
 from controller.changes.live import LiveChange, LiveChanges
 from controller.changes.orders import Order, catalogue, content_digest, understand
 from controller.changes.pipeline import Planned, Wanted
-from controller.changes.ports import ApplyRequest, BlameRequest, PlanRequest
+from controller.changes.ports import ApplyRequest, BlameRequest, PlanRequest, SimulateRequest
 from controller.changes.ports import Wanted as Asked
 from controller.changes.rollback import TakenBack, take_back
+from controller.changes.side_process import SideProcess
 from controller.changes.status import Circumstances, describe, reading, status
 from controller.changes.views import (
     Action,
@@ -46,6 +48,7 @@ from controller.changes.views import (
 from controller.errors import ConfigurationError, ConflictError, OnecityError, UnknownNameError
 from controller.intent import json_schema
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId
+from controller.simulation.campaign import SimulationEvent, SimulationRequest
 from controller.store.records import ChangeRecord as StoredRecord
 from controller.store.store import Store
 from controller.telemetry.telemetry import Telemetry
@@ -83,6 +86,7 @@ class Changes:
         self._drift = Drift(domains, lambda: desk.state, lambda: desk.under_way, now)
         domains.suspect = self._drift.suspect
         self._on_end: list[Ended] = []
+        self._aside = SideProcess()
 
     def on_end(self, hear: Ended) -> None:
         """Be told of every change that ends."""
@@ -100,6 +104,7 @@ class Changes:
 
     async def stop(self) -> None:
         """Let what is under way end or undo itself; accept nothing more."""
+        await self._aside.stop()
         if self._timers is not None:
             self._timers.cancel()
             await asyncio.gather(self._timers, return_exceptions=True)
@@ -350,6 +355,14 @@ class Changes:
 
     async def topology(self) -> Topology:
         return topology_view(self._domains.city, self._domains.states(), self._desk.state.ledger)
+
+    async def simulate(self, request: SimulateRequest) -> AsyncIterator[SimulationEvent]:
+        state, city, now = self._desk.state, self._domains.city, self._now()
+        wanted = await asyncio.to_thread(understand, Asked(request.add), state, catalogue(city), now)
+        asked = SimulationRequest(request.fail, wanted.puts, request.seed, request.most_services)
+        async with aclosing(self._aside.simulate(asked, state, city, now)) as events:
+            async for event in events:
+                yield event
 
     def schema(self) -> str:
         return json.dumps(json_schema(), ensure_ascii=False, indent=2)

@@ -103,7 +103,18 @@ def _reading_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     blame.add_argument("--limit", type=int, default=200, metavar="N", help="at most so many places (200)")
     topology = verbs.add_parser("topology", help="show the map: domains, nodes, links, fibres")
     topology.add_argument("part", nargs="?", choices=("domains", "nodes", "links", "fibres"), help="only this part")
-    for verb in (get, describe, diff, history, blame, topology):
+    simulate = verbs.add_parser(
+        "simulate", help="what would happen if … (exit code 0 every SLO holds, 2 something breaks or degrades, 1 error)"
+    )
+    simulate.add_argument(
+        "--fail", action="append", required=True, metavar="WHAT",
+        help="fibre:NAME, link:NAME, node:NAME or srlg:NAME, several at the same moment; or all-single: everything by "
+        "itself; or double:SAMPLES: so many pairs at random",
+    )  # fmt: skip
+    simulate.add_argument("--add", nargs="+", default=[], metavar="FILE|DIR", help="as if these intents stood too")
+    simulate.add_argument("--seed", type=int, default=1, metavar="N", help="draws the pairs of double (1)")
+    simulate.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many rows of a table (20)")
+    for verb in (get, describe, diff, history, blame, topology, simulate):
         _connection(verb)
         _format(verb)
     schema = verbs.add_parser("schema", help="print the JSON Schema of intents, for editors")

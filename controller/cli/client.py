@@ -61,6 +61,16 @@ class Client:
         finally:
             stream.cancel()
 
+    def stream(self, method: Callable[..., Any], request: Any) -> Iterator[Any]:
+        """Yield what a streaming RPC answers; leaving ends the call."""
+        answers = method(request, timeout=self._timeout_s)
+        try:
+            yield from answers
+        except grpc.RpcError as error:
+            raise self._meaning(error) from None
+        finally:
+            answers.cancel()
+
     def _meaning(self, error: Any) -> CommandError:
         code, words = error.code(), error.details() or ""
         details = _details(error)

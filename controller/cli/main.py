@@ -16,7 +16,7 @@ from contextlib import suppress
 from controller.errors import OnecityError
 
 ERROR, STOPPED = 1, 130
-READING = ("validate", "get", "describe", "diff", "history", "blame", "topology", "schema", "version")
+READING = ("validate", "get", "describe", "diff", "history", "blame", "topology", "simulate", "schema", "version")
 CHANGING = ("plan", "apply", "delete", "rollback", "watch", "backup")
 
 
@@ -72,6 +72,10 @@ def _run(given: list[str]) -> int:
     parsed = parser().parse_args(given)
     screen = Screen()
     if parsed.verb in READING:
+        if parsed.verb == "simulate":
+            from controller.cli.simulating import simulate
+
+            return simulate(parsed, screen)
         from controller.cli import reading
 
         return int(getattr(reading, parsed.verb)(parsed, screen))

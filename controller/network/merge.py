@@ -190,6 +190,10 @@ class _Merge:
         circuit = self.circuits.get(circuit_id or "")
         return tuple(self.fibres[f] for f in circuit.route if f in self.fibres) if circuit else ()
 
+    def _spare_under(self, circuit_id: str | None) -> tuple[str, ...]:
+        circuit = self.circuits.get(circuit_id or "")
+        return tuple(f for f in circuit.protect_route if f in self.fibres) if circuit else ()
+
     def _circuit_up(self, circuit_id: str | None) -> bool:
         """A circuit is up when its domain says so and, unprotected, when no fibre under it is down."""
         circuit = self.circuits.get(circuit_id or "")
@@ -234,6 +238,7 @@ class _Merge:
                 busy,
                 self._optical_availability(fibres),
                 odu.up and server is not None and self._circuit_up(odu.server_circuit),
+                self._spare_under(odu.server_circuit),
             )
 
     def _link(
@@ -260,6 +265,8 @@ class _Merge:
             reverse=reverse,
             up=up and self._circuit_up(circuit),
             rank=rank,
+            fibres=tuple(f.id for f in fibres),
+            spare_fibres=self._spare_under(circuit),
         )
 
     def _port_up(self, *refs: PortRef) -> bool:

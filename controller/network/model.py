@@ -90,6 +90,8 @@ class Link:
     reverse: str  # id of the other direction
     up: bool
     rank: int = 0  # border: 1 primary, 2 secondary, … between the same two domains; else 0
+    fibres: tuple[str, ...] = ()  # under its circuit; each of them takes it down, unless there are spare ones
+    spare_fibres: tuple[str, ...] = ()  # under the protect leg of its circuit
 
     @property
     def border(self) -> bool:
@@ -125,6 +127,7 @@ class OduLink:
     occupied: frozenset[int]  # by circuits that are not ours
     availability: float
     up: bool
+    spare_fibres: tuple[str, ...] = ()  # under the protect leg of its server circuit
 
 
 @dataclass(frozen=True)

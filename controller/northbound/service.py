@@ -14,11 +14,11 @@ from typing import Any, NoReturn, TypeVar, cast
 
 import grpc
 from onecity.v1 import controller_pb2 as pb
-from onecity.v1 import controller_pb2_grpc, history_pb2
+from onecity.v1 import controller_pb2_grpc, history_pb2, simulation_pb2
 
 from controller.changes import ports
 from controller.errors import OnecityError
-from controller.northbound import messages
+from controller.northbound import messages, simulated
 from controller.northbound.status import rich_status
 from controller.northbound.typed_intents import documents
 
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 HISTORY_DEFAULT, HISTORY_MOST = 50, 1000
 BLAME_DEFAULT, BLAME_MOST = 200, 100_000
+SERVICES_DEFAULT, SERVICES_MOST = 200, 10_000
 Context = grpc.aio.ServicerContext[Any, Any]
 T = TypeVar("T")
 
@@ -147,6 +148,18 @@ class ControllerServicer(controller_pb2_grpc.ControllerServiceServicer):
     async def GetTopology(self, request: pb.GetTopologyRequest, context: Context) -> pb.GetTopologyResponse:  # noqa: N802
         found = await _answer(context, self._changes.topology())
         return pb.GetTopologyResponse(topology=await asyncio.to_thread(messages.topology, found))
+
+    async def Simulate(  # noqa: N802
+        self, request: simulation_pb2.SimulateRequest, context: Context
+    ) -> AsyncIterator[simulation_pb2.SimulateResponse]:
+        if not 0 <= request.most_services <= SERVICES_MOST:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"most_services: must be from 0 to {SERVICES_MOST}")
+        asked = ports.SimulateRequest(
+            tuple(request.fail), documents(request.add), request.seed, request.most_services or SERVICES_DEFAULT
+        )
+        async with aclosing(cast("Any", self._changes.simulate(asked))) as stream:
+            while (event := await _answer(context, anext(stream, None))) is not None:
+                yield simulated.event(event)
 
     async def GetSchema(self, request: pb.GetSchemaRequest, context: Context) -> pb.GetSchemaResponse:  # noqa: N802
         return pb.GetSchemaResponse(json_schema=await _answer(context, _called(self._changes.schema)))
