@@ -1,0 +1,210 @@
+"""Directed links as arrays, and the quickest ways over them.
+
+Read-only after construction, so that one map may share it among queries. Of equally quick ways the one with fewer
+hops is taken, then the one that Dijkstra meets first, which the arrays alone decide.
+"""
+
+from __future__ import annotations
+
+from enum import IntFlag
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+
+from controller.planning.engine.ragged import Indices, Ragged
+
+Mask = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+Path = tuple[int, ...]  # link positions from source to destination
+TIE_S = 1e-9  # added per hop while searching
+NO_WAY = np.inf
+
+
+class Apart(IntFlag):
+    """What two ways must not have in common. Without RISKS only cables and nodes count, not what cuts several."""
+
+    NOTHING = 0
+    LINKS = 1
+    NODES = 2
+    RISKS = 4
+
+
+class Network:
+    """Nodes 0..n-1 and directed links. `risks`: by link, what can cut it together with others, numbered from 0."""
+
+    def __init__(
+        self, nodes: int, src: Indices, dst: Indices, delay_s: Floats, risks: Ragged | None = None,
+        reverse: Indices | None = None, loss_ratio: Floats | None = None,
+    ) -> None:  # fmt: skip
+        self.nodes, self.links = nodes, len(src)
+        self.src, self.dst = src.astype(np.int64), dst.astype(np.int64)
+        self.delay_s = delay_s.astype(np.float64)
+        self.search_s: Floats = self.delay_s + TIE_S
+        # Losses multiply; their logarithms add up.
+        self.loss: Floats = np.zeros(self.links) if loss_ratio is None else -np.log1p(-loss_ratio)
+        self.reverse: Indices = np.full(self.links, -1, dtype=np.int64) if reverse is None else reverse.astype(np.int64)
+        self.risks = _ascending(risks) if risks is not None else Ragged.of([()] * self.links)
+        # Parallel links lie side by side, the quickest first; Dijkstra sees one of each lot.
+        self.order: Indices = np.lexsort((np.arange(self.links), self.search_s, self.dst, self.src))
+        s, d = self.src[self.order], self.dst[self.order]
+        first = np.ones(self.links, dtype=np.bool_)
+        first[1:] = (s[1:] != s[:-1]) | (d[1:] != d[:-1])
+        self.starts = np.flatnonzero(first)
+        self.simple = len(self.starts) == self.links  # no two links join the same nodes in the same direction
+        self.slot: Indices = np.empty(self.links, dtype=np.int64)  # by link: its place among the folded
+        self.slot[self.order] = np.cumsum(first) - 1
+        self.columns = d[self.starts].astype(np.int32)
+        counts = np.bincount(s[self.starts], minlength=nodes)
+        self.indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
+        self._ends: Indices = s[self.starts] * nodes + d[self.starts]  # ascending
+        self._rivals: dict[Apart, Ragged] = {}
+        self._elements: dict[Apart, tuple[Ragged, Ragged]] = {}
+
+    def everything(self) -> Mask:
+        return np.ones(self.links, dtype=np.bool_)
+
+    def between(self, src: int, dst: int) -> list[int]:
+        """Return the links from one node to the next, the quickest first."""
+        at = int(np.searchsorted(self._ends, src * self.nodes + dst))
+        if at == len(self._ends) or self._ends[at] != src * self.nodes + dst:
+            return []
+        last = int(self.starts[at + 1]) if at + 1 < len(self.starts) else self.links
+        return self.order[self.starts[at] : last].tolist()  # type: ignore[no-any-return]
+
+    def folded(self, usable: Mask, cost: Floats | None = None) -> tuple[Floats, Indices]:
+        """Return, for each pair of neighbours, the weight of its best usable link and which link that is."""
+        weights = self.search_s if cost is None else cost
+        if self.simple:
+            return np.where(usable, weights, NO_WAY)[self.order], self.order
+        in_order = np.where(usable, weights, NO_WAY)[self.order]
+        if cost is None:  # they lie in the order of their delay: the first usable one is the best
+            positions = np.where(usable[self.order], np.arange(self.links), self.links)
+            best = np.minimum.reduceat(positions, self.starts) if self.links else positions
+            best = np.where(best == self.links, self.starts, best)
+        else:
+            order = np.lexsort((self.order, in_order, self.slot[self.order]))
+            best = order[self.starts]
+        return in_order[best], self.order[best]
+
+    def matrix(self, weights: Floats) -> csr_array:
+        # A cable without length must stay a way: csgraph reads an explicit zero of a CSR matrix as weight zero.
+        return csr_array((weights, self.columns, self.indptr), shape=(self.nodes, self.nodes))
+
+    def tree(self, src: int | Indices, usable: Mask, cost: Floats | None = None) -> tuple[Floats, Indices, Indices]:
+        """Return (cost to every node, node before every node or negative, best link of every lot).
+
+        With several sources the first two have one row for each of them.
+        """
+        weights, best = self.folded(usable, cost)
+        distance, before = dijkstra(self.matrix(weights), indices=src, return_predecessors=True)
+        return distance, before, best
+
+    def walk(self, dst: int, before: Indices, best: Indices) -> Path:
+        """Read the way to `dst` out of one row of a tree; () where the tree does not reach it."""
+        found: list[int] = []
+        at, previous = dst, int(before[dst])
+        while previous >= 0:
+            found.append(previous * self.nodes + at)
+            at, previous = previous, int(before[previous])
+        if not found:
+            return ()
+        return tuple(best[np.searchsorted(self._ends, found[::-1])].tolist())
+
+    def walks(self, rows: Indices, src: Indices, dst: Indices, before: Indices, best: Indices) -> Ragged:
+        """Read many ways out of a tree of many rows at once; a way that does not exist is an empty row."""
+        at, alive = dst.copy(), np.arange(len(rows))
+        alive = alive[(before[rows, dst] >= 0) & (dst != src)]
+        who: list[Indices] = []
+        ends: list[Indices] = []
+        while len(alive):
+            previous = before[rows[alive], at[alive]].astype(np.int64)
+            who.append(alive)
+            ends.append(previous * self.nodes + at[alive])
+            at[alive] = previous
+            alive = alive[previous != src[alive]]
+        if not who:
+            return Ragged(np.zeros(len(rows) + 1, np.int64), np.zeros(0, np.int64))
+        # They were met from the destination on.
+        keys, values = np.concatenate(who[::-1]), np.concatenate(ends[::-1])
+        return Ragged.by(keys, best[np.searchsorted(self._ends, values)], len(rows))
+
+    def shortest(self, src: int, dst: int, usable: Mask, cost: Floats | None = None) -> Path | None:
+        """Return the quickest way, () where source is destination, None where there is none."""
+        if src == dst:
+            return ()
+        if not self.links:
+            return None
+        _, before, best = self.tree(src, usable, cost)
+        return self.walk(dst, before, best) or None
+
+    def delay_of(self, path: Path | Indices) -> float:
+        return float(self.delay_s[np.asarray(path, dtype=np.int64)].sum())
+
+    def nodes_on(self, src: int, path: Path) -> tuple[int, ...]:
+        return (src, *self.dst[list(path)].tolist())
+
+    def elements(self, apart: Apart) -> tuple[Ragged, Ragged]:
+        """Return (by link, what two ways must not share; by such element, its links).
+
+        Risks come first and keep their numbers, then cables (both directions are one), then nodes.
+        """
+        if apart not in self._elements:
+            keys, values = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+            every = np.arange(self.links)
+            size = int(self.risks.values.max(initial=-1)) + 1
+            if apart & Apart.RISKS:
+                keys.append(self.risks.rows())
+                values.append(self.risks.values)
+            cable = np.where(self.reverse >= 0, np.minimum(every, self.reverse), every)
+            # A cable whose two directions have the same risks is told by them.
+            told = self._alike_both_ways() if apart & Apart.RISKS else np.zeros(self.links, dtype=np.bool_)
+            keys.append(every[~told])
+            values.append(size + cable[~told])
+            if apart & Apart.NODES:
+                keys += [every, every]
+                values += [size + self.links + self.src, size + self.links + self.dst]
+            rows = Ragged.by(np.concatenate(keys), np.concatenate(values), self.links)
+            self._elements[apart] = rows, rows.turned(size + self.links + self.nodes)
+        return self._elements[apart]
+
+    def rivals(self, apart: Apart) -> Ragged:
+        """Return, by link, the links that may not be on the other way, itself among them."""
+        if apart not in self._rivals:
+            rows, columns = self.elements(apart)
+            others = columns.take(rows.values)
+            keys = np.repeat(rows.rows(), columns.lengths[rows.values])
+            pairs = np.unique(keys * max(1, self.links) + others.values)
+            self._rivals[apart] = Ragged.by(pairs // max(1, self.links), pairs % max(1, self.links), self.links)
+        return self._rivals[apart]
+
+    def _alike_both_ways(self) -> Mask:
+        """Return the links that have risks, and the same ones as their other direction where there is one."""
+        back = np.where(self.reverse >= 0, self.reverse, np.arange(self.links))
+        lengths = self.risks.lengths
+        result: Mask = (lengths > 0) & (lengths == lengths[back])
+        these = np.flatnonzero(result)
+        mine, other = self.risks.take(these), self.risks.take(back[these])
+        result[these[np.unique(mine.rows()[mine.values != other.values])]] = False
+        return result
+
+    def shared(self, src: int, dst: int, path: Path, apart: Apart) -> Indices:
+        """Return the elements of a way that a second one must avoid, ascending; its two ends are no such thing."""
+        rows, _ = self.elements(apart)
+        found = np.unique(rows.take(np.array(path, dtype=np.int64)).values)
+        if apart & Apart.NODES:
+            last = int(self.risks.values.max(initial=-1)) + 1 + self.links
+            found = found[(found != last + src) & (found != last + dst)]
+        return found
+
+    def without(self, usable: Mask, elements: Indices, apart: Apart) -> Mask:
+        """Return the mask less every link that has one of the elements."""
+        result = usable.copy()
+        result[self.elements(apart)[1].take(elements).values] = False
+        return result
+
+
+def _ascending(table: Ragged) -> Ragged:
+    rows = table.rows()
+    return Ragged(table.starts, table.values[np.lexsort((table.values, rows))])

@@ -1,0 +1,160 @@
+"""Two ways that nothing takes down together, exactly and also where the quickest way traps the second.
+
+Removing what the quickest way shares may leave no second way although a pair exists. Then some of its elements
+(risks, cables, nodes) already part source and destination; every pair's working way lacks one of these, so each is in
+turn forbidden to it (conflict exclusion: Rostami, Khorsandi, Khodaparast 2007). A way that has a second one is in turn
+left by each of its elements: a working way that keeps them all cannot have a better second. So nothing is missed; the
+sum of two ways without a common link (Suurballe 1974) bounds from below and often ends the search at once.
+Disjointness by shared risks is NP-hard (Hu 2003): the search stops after a number of branches.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+import numpy as np
+
+from controller.planning.engine.bounded import NO_LIMITS, Limits
+from controller.planning.engine.detours import Detours
+from controller.planning.engine.network import NO_WAY, Apart, Mask, Network, Path
+from controller.planning.engine.ragged import Indices
+
+MOST_BRANCHES = 256  # sets of forbidden elements that one search may try
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Delays in seconds; where both may use the same links the quicker is the working one."""
+
+    working: Path
+    standby: Path
+    working_s: float
+    standby_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairWish:
+    """Both ways are to keep to the limits. `eager`: the first pair that does will do."""
+
+    src: int
+    dst: int
+    apart: Apart = Apart.LINKS | Apart.RISKS
+    limits: Limits = NO_LIMITS
+    eager: bool = False
+
+
+def disjoint_pair(
+    net: Network, wish: PairWish, usable: Mask, standby_usable: Mask | None = None, most: int = MOST_BRANCHES
+) -> Pair | None:
+    """Return the pair with the least total delay; None where there is none, or none was met in `most` branches."""
+    ways = Detours(net, usable)
+    seconds = ways if standby_usable is None else Detours(net, standby_usable)
+    return PairSearch(net, wish, ways, seconds, most).run()
+
+
+@dataclass(slots=True)
+class PairSearch:
+    """One search; `ways` and `seconds` are the same where working and standby may use the same links."""
+
+    net: Network
+    wish: PairWish
+    ways: Detours
+    seconds: Detours
+    most: int = MOST_BRANCHES
+    best: Pair | None = None
+    least_s: float | None = None  # no pair is quicker; looked for once it matters
+
+    @property
+    def alike(self) -> bool:
+        return self.ways is self.seconds
+
+    def run(self) -> Pair | None:
+        net, wish = self.net, self.wish
+        none = np.zeros(0, dtype=np.int64)
+        first = self._way(self.ways, none)
+        quickest = first if self.alike else self._way(self.seconds, none)
+        if not first or not quickest:
+            return None
+        floor_s = net.delay_of(quickest)  # no standby is quicker
+        queue: list[tuple[float, tuple[int, ...], Path]] = [(net.delay_of(first), (), first)]
+        seen: set[frozenset[int]] = {frozenset()}
+        while queue and len(seen) <= self.most:
+            working_s, forbidden, working = heapq.heappop(queue)
+            if self._is_best(working_s + floor_s):
+                break
+            elements = net.shared(wish.src, wish.dst, working, wish.apart)
+            standby = self._way(self.seconds, elements)
+            if standby:
+                self._keep(working, working_s, standby)
+                if self._is_best(0.0):
+                    break
+            else:
+                elements = self._parting(elements)
+                if len(elements) == 1 and not forbidden and self.alike:
+                    break  # every way has it
+            for element in elements.tolist():
+                more = frozenset((*forbidden, element))
+                if more in seen:
+                    continue
+                seen.add(more)
+                keys = tuple(sorted(more))
+                path = self._way(self.ways, np.array(keys, dtype=np.int64))
+                if path:
+                    heapq.heappush(queue, (net.delay_of(path), keys, path))
+        return self.best
+
+    def _way(self, ways: Detours, elements: Indices) -> Path:
+        """Return the quickest way within the limits that has none of the elements."""
+        blocked = self.net.elements(self.wish.apart)[1].take(elements).values
+        return ways.within(self.wish.src, self.wish.dst, self.wish.limits, blocked)
+
+    def _parting(self, elements: Indices) -> Indices:
+        """Return few of the elements that already leave no second way, by halving (Junker 2004)."""
+        kept: list[int] = []
+        size = len(elements)  # the first `size` elements and those kept leave no way
+        while True:
+            if kept and not self._way(self.seconds, np.array(kept, dtype=np.int64)):
+                return np.array(sorted(kept), dtype=np.int64)
+            low, high = 0, size  # with the first `high` there is no way
+            while high - low > 1:
+                middle = (low + high) // 2
+                tried = np.concatenate((elements[:middle], np.array(kept, dtype=np.int64)))
+                if self._way(self.seconds, tried):
+                    low = middle
+                else:
+                    high = middle
+            kept.append(int(elements[high - 1]))
+            size = high - 1
+
+    def _is_best(self, next_s: float) -> bool:
+        """Whether what was found is as good as anything still to come, given that no pair takes less than `next_s`."""
+        if self.best is None:
+            return False
+        if self.least_s is None:
+            self.least_s = self._least_s() if self.alike and not self.wish.eager else 0.0
+        return self.wish.eager or max(next_s, self.least_s) >= self.best.working_s + self.best.standby_s - 1e-12
+
+    def _keep(self, working: Path, working_s: float, standby: Path) -> None:
+        standby_s = self.net.delay_of(standby)
+        if self.alike and standby_s < working_s:
+            working, standby, working_s, standby_s = standby, working, standby_s, working_s
+        if self.best is None or working_s + standby_s < self.best.working_s + self.best.standby_s:
+            self.best = Pair(working, standby, working_s, standby_s)
+
+    def _least_s(self) -> float:
+        """Return what two ways without a common directed link take together (Suurballe 1974)."""
+        net, wish, usable = self.net, self.wish, self.ways.usable
+        distance, before, best = net.tree(wish.src, usable)
+        first = list(net.walk(wish.dst, before, best))
+        reached = np.isfinite(distance)
+        known = np.where(reached, distance, 0.0)
+        reduced = np.maximum(net.search_s + known[net.src] - known[net.dst], 0.0)
+        residual = usable & reached[net.src]
+        residual[first] = False
+        ends = {(int(net.dst[i]), int(net.src[i])) for i in first}
+        back = [i for a, z in ends for i in net.between(a, z)]
+        reduced[back], residual[back] = 0.0, True
+        second = net.tree(wish.src, residual, reduced)[0]
+        total = float(2 * distance[wish.dst] + second[wish.dst])
+        return total if np.isfinite(total) else NO_WAY
