@@ -123,8 +123,8 @@ class Approach:
         self._report(domain, "prepared", "")
 
     async def _still_before(self, edit: Edit) -> None:
-        difference = disagreement(inverse(edit), await self._calls.read(edit.domain, edit.touched))
-        if difference:
+        running = await self._calls.read(edit.domain, edit.touched, within_s=self._left(edit.domain))
+        if difference := disagreement(inverse(edit), running):
             raise DomainError(edit.domain, f"runs something else than a moment ago: {difference}; look at it again")
 
     async def _commit(self, domain: str) -> None:
