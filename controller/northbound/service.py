@@ -158,7 +158,7 @@ class ControllerServicer(controller_pb2_grpc.ControllerServiceServicer):
             tuple(request.fail), documents(request.add), request.seed, request.most_services or SERVICES_DEFAULT
         )
         async with aclosing(cast("Any", self._changes.simulate(asked))) as stream:
-            while (event := await _answer(context, anext(stream, None))) is not None:
+            while (event := await answer(context, anext(stream, None))) is not None:
                 yield simulated.event(event)
 
     async def GetSchema(self, request: pb.GetSchemaRequest, context: Context) -> pb.GetSchemaResponse:  # noqa: N802
