@@ -17,7 +17,6 @@ from onecity.v1 import drift_pb2, drift_pb2_grpc, status_pb2
 from lab.supervision import start_city
 from tests.city.optical_client import Client as OpticalClient
 from tests.end_to_end.intents import office, slice_over_three
-from tests.end_to_end.test_drift import condition
 from tests.end_to_end.test_surprises import BASE, CONFIG, _put, _remove, _service
 from tests.support.stage import COMMITTED, Stage, eventually
 
@@ -46,6 +45,12 @@ def _empty(watched: Stage) -> Iterator[None]:
     yield
     if left := list(watched.client.services()):
         watched.client.delete(*left)
+
+
+def condition(watched: Stage, service: str, kind: str) -> status_pb2.Condition:
+    """Return a condition; one of unknown status while a change of the service is under way."""
+    found = {c.type: c for c in watched.client.services()[service].conditions}
+    return found.get(kind, status_pb2.Condition())
 
 
 def drift(watched: Stage, domain: str, *, afresh: bool = False) -> drift_pb2.DomainDrift:
