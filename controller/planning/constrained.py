@@ -11,17 +11,21 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 import numpy as np
 import numpy.typing as npt
 
 from controller.intent.model import Disjointness
-from controller.planning.paths import MAX_BRANCHES, Graph, Mask, Pair, Path
+from controller.planning.paths import Apart, Graph, Mask, Pair, Path
 
 Floats = npt.NDArray[np.float64]
 Vector = tuple[float, ...]
 Fits = Callable[[Vector], bool]  # of the sums over a way, or a part of one: never true again once it is false
 
+MAX_BRANCHES = 256  # pairs within limits are exact up to this many excluded sets
+_APART = {Disjointness.LINK: Apart.LINKS, Disjointness.SRLG: Apart.RISKS, Disjointness.NODE: Apart.NODES}
 MOST_LABELS = 20_000  # partial ways that one search may extend; beyond that the answer is "none found"
 DISJOINT = (Disjointness.SRLG,)
 Shared = tuple[str, int]  # ("risk" | "cable" | "node", number)
@@ -132,13 +136,15 @@ def best_pair(
     working path that keeps all that a tried one has and may not be shared cannot have a better standby.
     """
     search = _Pairs(burdens, src, dst, fits, kinds)
-    if kinds == DISJOINT:
-        pair = burdens.graph.disjoint_pair(src, dst, usable if working_usable is None else working_usable, usable)
-        if pair is None:
-            return None
-        if search.both_fit(pair):
-            return search.in_order(pair, may_swap=working_usable is None)
-    return search.best(usable if working_usable is None else working_usable, usable, working_usable is None)
+    first = usable if working_usable is None else working_usable
+    asked = reduce(or_, (_APART[kind] for kind in kinds), Apart.LINKS)
+    standby = None if working_usable is None else usable
+    pair = burdens.graph.disjoint_pair(src, dst, first, standby, apart=asked)
+    if pair is None:
+        return None
+    if search.both_fit(pair) and apart(burdens, pair.working, pair.standby, kinds):
+        return search.in_order(pair, may_swap=working_usable is None)
+    return search.best(first, usable, working_usable is None)
 
 
 def apart(burdens: Burdens, one: Path, other: Path, kinds: tuple[Disjointness, ...]) -> bool:
