@@ -59,7 +59,12 @@ def documents(draw):
                 [
                     {},
                     {"connectivity": "hub-and-spoke", "hub": ends[1].get("name", called[1])},
-                    {"isolation": "nrp", "plane": "A", "togetherWith": ["a", "other/c"], "disjoint": ["node", "link"]},
+                    {
+                        "isolation": "nrp",
+                        "plane": "A",
+                        "togetherWith": ["a-name-longer-than-any-drawn", "other/c"],
+                        "disjoint": ["node", "link"],
+                    },
                 ]
             )
         )
