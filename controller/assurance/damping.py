@@ -18,7 +18,7 @@ class DampingSettings:
 
     hold_s: float = 2.0  # after a second failure
     most_hold_s: float = 30.0  # doubled with each further one, up to this
-    forget_s: float = 30.0  # so long without a failure, and the next is a first one again
+    forget_s: float = 10.0  # so long without a failure, and the next is a first one again
 
 
 @dataclass(slots=True)

@@ -65,16 +65,34 @@ def tier(service: Service) -> int:
     return 0 if isinstance(service, VipAssurance) else 2 if isinstance(service, DedicatedPlane) else 1
 
 
+class Harm:
+    """What was found of a placement while the same things were down: a loop that looks often asks the same again."""
+
+    def __init__(self) -> None:
+        self._down: Set[Component] = frozenset()
+        self._found: dict[ServiceId, tuple[Placement, Damage]] = {}
+
+    def of(self, sid: ServiceId, placement: Placement, down: Set[Component]) -> Damage:
+        if down is not self._down:
+            self._down, self._found = down, {}
+        known = self._found.get(sid)
+        if known is None or known[0] is not placement:
+            known = self._found[sid] = (placement, damage(placement, down))
+        return known[1]
+
+
 def hurt(
     riders: Riders,
     standing: Mapping[ServiceId, tuple[Service, Placement]],
     down: Set[Component],
+    known: Harm | None = None,
 ) -> tuple[Hurt, ...]:
     """Return the services that the components which are down concern, most urgent first."""
+    known = known or Harm()
     found = []
     for sid in riders.on(down):
         pair = standing.get(sid)
-        if pair is not None and (harm := damage(pair[1], down)) is not Damage.NONE:
+        if pair is not None and (harm := known.of(sid, pair[1], down)) is not Damage.NONE:
             found.append(Hurt(sid, tier(pair[0]), harm))
     return tuple(sorted(found, key=lambda h: (_wave(h), h.service)))
 

@@ -20,7 +20,8 @@ from controller.intent import FieldChange, Impact, changed_fields, check_hosts
 from controller.intent.model import DedicatedPlane, Service, ServiceId, VipAssurance, Window
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
-from controller.planning.place import place
+from controller.planning.emergency import is_emergency, marked, relaxed
+from controller.planning.place import PlanOutcome, place
 from controller.planning.placement import Placement, Refusal
 from controller.rendering.desired import edits as edits_between
 from controller.rendering.render import render
@@ -32,17 +33,14 @@ from controller.verification.prove import prove
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a change asks for. `opens` and `closes` are windows whose time has come.
-
-    `restores` are services of which something is only sent again; planning has nothing to do with them (`resend`).
-    """
+    """What a change asks for. `opens` and `closes` are windows whose time has come."""
 
     puts: tuple[Service, ...] = ()
     drops: frozenset[ServiceId] = frozenset()
     opens: frozenset[ServiceId] = frozenset()
     closes: frozenset[ServiceId] = frozenset()
     again: frozenset[ServiceId] = frozenset()  # as they are, on the map as it is now: repairs
-    restores: frozenset[ServiceId] = frozenset()
+    dead: frozenset[ServiceId] = frozenset()  # of those, what nothing carries: sooner without a standby than not at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +115,8 @@ def plan(
         dated(service, state.services.get(service.metadata.service), now) for service in (*changed, *dependants)
     )
     outcome = place(city, ledger, resolved, standing, now, iterations)
+    if wanted.dead:
+        outcome = _at_any_rate(city, outcome, resolved, standing, now, wanted.dead)
     refused = {r.service for r in outcome.refusals}
     _hosts_in_place((*changed, *dependants), {**standing, **_placed((*changed, *dependants), outcome.placements)})
     puts: dict[ServiceId, Standing] = {}
@@ -155,7 +155,7 @@ def plan(
         proofs,
         proofs_s,
         outcome.refusals,
-        _digest(state, city, puts, drops),
+        "" if wanted.again else _digest(state, city, puts, drops),  # nobody approves a repair beforehand
     )
 
 
@@ -182,6 +182,25 @@ def _sort_out(
         else:
             changed.append(service)
     return tuple(changed), tuple(quiet)
+
+
+def _at_any_rate(
+    city: CityMap,
+    outcome: PlanOutcome,
+    services: Sequence[Service],
+    standing: Mapping[ServiceId, tuple[Service, Placement]],
+    now: datetime,
+    dead: frozenset[ServiceId],
+) -> PlanOutcome:
+    """Place what is dead and was refused once more, asking for less."""
+    refused = {r.service for r in outcome.refusals} & dead
+    if not refused:
+        return outcome
+    less = [relaxed(s) for s in services if s.metadata.service in refused]
+    second = place(city, outcome.ledger, less, standing, now)
+    found = {sid: marked(placement) for sid, placement in second.placements.items()}
+    left = tuple(r for r in outcome.refusals if r.service not in found)
+    return PlanOutcome({**outcome.placements, **found}, left, second.ledger)
 
 
 def _once_more(state: DesiredState, wanted: Wanted, now: datetime) -> tuple[Service, ...]:
@@ -276,7 +295,11 @@ def _after(
 
 
 def _active(state: DesiredState) -> dict[ServiceId, Service]:
-    return {sid: s.service for sid, s in state.services.items() if s.active}
+    return {
+        sid: relaxed(s.service) if is_emergency(s.placement) else s.service
+        for sid, s in state.services.items()
+        if s.active
+    }
 
 
 def _moved(state: DesiredState, wanted: Wanted, drops: frozenset[ServiceId]) -> list[ServicePlan]:

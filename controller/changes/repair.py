@@ -16,14 +16,15 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from controller.assurance.components import Component
+from controller.assurance.components import Component, Damage
 from controller.assurance.damping import Damper, DampingSettings
-from controller.assurance.waves import Hurt, Riders, hurt, tier, waves
+from controller.assurance.waves import Harm, Hurt, Riders, hurt, tier, waves
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
 from controller.changes.state import Standing
 from controller.changes.views import Action, ChangeResult, Outcome
 from controller.intent.model import ServiceId
+from controller.planning.emergency import is_emergency
 from controller.southbound.driver import Sample
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,8 @@ COMPONENTS = frozenset({"link", "fibre", "odu", "node"})
 KEPT_FAULTS = 256
 FOLLOW_S = 0.5  # how old the index of riders may be while nothing is down
 
-Repair = Callable[[frozenset[ServiceId], str], Awaitable[ChangeResult]]  # carries out one wave
+# Carries out one wave: the services, which of them nothing carries, why.
+Repair = Callable[[frozenset[ServiceId], frozenset[ServiceId], str], Awaitable[ChangeResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class Repairs:
         self._busy: set[ServiceId] = set()
         self._waiting: dict[ServiceId, Waiting] = {}
         self._led_away: dict[ServiceId, frozenset[Component]] = {}  # from what; looked at again once that is back
+        self._dead: frozenset[ServiceId] = frozenset()
+        self._known_harm = Harm()
         self._tried: dict[ServiceId, int] = {}  # placed anew on this version of the map
         self._followed: Mapping[ServiceId, Standing] = {}
         self._followed_at = float("-inf")
@@ -171,11 +175,12 @@ class Repairs:
         now = self._clock()
         before = self._fallen
         self._damper.forget(now)
-        self._fallen = self._domains.outage(self._damper.down(now))
+        fallen = self._domains.outage(self._damper.down(now))
+        self._fallen = before if fallen == before else fallen
         self._follow(now)
         state = self._desk.state
         standing = {sid: (state.services[sid].service, state.services[sid].placement) for sid in self._concerned()}
-        wounded = hurt(self._riders, standing, self._fallen)
+        wounded = hurt(self._riders, standing, self._fallen, self._known_harm)
         self._note(wounded, now)
         held = self._busy | self._desk.under_way
         version = self._domains.city.version
@@ -193,7 +198,9 @@ class Repairs:
             for component in back:
                 del self._returned[component]
             self._bring_back(back, hurt_now, held)
-        for wave in waves(ready, self._settings.wave_services):
+        self._dead = frozenset(h.service for h in wounded if h.damage is Damage.DEAD)
+        vips = [h for h in ready if h.tier == 0]
+        for wave in waves(vips or ready, self._settings.wave_services):  # all others wait until the VIPs stand
             self._begin(wave)
         self._close_faults(now)
 
@@ -235,7 +242,8 @@ class Repairs:
             del self._led_away[sid]
         services = self._desk.state.services
         calm = [s for s in returning if s in services and s not in hurt_now and s not in held]
-        calm = [s for s in calm if tier(services[s].service) != 1]  # an exclusive slice stays where it was led
+        # An exclusive slice stays where it was led, unless that was less than it asked for.
+        calm = [s for s in calm if tier(services[s].service) != 1 or is_emergency(services[s].placement)]
         size = self._settings.wave_services
         for start in range(0, len(calm), size):
             self._begin(tuple(sorted(calm)[start : start + size]))
@@ -261,7 +269,7 @@ class Repairs:
     async def _try(self, wave: tuple[ServiceId, ...]) -> None:
         """Repair a wave; where it fails as a whole, its parts: each service succeeds or fails alone."""
         fallen, version = self._fallen, self._domains.city.version
-        result = await self._repair(frozenset(wave), _reason(fallen))
+        result = await self._repair(frozenset(wave), self._dead, _reason(fallen))
         refused = {ServiceId(a.service): a.refusal for a in result.services if a.action is Action.REFUSED}
         stands = result.outcome in (Outcome.COMMITTED, Outcome.UNCHANGED, Outcome.IN_DOUBT)
         if stands or (refused and len(refused) == len(wave)):

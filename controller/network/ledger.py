@@ -8,7 +8,7 @@ Copies share everything until one of them writes, so that a plan may be tried an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 from controller.intent.model import ServiceId
 from controller.network.model import CityMap
+
+MOST_LATELY = 64  # labels that a copy copies; beyond, the table is made anew
 
 Instant = datetime | None  # None: from always, or until withdrawn
 BitsPerSecond = npt.NDArray[np.int64]
@@ -83,35 +85,66 @@ def overlap(start: Instant, end: Instant, other_start: Instant, other_end: Insta
 class _Table:
     """Who holds which labels of one resource, shared by copies of a ledger until one of them writes.
 
-    `full_below` remembers, per first candidate, below which label everything is held for good, so that finding
-    the lowest free label of many need not look at all of them. It is true of the table, whoever found it out.
+    What was written lately lies over a base that copies go on sharing: planning one service of ten thousand copies a
+    few labels, not the numbers of all. `full_below` remembers, per first candidate, below which label everything is
+    held for good, so that finding the lowest free label of many need not look at all of them. It is true of the
+    table, whoever found it out.
     """
 
-    __slots__ = ("full_below", "holds")
+    __slots__ = ("_base", "_count", "_lately", "full_below")
 
-    def __init__(self, holds: dict[int, tuple[LabelHold, ...]], full_below: dict[int, int]) -> None:
-        self.holds, self.full_below = holds, full_below
+    def __init__(
+        self,
+        base: dict[int, tuple[LabelHold, ...]],
+        lately: dict[int, tuple[LabelHold, ...]],
+        count: int,
+        full_below: dict[int, int],
+    ) -> None:
+        self._base, self._lately, self._count = base, lately, count
+        self.full_below = full_below
+
+    @classmethod
+    def empty(cls) -> _Table:
+        return cls({}, {}, 0, {})
+
+    def copy(self) -> _Table:
+        return _Table(self._base, dict(self._lately), self._count, dict(self.full_below))
+
+    def __bool__(self) -> bool:
+        return self._count > 0
+
+    def of(self, label: int) -> tuple[LabelHold, ...]:
+        """Return who holds a label, at any time."""
+        held = self._lately.get(label)
+        return self._base.get(label, ()) if held is None else held
+
+    def items(self) -> Iterator[tuple[int, tuple[LabelHold, ...]]]:
+        """Yield every label that somebody holds, with who does."""
+        yield from ((label, held) for label, held in self._lately.items() if held)
+        yield from ((label, held) for label, held in self._base.items() if label not in self._lately)
+
+    def _write(self, label: int, held: tuple[LabelHold, ...]) -> None:
+        self._count += bool(held) - bool(self.of(label))
+        self._lately[label] = held
+        if len(self._lately) > MOST_LATELY:
+            self._base = dict(self.items())
+            self._lately = {}
 
     def add(self, service: ServiceId, label: _Label) -> None:
-        hold = LabelHold(service, label.start, label.end)
-        self.holds[label.label] = (*self.holds.get(label.label, ()), hold)
+        self._write(label.label, (*self.of(label.label), LabelHold(service, label.start, label.end)))
 
     def drop(self, service: ServiceId, label: int) -> None:
-        left = tuple(h for h in self.holds.get(label, ()) if h.service != service)
-        if left:
-            self.holds[label] = left
-        else:
-            self.holds.pop(label, None)
+        self._write(label, tuple(h for h in self.of(label) if h.service != service))
         for first, below in self.full_below.items():
             if first <= label < below:
                 self.full_below[first] = label
 
     def free(self, label: int, start: Instant, end: Instant) -> bool:
-        return not any(overlap(h.start, h.end, start, end) for h in self.holds.get(label, ()))
+        return not any(overlap(h.start, h.end, start, end) for h in self.of(label))
 
     def lowest(self, candidates: range, start: Instant, end: Instant) -> int | None:
         first = self.full_below.get(candidates.start, candidates.start)
-        while first < candidates.stop and any(h.start is None and h.end is None for h in self.holds.get(first, ())):
+        while first < candidates.stop and any(h.start is None and h.end is None for h in self.of(first)):
             first += 1
         self.full_below[candidates.start] = first
         return next((c for c in range(first, candidates.stop) if self.free(c, start, end)), None)
@@ -176,7 +209,7 @@ class Ledger:
         for label in labels:
             table = self._table(label.resource)
             table.drop(service, label.label)
-            if not table.holds:
+            if not table:
                 del self._labels[label.resource]
                 self._own.discard(label.resource)
 
@@ -209,7 +242,7 @@ class Ledger:
         """The resource's table, made this ledger's own before it is written."""
         if resource not in self._own:
             shared = self._labels.get(resource)
-            self._labels[resource] = _Table(dict(shared.holds), dict(shared.full_below)) if shared else _Table({}, {})
+            self._labels[resource] = shared.copy() if shared is not None else _Table.empty()
             self._own.add(resource)
         return self._labels[resource]
 
@@ -266,13 +299,13 @@ class Ledger:
     def holder(self, resource: str, label: int, start: Instant = None, end: Instant = None) -> ServiceId | None:
         """Return who holds a label at some moment of [start, end), the first by name where several do."""
         table = self._labels.get(resource)
-        holds = table.holds.get(label, ()) if table else ()
+        holds = table.of(label) if table is not None else ()
         return min((h.service for h in holds if overlap(h.start, h.end, start, end)), default=None)
 
     def held_labels(self, resource: str) -> frozenset[int]:
         """Return the labels of a resource that any service holds at any time."""
         table = self._labels.get(resource)
-        return frozenset(table.holds) if table else frozenset()
+        return frozenset(label for label, _ in table.items()) if table is not None else frozenset()
 
     def free_label(
         self, resource: str, candidates: Iterable[int], start: Instant = None, end: Instant = None
@@ -293,7 +326,7 @@ class Ledger:
             "labels": {
                 f"{r}={n}": sorted(h, key=repr)
                 for r, t in sorted(self._labels.items())
-                for n, h in sorted(t.holds.items())
+                for n, h in sorted(t.items())
             },
             "full": self._full[:-1].tolist(),
             "hard": self._hard[:-1].tolist(),

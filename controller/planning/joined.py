@@ -128,7 +128,22 @@ def _crossings(
     return found
 
 
+_known_pieces: list[tuple[object, dict[bytes, Pieces]]] = []  # of the newest map: planes ask the same again and again
+MOST_PIECES = 1000
+
+
 def _pieces(net: Layers, mask: Mask) -> Pieces:
+    if not _known_pieces or _known_pieces[0][0] is not net.ip:
+        _known_pieces[:] = [(net.ip, {})]
+    known, key = _known_pieces[0][1], mask.tobytes()
+    if key not in known:
+        if len(known) >= MOST_PIECES:
+            known.clear()
+        known[key] = _find_pieces(net, mask)
+    return known[key]
+
+
+def _find_pieces(net: Layers, mask: Mask) -> Pieces:
     graph, size = net.ip, len(net.ip.nodes)
     inner = mask & ~net.outer
     edges = (np.ones(int(inner.sum()), dtype=np.int8), (graph.src[inner], graph.dst[inner]))

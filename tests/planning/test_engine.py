@@ -63,9 +63,7 @@ def together(net: Network, one: Path, other: Path, apart: Apart) -> bool:
 @given(networks(), st.sampled_from(KINDS), st.sampled_from((None, 8.0, 15.0)))
 def test_pairs_are_those_of_exhaustive_search(net: Network, apart: Apart, budget: float | None) -> None:
     ways = [w for w in every_way(net, 0, 1, net.everything()) if budget is None or net.delay_of(w) <= budget]
-    totals = [
-        net.delay_of(p) + net.delay_of(q) for p, q in permutations(ways, 2) if not together(net, p, q, apart)
-    ]
+    totals = [net.delay_of(p) + net.delay_of(q) for p, q in permutations(ways, 2) if not together(net, p, q, apart)]
     pair = disjoint_pair(net, PairWish(0, 1, apart, Limits(budget)), net.everything())
     eager = disjoint_pair(net, PairWish(0, 1, apart, Limits(budget), eager=True), net.everything())
     assert (pair is None) == (eager is None) == (not totals)
