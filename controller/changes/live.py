@@ -23,6 +23,7 @@ class LiveChange:
         self.result: ChangeResult | None = None
         self.step_names: dict[int, str] = {}
         self._more = asyncio.Event()
+        self._ended = asyncio.Event()
 
     @property
     def elapsed_s(self) -> float:
@@ -44,12 +45,18 @@ class LiveChange:
     def end(self, result: ChangeResult) -> None:
         self.result = result
         self._add(result=result)
+        self._ended.set()
 
     def _add(self, progress: ProgressEvent | None = None, result: ChangeResult | None = None) -> None:
         services = self.services if not self.events else ()
         self.events.append(ChangeEvent(len(self.events) + 1, progress, result, services))
         self._more.set()
         self._more = asyncio.Event()
+
+    async def ended(self) -> ChangeEvent:
+        """Wait for the event that ends the change."""
+        await self._ended.wait()
+        return self.events[-1]
 
     async def watch(self, after: int) -> AsyncIterator[ChangeEvent]:
         """Yield events with sequence > after, up to the result."""

@@ -105,9 +105,12 @@ class ChangeService(Protocol):
         planning and verification are results of the change.
         """
 
-    def watch(self, change_id: str, after: int = 0) -> AsyncIterator[ChangeEvent]:
-        """Yield every event with sequence > after, first those already past, up to the result. UnknownNameError
-        on the first `__anext__` where there is no such change. Leaving the iterator does not touch the change."""
+    def watch(self, change_id: str, after: int = 0, result_only: bool = False) -> AsyncIterator[ChangeEvent]:
+        """Yield every event with sequence > after, first those already past, up to the result; or only the result.
+
+        UnknownNameError on the first `__anext__` where there is no such change. Leaving the iterator does not touch
+        the change.
+        """
 
     async def services(self, tenant: str = "", label: str = "") -> tuple[ServiceStatus, ...]:
         """List services, sorted by id; `label` is "key=value" or "key"."""

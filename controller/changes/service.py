@@ -141,11 +141,14 @@ class Changes:
         self._begin(order, change_id, request.partial)
         return change_id
 
-    async def watch(self, change_id: str, after: int = 0) -> AsyncIterator[ChangeEvent]:
+    async def watch(self, change_id: str, after: int = 0, result_only: bool = False) -> AsyncIterator[ChangeEvent]:
         try:
             live = self._live.get(change_id)
         except UnknownNameError:
             yield self._from_history(change_id)
+            return
+        if result_only:
+            yield await live.ended()
             return
         async for event in live.watch(after):
             yield event

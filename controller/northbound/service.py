@@ -102,7 +102,7 @@ class ControllerServicer(controller_pb2_grpc.ControllerServiceServicer):
     async def WatchChange(  # noqa: N802
         self, request: pb.WatchChangeRequest, context: Context
     ) -> AsyncIterator[pb.WatchChangeResponse]:
-        events = self._changes.watch(request.change_id, request.after_sequence)
+        events = self._changes.watch(request.change_id, request.after_sequence, request.result_only)
         async with aclosing(cast("Any", events)) as stream:
             while (event := await _answer(context, anext(stream, None))) is not None:
                 yield messages.change_event(event)

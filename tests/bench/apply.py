@@ -12,6 +12,7 @@ from pathlib import Path
 
 from onecity.v1 import plan_pb2 as pb
 
+from tests.bench import sustained
 from tests.bench.baseline import script_seconds
 from tests.bench.numbers import percentile
 from tests.bench.standing import thousand
@@ -31,7 +32,7 @@ spec:
 """
 
 
-def measure(stage: Stage, intents: Path) -> dict[str, float]:
+def measure(stage: Stage, intents: Path, sustained_s: float) -> dict[str, float]:
     """Return the numbers, keyed as in bench.json."""
     client = stage.client
     texts = {p.stem: p.read_text() for p in intents.glob("*.yaml")}
@@ -43,6 +44,7 @@ def measure(stage: Stage, intents: Path) -> dict[str, float]:
     one = [_one(client, number) for number in range(SAMPLES)]
     numbers["apply.one.p50_ms"] = percentile(one, 0.50)
     numbers["apply.one.p99_ms"] = percentile(one, 0.99)
+    numbers |= sustained.measure(stage, sustained_s)  # here, where a thousand services stand and no more
     office, plane, conference = texts["office"], texts["finance"], texts["conference"]
     _committed(client.apply(office)[1])
     numbers["apply.conference300_s"] = _applied(client, conference)

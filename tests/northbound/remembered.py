@@ -210,7 +210,9 @@ class RememberedChanges:
             elif action.action == views.Action.REMOVE:
                 del self.standing[action.service]
 
-    async def watch(self, change_id: str, after: int = 0) -> AsyncIterator[views.ChangeEvent]:
+    async def watch(
+        self, change_id: str, after: int = 0, result_only: bool = False
+    ) -> AsyncIterator[views.ChangeEvent]:
         running = self.changes.get(change_id)
         if running is None:
             raise UnknownNameError(f"there is no change {change_id}")
@@ -222,7 +224,7 @@ class RememberedChanges:
                     await running.news.wait_for(lambda: len(running.events) > len(told))
                 for event in running.events[len(told) :]:
                     told.append(event)
-                    if event.sequence > after:
+                    if event.sequence > after and (event.result is not None or not result_only):
                         yield event
                     if event.result is not None:
                         return

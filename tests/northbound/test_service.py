@@ -90,6 +90,12 @@ async def test_watching_again_leaves_out_what_was_seen(stub: Any) -> None:
     assert [event.sequence async for event in again] == [5, 6]
 
 
+async def test_who_asks_for_the_result_only_gets_nothing_else(stub: Any) -> None:
+    await applied(stub, documents=[document()])
+    watched = stub.WatchChange(pb.WatchChangeRequest(change_id="c1", result_only=True))
+    assert [event.WhichOneof("event") for event in [e async for e in watched]] == ["result"]
+
+
 async def test_a_change_goes_on_when_its_watcher_leaves(stub: Any, changes: RememberedChanges) -> None:
     changes.gate.clear()
     accepted = await stub.Apply(pb.ApplyRequest(documents=[document()]))
