@@ -8,7 +8,8 @@ on the containers that others share.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 from controller.errors import ConflictError
 from controller.rendering.graft import Graft
@@ -18,6 +19,7 @@ from controller.rendering.tree import Edit, Leaf, Operation, OperationKind, Path
 
 # Replaced as a whole: half of a route is not a route.
 _WHOLE = frozenset({"te:explicit-route-objects", "opt:working", "opt:protect"})
+_LONG = 32  # entries of a list from which it pays to look for those that did not move
 
 
 def diff(old: Tree, new: Tree) -> tuple[Operation, ...]:
@@ -61,9 +63,12 @@ def _compare(children: Mapping[str, SchemaNode], path: Path, old: Tree, new: Tre
     """Compare two dicts at one place: what went, what came, what changed."""
     if old is new:
         return
-    for step, was in old.items():
-        if step not in new:
-            _gone(children.get(step_name(step)), (*path, step), was, operations)
+    for step in [step for step in old if step not in new]:
+        _gone(children.get(step_name(step)), (*path, step), old[step], operations)
+    if not _ordered(children):
+        for step in [step for step, value in new.items() if old.get(step) is not value]:
+            _came_or_changed(children.get(step_name(step)), (*path, step), old.get(step), new[step], operations)
+        return
     last: dict[str, Step] = {}
     stay: dict[str, frozenset[Step]] = {}
     for step, value in new.items():
@@ -78,10 +83,17 @@ def _compare(children: Mapping[str, SchemaNode], path: Path, old: Tree, new: Tre
                 continue
             if step not in stay[child.step]:
                 operations.append(Operation(OperationKind.MERGE, (*path, step), {}, after, ordered=True))
-        if was_here is None:
-            _came(child, (*path, step), value, operations)
-        elif was_here is not value:
-            _changed(child, (*path, step), was_here, value, operations)
+        if was_here is not value:
+            _came_or_changed(child, (*path, step), was_here, value, operations)
+
+
+def _came_or_changed(
+    child: SchemaNode | None, path: Path, was: Tree | Leaf | None, value: Tree | Leaf, operations: list[Operation]
+) -> None:
+    if was is None:
+        _came(child, path, value, operations)
+    else:
+        _changed(child, path, was, value, operations)
 
 
 def _gone(child: SchemaNode | None, path: Path, was: Tree | Leaf, operations: list[Operation]) -> None:
@@ -109,11 +121,43 @@ def _changed(
     if not isinstance(was, dict) or not isinstance(value, dict):
         if was != value:
             operations.append(Operation(OperationKind.REPLACE, path, value))
-    elif step_name(path[-1]) in _WHOLE or _leaf_list_changed(was, value):
+        return
+    children: Mapping[str, SchemaNode] = child.children if child else {}
+    old, new = (was, value) if _ordered(children) else _without_the_same(was, value)
+    if step_name(path[-1]) in _WHOLE or _leaf_list_changed(old, new):
         if _differ(was, value):
             operations.append(Operation(OperationKind.REPLACE, path, value))
     else:
-        _compare(child.children if child else {}, path, was, value, operations)
+        _compare(children, path, old, new, operations)
+
+
+def _ordered(children: Mapping[str, SchemaNode]) -> bool:
+    """Say whether the order of any of these is the user's."""
+    return any(child.user_ordered for child in children.values())
+
+
+def _without_the_same(old: Tree, new: Tree) -> tuple[Tree, Tree]:
+    """Return both without what they begin and end with in common, object for object.
+
+    Of a list of thousands of entries a change moves one. To look each of them up, by keys that have to be hashed every
+    time, would cost what the domain costs and not what the change does.
+    """
+    if min(len(old), len(new)) < _LONG:
+        return old, new
+    first = _in_common(zip(old.items(), new.items(), strict=False))
+    most = min(len(old), len(new)) - first
+    last = min(most, _in_common(zip(reversed(old.items()), reversed(new.items()), strict=False)))
+    return dict(islice(old.items(), first, len(old) - last)), dict(islice(new.items(), first, len(new) - last))
+
+
+def _in_common(pairs: Iterable[tuple[tuple[Step, Tree | Leaf], tuple[Step, Tree | Leaf]]]) -> int:
+    """Return how many pairs there are before the first that is not the same twice."""
+    count = 0
+    for (was_step, was), (step, value) in pairs:
+        if was_step is not step or was is not value:
+            break
+        count += 1
+    return count
 
 
 def _is_one(child: SchemaNode | None, step: str) -> bool:
@@ -123,7 +167,8 @@ def _is_one(child: SchemaNode | None, step: str) -> bool:
 
 def _leaf_list_changed(was: Tree, value: Tree) -> bool:
     """A leaf-list that lost or moved a value can only be said by replacing what holds it."""
-    return any(isinstance(leaf, tuple) and value.get(step) != leaf for step, leaf in was.items())
+    moved = [step for step, leaf in was.items() if value.get(step) is not leaf]
+    return any(isinstance(leaf := was[step], tuple) and value.get(step) != leaf for step in moved)
 
 
 def _differ(was: Tree, value: Tree) -> bool:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from controller.errors import ConflictError, StoreError
 from controller.intent.model import ServiceId
 from controller.network.discovered import DomainTopology
-from controller.store.codec import dumps, loads
+from controller.store.codec import dumps, encode, loads
 from controller.store.records import ChangeRecord, DomainChange, JournalRecord, OpenChange, StoredService
 
 Database = sqlite3.Connection
@@ -28,11 +29,19 @@ def select_services(db: Database) -> tuple[StoredService, ...]:
 
 
 def write_services(db: Database, puts: tuple[StoredService, ...], drops: tuple[ServiceId, ...]) -> None:
+    _delete_services(db, drops)
+    encoded = [encode(StoredService, put) for put in puts]
+    _insert_services(db, [(put, _text(put)) for put in encoded])
+
+
+def _delete_services(db: Database, drops: Iterable[str]) -> None:
     db.executemany("DELETE FROM services WHERE id = ?", [(service,) for service in drops])
-    db.executemany(
-        "INSERT OR REPLACE INTO services VALUES (?, ?, ?, ?, ?)",
-        [(put.id, put.kind, put.generation, put.revision, dumps(StoredService, put)) for put in puts],
-    )
+
+
+def _insert_services(db: Database, puts: Iterable[tuple[Mapping[str, Any], str]]) -> None:
+    """Insert services in the form in which they are kept, each with its text."""
+    rows = [(put["id"], put["kind"], put["generation"], put["revision"], text) for put, text in puts]
+    db.executemany("INSERT OR REPLACE INTO services VALUES (?, ?, ?, ?, ?)", rows)
 
 
 def _change(row: tuple[int, str]) -> ChangeRecord:
@@ -109,7 +118,11 @@ def select_undescribed(db: Database) -> dict[str, tuple[str, ...]]:
 def _member(body: str, change_id: str) -> str:
     """Return of a group's intention the step of one change."""
     members = json.loads(body)["members"]
-    return json.dumps(next(one for one in members if one["change_id"] == change_id), ensure_ascii=False)
+    return _text(next(one for one in members if one["change_id"] == change_id))
+
+
+def _text(encoded: Any) -> str:
+    return json.dumps(encoded, ensure_ascii=False, separators=(",", ":"))
 
 
 def select_open_changes(db: Database) -> tuple[OpenChange, ...]:
@@ -149,8 +162,11 @@ def finish_change(db: Database, record: ChangeRecord, *, applied: bool) -> Chang
     if row is None:
         raise ConflictError(f"change {record.id} is not open")
     if applied:
-        pending = loads(OpenChange, row[0])
-        write_services(db, pending.puts, pending.drops)
+        # As it was written when the change began: to read it as values, only to write them again, would be work for
+        # nothing in the way of all later writes.
+        pending = json.loads(row[0])
+        _delete_services(db, pending["drops"])
+        _insert_services(db, [(put, _text(put)) for put in pending["puts"]])
     return _close(db, record)
 
 

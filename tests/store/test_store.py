@@ -201,7 +201,7 @@ async def test_what_a_member_of_a_group_did_is_found_in_the_journal(store):
         await store.begin(txn, lambda: body, ("onecity-c1-0", "onecity-c2-0"))
         await store.end(txn, ended)
     found = store.undescribed()
-    assert found["c1"] == ('{"change_id": "c1", "edits": []}',)
+    assert found["c1"] == ('{"change_id":"c1","edits":[]}',)
     assert json.loads(found["c2"][0]) == {"change_id": "c2", "edits": ["\0é"]}
 
 

@@ -40,6 +40,7 @@ from controller.southbound.optical.refusals import error_of
 
 COORDINATOR: Final = "onecity"
 TERM: Final = 1  # one daemon holds the store's lock, so there is no second coordinator to fence off
+PROVEN_S: Final = 1.0  # a domain that answered within this needs no question whether it is there
 POLL_S: Final = 0.05  # while the domain sets equipment
 
 _State = pb.TransactionState
@@ -72,6 +73,7 @@ class OpticalDriver:
         self._settings, self._timers = settings, settings.timers
         self._channel: grpc.aio.Channel | None = None
         self._metadata: Metadata = ()
+        self._heard_at = -PROVEN_S  # the loop's clock
         self._versions: dict[str, int] = {}  # of the services' circuits, as last read: what `native` shows
         self._own = OwnChanges()
         self._telemetry = Telemetry(settings, OPTICAL_ON_CHANGE, OPTICAL_SAMPLED)
@@ -79,6 +81,8 @@ class OpticalDriver:
     # ── sessions and reads ──────────────────────────────────────────────────────────────────────────────────────
 
     async def connect(self) -> None:
+        if self._channel is not None and _now() - self._heard_at < PROVEN_S:
+            return
         try:
             await self._call("GetDomain", pb.GetDomainRequest(), self._timers.connect_s)
         except DomainUnreachableError as error:
@@ -243,9 +247,14 @@ class OpticalDriver:
         call: Callable[..., Awaitable[Any]] = getattr(self._stub(), method)
         try:
             await self._ready(method)
-            return await call(request, timeout=deadline_s, metadata=self._metadata)
+            answer = await call(request, timeout=deadline_s, metadata=self._metadata)
+            self._heard_at = _now()
+            return answer
         except grpc.aio.AioRpcError as error:
-            raise error_of(self.domain, method, error, deadline_s) from None
+            failure = error_of(self.domain, method, error, deadline_s)
+            if isinstance(failure, DomainUnreachableError):
+                self._heard_at = -PROVEN_S
+            raise failure from None
 
     async def _ready(self, method: str) -> None:
         """Wait for the connection, at most the connect deadline."""
