@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LAB_PACKAGES := openvswitch-switch mininet iperf3 ethtool iproute2 iputils-ping net-tools util-linux frr
 
 .DEFAULT_GOAL := help
 
@@ -32,10 +33,13 @@ bench: $(READY) ## Measure; writes build/bench.json
 chaos: $(READY) ## Try to break the transactions; writes build/chaos.json
 	@$(BIN)/python -m tests.chaos
 
+lab-deps:       ## Install what real packets need (Debian, root)
+	apt-get install -y -qq --no-install-recommends $(LAB_PACKAGES)
+
 stubs: $(READY) ## Regenerate protocol stubs after a change under protos/
 	@$(BIN)/python protos/build_stubs.py
 
 clean:          ## Remove what was built
 	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo test bench chaos stubs clean
+.PHONY: help lab-deps setup demo test bench chaos stubs clean

@@ -22,16 +22,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from controller import quiet
+from controller.changes.acceptance import Acceptances
 from controller.changes.conduct import Conductor, InDoubt
 from controller.changes.desk import Desk, Taken
 from controller.changes.domains import Domains
+from controller.changes.drift import Drift
+from controller.changes.drift_port import DriftPolicy
 from controller.changes.keep import standing
 from controller.changes.recovery import Doubtful, end_open_changes
 from controller.changes.repair import Repairs
+from controller.changes.resend import Resender
 from controller.changes.service import Changes
 from controller.changes.state import Standing, rebuilt
 from controller.errors import OnecityError
 from controller.intent.model import ServiceId
+from controller.northbound.drift import DriftSeries
 from controller.northbound.metrics import Metrics
 from controller.northbound.scrapes import ScrapeServer
 from controller.northbound.server import NorthboundServer
@@ -93,6 +98,19 @@ class Daemon:
             self._conductor.await_end(InDoubt(taken, one.change.record, one.steps, one.awaited))
         for step, result in self._early:
             self._conductor.on_state(step, result)
+        acceptances = Acceptances(self.store)
+        self._conductor.as_it_runs = acceptances.as_it_runs
+        resender = Resender(
+            self.desk, self.domains, self._conductor, self.transactions, self.store, acceptances, self._now
+        )
+        drift = Drift(
+            self.drivers,
+            lambda: self.desk.state,
+            lambda: self.desk.under_way,
+            acceptances,
+            self._now,
+            self.settings.compare_every_s,
+        )
         self.changes = Changes(
             self.desk,
             self.domains,
@@ -102,6 +120,9 @@ class Daemon:
             now=self._now,
             clock=time.monotonic,
             doubtful=self.transactions.in_doubt,
+            resender=resender,
+            drift=drift,
+            policies={d.name: DriftPolicy(d.drift) for d in self.settings.domains},
         )
         self._started.push_async_callback(self.telemetry.stop)
         self._started.push_async_callback(self.changes.stop)
@@ -110,7 +131,8 @@ class Daemon:
         self.telemetry.listen(self.repairs.hear)
         metrics = Metrics(self.changes)
         self.changes.on_end(metrics.change_ended)
-        self._northbound = NorthboundServer(self.changes, self.settings.listen)
+        metrics.registry.register(DriftSeries(self.changes.remedies))
+        self._northbound = NorthboundServer(self.changes, self.settings.listen, self.changes.remedies)
         self._scrapes = ScrapeServer(metrics, self.settings.metrics)
         self._started.push_async_callback(self._scrapes.stop)
         self._started.push_async_callback(self._northbound.stop)

@@ -18,6 +18,7 @@ from controller.errors import ConfigurationError
 from controller.network.inventory import Inventory, read_inventory
 from controller.southbound.driver import DomainSettings, DomainTimers
 
+COMPARE_EVERY_S = 900.0
 MOST_BYTES = 16 * 1024 * 1024  # an inventory of a whole city is about 1 MB
 _KEYS = {  # key in the file → field of DomainSettings
     "name": "name",
@@ -32,7 +33,9 @@ _KEYS = {  # key in the file → field of DomainSettings
     "ca": "ca_file",
     "tokenFile": "token_file",
     "telemetry": "telemetry_address",
+    "drift": "drift",
 }
+_DRIFT = ("alert", "revert", "accept")
 _PATHS = ("passwordFile", "keyFile", "knownHosts", "ca", "tokenFile")
 _TIMERS = {
     "connect": "connect_s",
@@ -61,6 +64,7 @@ class Settings:
     listen: Listen = Listen("127.0.0.1", 50505)  # northbound gRPC
     metrics: Listen = Listen("127.0.0.1", 9464)  # Prometheus
     state: Path = Path("onecity.db")  # the store
+    compare_every_s: float = COMPARE_EVERY_S  # between comparisons of a domain that says nothing; 0: none
     domains: tuple[DomainSettings, ...] = ()
     inventory: Inventory = field(default_factory=Inventory)
 
@@ -86,11 +90,12 @@ def parse_settings(text: str, source: str, base: Path) -> Settings:
     """Return the settings in `text`; `base` is where relative paths start. Raises ConfigurationError."""
     document = _load(text, source)
     try:
-        _only(document, ("listen", "metrics", "state", "domains", "inventory"), "")
+        _only(document, ("listen", "metrics", "state", "compareEvery", "domains", "inventory"), "")
         return Settings(
             listen=_listen(document, "listen", 50505),
             metrics=_listen(document, "metrics", 9464),
             state=base / _text(document, "state", "", "onecity.db"),
+            compare_every_s=_compare_every_s(document),
             domains=_domains(document.get("domains"), base),
             inventory=read_inventory(document.get("inventory")),
         )
@@ -155,6 +160,9 @@ def _domain(entry: Any, where: str, base: Path) -> DomainSettings:
     for key, name in _KEYS.items():
         text = _text(entry, key, f"{where}.", "")
         values[name] = str(base / text) if text and key in _PATHS else text
+    values["drift"] = values["drift"] or _DRIFT[0]
+    if values["drift"] not in _DRIFT:
+        raise ConfigurationError(f"{where}.drift: {values['drift']!r} is none of {', '.join(_DRIFT)}")
     for key in ("name", "driver", "address"):
         if not values[_KEYS[key]]:
             raise ConfigurationError(f"{where}.{key}: is missing")
@@ -177,6 +185,13 @@ def _check_credentials(values: Mapping[str, str], where: str) -> None:
             raise ConfigurationError(f"{where}.knownHosts: is missing; host keys are always verified")
     if (values["driver"] == "optical" or values["telemetry_address"]) and not values["ca_file"]:
         raise ConfigurationError(f"{where}.ca: is missing; the server's certificate is always verified")
+
+
+def _compare_every_s(document: Mapping[str, Any]) -> float:
+    value = document.get("compareEvery", COMPARE_EVERY_S)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (value == 0 or 10 <= value <= 86_400):
+        raise ConfigurationError(f"compareEvery: must be seconds from 10 to 86400, or 0 for never, not {value!r}")
+    return float(value)
 
 
 def _timers(section: Any, where: str) -> DomainTimers:

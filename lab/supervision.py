@@ -16,7 +16,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -30,6 +31,7 @@ from lab.plant.link import connect
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 3.0
+PLANT_TIMEOUT_S = 90.0
 _THREADS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
 
 
@@ -40,8 +42,18 @@ class LabError(Exception):
 class DomainProcess:
     """One process of the lab. Ports that it got at its first start are its own for good."""
 
-    def __init__(self, name: str, command: Callable[[dict[str, int]], Sequence[str]], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Callable[[dict[str, int]], Sequence[str]],
+        log: Path,
+        *,
+        python: str = sys.executable,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """python: the interpreter that runs it. environment: what it gets beside ours."""
         self.name, self._command, self._log = name, command, log
+        self._python, self._environment = python, dict(environment or {})
         self.ports: dict[str, int] = {}
         self.process: subprocess.Popen[bytes] | None = None
         self._line = b""
@@ -62,11 +74,11 @@ class DomainProcess:
             command = ["-m", *command]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *command],
+                [self._python, *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, **_THREADS},
+                env={**os.environ, **_THREADS, **self._environment},
                 start_new_session=True,  # a Ctrl-C is for the parent, which ends its children in order
             )
         self._line = b""
@@ -138,6 +150,17 @@ class DomainProcess:
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """What the domain controllers of a city stand on: its processes in the order in which they need each other.
+
+    devices: domain → the socket behind which its devices are, where that is not the plant's own.
+    """
+
+    processes: Mapping[str, DomainProcess]
+    devices: Mapping[str, Path] = field(default_factory=dict)
 
 
 class RunningCity:
@@ -212,11 +235,13 @@ def start_city(
     listen: str | None = None,
     metrics: str | None = None,
     bring_up_scale: float = 0.0,
+    plant: Callable[[str, Path], Plant] | None = None,
 ) -> RunningCity:
     """Start a city's processes in parallel and write all that a controller needs to reach them.
 
     domains: only these (default all). listen, metrics: what onecity.yaml tells the daemon; default ports that are
-    free now. Raises LabError, CityError.
+    free now. plant: what it stands on, given city and directory (default: the modelled one). Raises LabError,
+    CityError.
     """
     plan = load_city(city)
     wanted = _wanted(plan, domains)
@@ -224,17 +249,23 @@ def start_city(
     directory.mkdir(parents=True, exist_ok=True)
     make_credentials(directory, [d for d in wanted if d in plan.ip])
     (directory / "logs").mkdir(exist_ok=True)
-    processes = {"plant": _plant(city, directory)}
-    processes |= {d: _domain(plan, city, d, directory, bring_up_scale) for d in wanted}
+    stands_on = (plant or modelled_plant)(city, directory)
+    processes = dict(stands_on.processes)
+    processes |= {d: _domain(plan, city, d, directory, bring_up_scale, stands_on.devices.get(d)) for d in wanted}
     before = kept(directory)
     for name, ports in _kept_ports(before).items():
         if name in processes:
             processes[name].ports = ports
     running = RunningCity(plan, directory, processes)
     try:
-        for process in processes.values():
+        if plant is not None:  # a plant that is more than one process comes up in order, before anyone looks at it
+            for process in stands_on.processes.values():
+                process.start()
+                process.wait_ready(PLANT_TIMEOUT_S)
+        rest = [p for p in processes.values() if not p.alive()]
+        for process in rest:
             process.start()
-        for process in processes.values():
+        for process in rest:
             process.wait_ready()
     except BaseException:
         running.stop()
@@ -287,12 +318,15 @@ def _wanted(plan: City, domains: Sequence[str] | None) -> list[str]:
     return [d for d in every if domains is None or d in domains]
 
 
-def _plant(city: str, directory: Path) -> DomainProcess:
+def modelled_plant(city: str, directory: Path) -> Plant:
+    """One process that knows where every packet would go."""
     arguments = ["lab.plant.main", "--city", city, "--dir", str(directory), "--watch-stdin"]
-    return DomainProcess("plant", lambda ports: arguments, directory / "logs" / "plant.log")
+    return Plant({"plant": DomainProcess("plant", lambda ports: arguments, directory / "logs" / "plant.log")})
 
 
-def _domain(plan: City, city: str, name: str, directory: Path, bring_up_scale: float) -> DomainProcess:
+def _domain(
+    plan: City, city: str, name: str, directory: Path, bring_up_scale: float, devices: Path | None
+) -> DomainProcess:
     where = ["--city", city, "--dir", str(directory), "--watch-stdin"]
 
     def optical(ports: dict[str, int]) -> list[str]:
@@ -301,7 +335,8 @@ def _domain(plan: City, city: str, name: str, directory: Path, bring_up_scale: f
 
     def ip(ports: dict[str, int]) -> list[str]:
         numbers = ["--netconf-port", str(ports.get("netconf", 0)), "--gnmi-port", str(ports.get("gnmi", 0))]
-        return ["lab.ip.main", "--domain", name, *where, *numbers]
+        behind = ["--devices", str(devices)] if devices is not None else []
+        return ["lab.ip.main", "--domain", name, *where, *numbers, *behind]
 
     command = optical if name == plan.optical.name else ip
     return DomainProcess(name, command, directory / "logs" / f"{name}.log")

@@ -50,6 +50,7 @@ def test_a_whole_file_is_read_and_paths_count_from_it() -> None:
     assert city.password_file == "/run/city/secrets/city-ip.password"
     assert city.timers.confirm_s == 30.0
     assert city.timers.edit_s == 20.0
+    assert (city.drift, settings.compare_every_s) == ("alert", 900.0)
     assert optical.telemetry_address == "127.0.0.1:9340"
     assert settings.inventory.ports["node:lg-buji/tp:acc-1"].rate_bps == 100 * 10**9
 
@@ -83,6 +84,9 @@ def test_every_form_of_loopback_is_taken(host: str) -> None:
         ("address: 127.0.0.1:50600, ca: ca.pem", "address: 127.0.0.1:50600", "domains[1].ca"),
         ("confirm: 30", "confirm: soon", "domains[0].timers.confirm"),
         ("confirm: 30", "confirm: -1", "domains[0].timers.confirm"),
+        ("confirm: 30", "confirm: 30}, drift: {undo: 1", "domains[0].drift"),
+        ("driver: optical", "driver: optical, drift: undo", "domains[1].drift: 'undo' is none of alert, revert"),
+        ("state: onecity.db", "state: onecity.db\ncompareEvery: 3", "compareEvery: must be seconds from 10"),
         ("state: onecity.db", "state: [a]", "state"),
         ("rate: 100Gbps", "rate: 100Gbs", "rate"),
         ("state: onecity.db", "state: a\nstate: b", "written twice"),

@@ -101,7 +101,7 @@ class Origins:
         if known is None:
             found = []
             for record in self.store.history(MOST_CHANGES, service=service):
-                if record.outcome != Outcome.COMMITTED:
+                if record.outcome != Outcome.COMMITTED or record.kind == "drift":  # which only sends a leaf again
                     continue
                 found.append(record)
                 if any(c.service == service and not c.before for c in record.services):

@@ -1,45 +1,85 @@
-"""Desired against running: what a domain holds that it should not, and what it lacks."""
+"""Desired against running: what a domain holds that it should not, and what it lacks.
+
+Both sides are normalised, so that defaults, order, spelling and whitespace make no difference. A domain is read whole
+or not at all: what cannot be read is said, and is never taken for something that is gone.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from controller.changes.domains import Domains
-from controller.changes.views import Difference, DomainDiff
+from controller.changes.views import Difference, DomainDiff, Whose
 from controller.errors import OnecityError
+from controller.intent.model import ServiceId
 from controller.rendering.desired import Desired
 from controller.rendering.diff import diff
 from controller.rendering.paths import at, path_text
 from controller.rendering.tree import Leaf, Operation, OperationKind, Tree
+from controller.southbound.driver import Driver
 
 
-async def compare(domains: Domains, desired: Desired, names: Iterable[str]) -> tuple[DomainDiff, ...]:
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """One place that runs something else than is desired, and the operation that would mend it."""
+
+    operation: Operation
+    running: Tree | Leaf | None  # None: is not there
+    wanted: Tree | Leaf | None  # None: should not be there
+    owners: tuple[ServiceId, ...]  # whose place it is; of what others added, whose entry it is in
+    whose: Whose
+
+    def view(self) -> Difference:
+        wanted = None if self.wanted is None else _shown(self.wanted)
+        running = None if self.running is None else _shown(self.running)
+        if self.operation.ordered and self.operation.kind is OperationKind.MERGE:
+            after = self.operation.after
+            wanted, running = "first" if after is None else f"after {' '.join(after[1:])}", "elsewhere in the order"
+        return Difference(path_text(self.operation.path), wanted, running, ", ".join(self.owners), self.whose)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One domain, as compared. `deviations` are in the order of the domain's tree."""
+
+    domain: str
+    deviations: tuple[Deviation, ...] = ()
+    unread: str = ""  # why it could not be read; then nothing else is known
+
+    def view(self) -> DomainDiff:
+        if self.unread:
+            return DomainDiff(self.domain, reachable=False, message=self.unread)
+        return DomainDiff(self.domain, True, tuple(one.view() for one in self.deviations))
+
+
+async def compare(drivers: Mapping[str, Driver], desired: Desired, names: Iterable[str]) -> tuple[Compared, ...]:
     """Read whole domains, all at once, and compare; one that cannot be read says so and is not guessed at."""
-    return tuple(await asyncio.gather(*(_one(domains, desired, name) for name in names)))
+    return tuple(await asyncio.gather(*(_one(drivers[name], desired, name) for name in names)))
 
 
-async def _one(domains: Domains, desired: Desired, name: str) -> DomainDiff:
+async def _one(driver: Driver, desired: Desired, name: str) -> Compared:
     try:
-        running = await domains.drivers[name].read(())
+        running = await driver.read(())
     except OnecityError as error:
-        return DomainDiff(name, reachable=False, message=str(error))
-    wanted = desired.tree(name)
-    return await asyncio.to_thread(_compared, name, running, wanted, desired)
+        return Compared(name, unread=str(error))
+    return Compared(name, await asyncio.to_thread(deviations, name, running, desired.tree(name), desired))
 
 
-def _compared(name: str, running: Tree, wanted: Tree, desired: Desired) -> DomainDiff:
-    return DomainDiff(name, True, tuple(_difference(name, op, running, desired) for op in diff(running, wanted)))
+def deviations(domain: str, running: Tree, wanted: Tree, desired: Desired) -> tuple[Deviation, ...]:
+    """Return where `running` is not `wanted` (the domain's desired tree, or the same places cut out of both)."""
+    return tuple(_deviation(domain, op, running, wanted, desired) for op in diff(running, wanted))
 
 
-def _difference(domain: str, op: Operation, running: Tree, desired: Desired) -> Difference:
-    owners = ", ".join(desired.blame(domain, op.path))
-    wanted = None if op.kind is OperationKind.DELETE else _shown(op.value)
+def _deviation(domain: str, op: Operation, running: Tree, wanted: Tree, desired: Desired) -> Deviation:
     have = at(running, op.path)
-    return Difference(path_text(op.path), wanted, None if have is None else _shown(have), owners)
+    if op.kind is OperationKind.DELETE:
+        inside = desired.around(domain, op.path)
+        return Deviation(op, have, None, inside, Whose.ADDED if inside else Whose.FOREIGN)
+    return Deviation(op, have, at(wanted, op.path), desired.blame(domain, op.path), Whose.OURS)
 
 
-def _shown(value: Tree | Leaf | None) -> str:
+def _shown(value: Tree | Leaf) -> str:
     if isinstance(value, dict):
         return f"({len(value)} nodes)"
     return ", ".join(value) if isinstance(value, tuple) else value or ""

@@ -27,6 +27,7 @@ from controller.changes.steps import steps_of
 from controller.changes.views import ChangeResult, DomainFailureView, Outcome, ServiceAction
 from controller.errors import ConflictError, OnecityError, StoreError
 from controller.intent.model import ServiceId
+from controller.rendering.tree import Edit
 from controller.store.codec import dumps
 from controller.store.records import ChangeRecord
 from controller.store.store import Store
@@ -63,6 +64,7 @@ class Conductor:
         self._desk, self._domains, self._transactions, self._store = desk, domains, transactions, store
         self._now = now
         self.chronicle = Chronicle(store, domains.drivers, lambda: bool(desk.under_way))
+        self.as_it_runs: Callable[[tuple[Edit, ...]], tuple[Edit, ...]] = lambda edits: edits  # accepted differences
         self._doubtful: dict[str, InDoubt] = {}
         self._cleared = asyncio.Condition()  # notified when a change is no longer in doubt
         self._tasks: set[asyncio.Task[None]] = set()
@@ -99,7 +101,7 @@ class Conductor:
         if planned.changes_nothing:
             return ChangeResult(Outcome.UNCHANGED, services=actions)
         record = change_record(live.id, order, planned, self._now())
-        steps = steps_of(live.id, planned.edits, self._domains.kinds)
+        steps = steps_of(live.id, self.as_it_runs(planned.edits), self._domains.kinds)
         live.step_names.update({step.index: step.name for step in steps})
         if not steps:
             return await self._only_reserved(planned, record, actions)
@@ -108,7 +110,7 @@ class Conductor:
                 record,
                 tuple(stored(s) for s in planned.puts.values()),
                 tuple(sorted(planned.drops)),
-                _plan_text(steps),
+                plan_text(steps),
             )
         except OnecityError as error:
             await self._desk.withdraw(Taken.of(planned, live.id))
@@ -145,14 +147,14 @@ class Conductor:
         actions: tuple[ServiceAction, ...],
     ) -> ChangeResult:
         result = ending.result
-        outcome = _OUTCOMES[result.outcome]
+        outcome = OUTCOMES[result.outcome]
         failures = tuple(DomainFailureView(f.domain, f.stage, f.message) for f in result.failures)
         message = "; ".join(f"{f.domain}: {f.message}" for f in result.failures)
         taken = Taken.of(planned, record.id)
         if outcome is Outcome.IN_DOUBT:
             self.await_end(InDoubt(taken, record, steps, ending.awaited))
         else:
-            await self._close(taken, record, outcome, message)
+            await self.close(taken, record, outcome, message)
         return ChangeResult(outcome, message, actions, failures, result.warnings)
 
     def await_end(self, doubtful: InDoubt) -> None:
@@ -173,7 +175,8 @@ class Conductor:
     def _doubts(self, named: AbstractSet[ServiceId]) -> list[InDoubt]:
         return [d for d in self._doubtful.values() if not d.taken.concerned.isdisjoint(named)]
 
-    async def _close(self, taken: Taken, record: ChangeRecord, outcome: Outcome, message: str) -> None:
+    async def close(self, taken: Taken, record: ChangeRecord, outcome: Outcome, message: str) -> None:
+        """Write down how a change ended, and give its effect to desired state, or take it back."""
         applied = outcome is Outcome.COMMITTED
         ended = replace(record, outcome=outcome.value, detail=message, ended=self._now())
         while True:
@@ -206,7 +209,7 @@ class Conductor:
             self.await_end(replace(doubtful, awaited=ending.awaited))
             return
         message = "; ".join(f"{f.domain}: {f.message}" for f in ending.result.failures)
-        await self._close(doubtful.taken, doubtful.record, _OUTCOMES[ending.result.outcome], message)
+        await self.close(doubtful.taken, doubtful.record, OUTCOMES[ending.result.outcome], message)
         async with self._cleared:
             del self._doubtful[step.change_id]
             self._cleared.notify_all()
@@ -219,7 +222,7 @@ class Conductor:
         return Counter(e.domain for step in self.steps(planned) for e in step.edits)
 
 
-_OUTCOMES = {
+OUTCOMES = {
     StepOutcome.COMMITTED: Outcome.COMMITTED,
     StepOutcome.ROLLED_BACK: Outcome.FAILED,
     StepOutcome.COMPENSATED: Outcome.COMPENSATED,
@@ -236,6 +239,6 @@ def _refusal_of(planned: Planned, service: str) -> str:
     return next((str(r) for r in planned.refusals if r.service == service), "")
 
 
-def _plan_text(steps: tuple[Step, ...]) -> str:
+def plan_text(steps: tuple[Step, ...]) -> str:
     """Return the steps as kept with the change; a single step is in its own journal record already."""
     return dumps(tuple[Step, ...], steps) if len(steps) > 1 else ""

@@ -118,6 +118,7 @@ class Desk:
     def _concerned(self, wanted: Wanted) -> set[ServiceId]:
         """Return the services a change puts, drops or turns, those they protect, and those that protect them."""
         named = {s.metadata.service for s in wanted.puts} | wanted.drops | wanted.opens | wanted.closes | wanted.again
+        named |= wanted.restores
         intents = [*wanted.puts, *(self.state.services[s].service for s in named if s in self.state.services)]
         protected = {s.protects for s in intents if isinstance(s, VipAssurance)}
         return named | protected | set(self.state.protectors(named))

@@ -26,7 +26,7 @@ class Order:
     """What was asked, by whom and why."""
 
     wanted: Wanted
-    kind: str  # "apply" "delete" "rollback" "window" "repair"
+    kind: str  # "apply" "delete" "rollback" "window" "repair" "drift"
     author: str = ""
     reason: str = ""
     request_id: str = ""
@@ -46,7 +46,7 @@ class Order:
         """Return the services that it names."""
         wanted = self.wanted
         puts = [s.metadata.service for s in wanted.puts]
-        return (*puts, *sorted(wanted.drops | wanted.opens | wanted.closes | wanted.again))
+        return (*puts, *sorted(wanted.drops | wanted.opens | wanted.closes | wanted.again | wanted.restores))
 
 
 def catalogue(city: CityMap) -> Catalogue:

@@ -33,13 +33,17 @@ from controller.verification.prove import prove
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a change asks for. `opens` and `closes` are windows whose time has come."""
+    """What a change asks for. `opens` and `closes` are windows whose time has come.
+
+    `restores` are services of which something is only sent again; planning has nothing to do with them (`resend`).
+    """
 
     puts: tuple[Service, ...] = ()
     drops: frozenset[ServiceId] = frozenset()
     opens: frozenset[ServiceId] = frozenset()
     closes: frozenset[ServiceId] = frozenset()
     again: frozenset[ServiceId] = frozenset()  # as they are, on the map as it is now: repairs
+    restores: frozenset[ServiceId] = frozenset()
     dead: frozenset[ServiceId] = frozenset()  # of those, what nothing carries: sooner without a standby than not at all
 
 

@@ -20,12 +20,15 @@ from controller.changes.described import description, domain_diffs, past_result,
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
 from controller.changes.drift import Drift
+from controller.changes.drift_port import DriftPolicy
 from controller.changes.keep import refused_record
 from controller.changes.live import LiveChange, LiveChanges
 from controller.changes.orders import Order, catalogue, content_digest, understand
 from controller.changes.pipeline import Planned, Wanted
 from controller.changes.ports import ApplyRequest, BlameRequest, PlanRequest, SimulateRequest
 from controller.changes.ports import Wanted as Asked
+from controller.changes.remedies import Remedies
+from controller.changes.resend import Resender
 from controller.changes.rollback import TakenBack, take_back
 from controller.changes.side_process import SideProcess
 from controller.changes.status import Circumstances, describe, reading, status
@@ -72,6 +75,9 @@ class Changes:
         now: Callable[[], datetime],
         clock: Callable[[], float],
         doubtful: Callable[[], Mapping[str, frozenset[str]]],
+        resender: Resender,
+        drift: Drift,
+        policies: Mapping[str, DriftPolicy],
     ) -> None:
         self._desk, self._domains, self._conductor = desk, domains, conductor
         self._store, self._telemetry = store, telemetry
@@ -83,8 +89,9 @@ class Changes:
         self._notes: set[asyncio.Task[None]] = set()
         self._timers: asyncio.Task[None] | None = None
         self._catching_up: asyncio.Task[None] | None = None
-        self._drift = Drift(domains, lambda: desk.state, lambda: desk.under_way, now)
-        domains.suspect = self._drift.suspect
+        self._drift = drift
+        self.remedies = Remedies(drift, resender, lambda: desk.state, policies, self._begin_work, now)
+        domains.suspect = drift.suspect
         self._on_end: list[Ended] = []
         self._aside = SideProcess()
 
@@ -100,6 +107,7 @@ class Changes:
         for name, state in self._domains.states().items():
             if state.up:  # whatever happened to it while no controller ran
                 self._drift.suspect(name)
+        self._drift.start()
         self._catching_up = asyncio.create_task(self._conductor.chronicle.catch_up(), name="catching up")
 
     async def stop(self) -> None:
@@ -157,7 +165,20 @@ class Changes:
         live = LiveChange(change_id, order.services, self._clock)
         self._live.add(live)
         work = self._each(order, live) if partial else self._conductor.carry_out(order, live)
-        task = asyncio.create_task(self._to_end(work, order, live, partial), name=f"change {change_id}")
+        return self._run(work, order, live, partial)
+
+    def _begin_work(
+        self, order: Order, change_id: str, work: Callable[[LiveChange], Awaitable[ChangeResult]]
+    ) -> asyncio.Task[ChangeResult]:
+        """Begin a change that is not the conductor's to carry out."""
+        live = LiveChange(change_id, order.services, self._clock)
+        self._live.add(live)
+        return self._run(work(live), order, live)
+
+    def _run(
+        self, work: Awaitable[ChangeResult], order: Order, live: LiveChange, partial: bool = False
+    ) -> asyncio.Task[ChangeResult]:
+        task = asyncio.create_task(self._to_end(work, order, live, partial), name=f"change {live.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

@@ -129,11 +129,16 @@ def _in_sync(service: ServiceId, domains: list[str], around: Circumstances) -> C
     drifted = around.drift.of(service, domains)
     if drifted:
         message = "; ".join(f"{domain} runs something else at {', '.join(paths)}" for domain, paths in drifted.items())
-        return Condition("InSync", "False", "Drift", f"{message}; see `onecity diff`")
+        return Condition("InSync", "False", "Drift", f"{message}; see `onecity drift`")
     at = around.drift.read_at(service, domains)
     lost = [d for d in domains if d in around.down]
     if lost:
         return Condition("InSync", "Unknown", "Unreachable", f"{', '.join(lost)} cannot be read", at)
     if at is None:
         return Condition("InSync", "Unknown", "NotRead", "not read since the controller was started")
+    accepted = around.drift.accepted_of(service, domains)
+    if accepted:
+        where = ", ".join(f"{domain} in {count}" for domain, count in accepted.items())
+        message = f"as desired but for places accepted as they run: {where}; see `onecity drift`"
+        return Condition("InSync", "True", "Accepted", message, at)
     return Condition("InSync", "True", "ReadBack", f"read back {at:%Y-%m-%d %H:%M:%S} UTC", at)

@@ -242,6 +242,15 @@ class ServiceDescription:
     last_change: str = ""
 
 
+class Whose(StrEnum):
+    """What a difference between desired and running is to us."""
+
+    OURS = "ours"  # a place of our services that is missing, or holds something else
+    ADDED = "added"  # put by others into an entry of ours: nobody's, and yet our services'
+    ACCEPTED = "accepted"  # either of these, which may be so because somebody said so
+    FOREIGN = "foreign"  # beside ours: none of our business
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One place where two configurations differ."""
@@ -249,7 +258,8 @@ class Difference:
     path: str  # "/l3nm:l3vpn-ntw/…"
     wanted: str | None  # None: should not be there
     running: str | None  # None: is not there
-    service: str = ""  # whose leaf it is
+    service: str = ""  # whose leaf it is; of what others added, whose entry it is in
+    whose: Whose | None = None  # None: a change's own difference
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,18 @@ def _change_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     rollback.add_argument("--to", default="", metavar="REV",
                           help="instead, return everything to what it was right after this one (0: empty)")  # fmt: skip
     _change(rollback)
+    drift = verbs.add_parser(
+        "drift",
+        help="what runs otherwise than desired, and what to do about it (exit code 0 none, 2 some)",
+        description="Without an action: tell. `revert` sends again what is ours; `accept` lets what runs be as it is.",
+    )
+    drift.add_argument("words", nargs="*", metavar="[revert|accept] DOMAIN", help="an action, a domain, or both")
+    drift.add_argument("--service", default="", metavar="TENANT/NAME", help="only this service's places")
+    drift.add_argument("--now", action="store_true", help="read and compare now, not what was found last")
+    drift.add_argument("--added", action="store_true",
+                       help="revert: also take away what others put into entries of ours")  # fmt: skip
+    drift.add_argument("--accepted", action="store_true", help="revert: also what was accepted")
+    _following(drift)
     backup = verbs.add_parser("backup", help="have the running daemon write a copy of its store")
     backup.add_argument("file", metavar="FILE", help="absolute path on the daemon's machine; nothing is overwritten")
     _connection(backup)
@@ -145,12 +157,16 @@ def _pruning(verb: Parser) -> None:
     verb.add_argument("--tenant", default="", help="the tenant that --prune acts in")
 
 
-def _change(verb: Parser) -> None:
+def _following(verb: Parser) -> None:
     _connection(verb)
     _format(verb)
     verb.add_argument("-y", "--yes", action="store_true", help="do not ask before traffic is interrupted")
     verb.add_argument("-m", "--reason", default="", help="why, for the history")
     verb.add_argument("--author", default="", help="who, for the history (the login name)")
-    verb.add_argument("--request-id", default="", metavar="ID", help="a repeat with the same id does nothing twice")
     verb.add_argument("--no-wait", action="store_true", help="print the change's id and do not follow it")
+
+
+def _change(verb: Parser) -> None:
+    _following(verb)
+    verb.add_argument("--request-id", default="", metavar="ID", help="a repeat with the same id does nothing twice")
     verb.add_argument("--details", action="store_true", help="paths and resources of every service")

@@ -71,7 +71,7 @@ def apply(arguments: Namespace, screen: Screen) -> int:
             documents=as_documents(wanted.sources),
             request_id=arguments.request_id or uuid.uuid4().hex,
             reason=arguments.reason,
-            author=_author(arguments),
+            author=author(arguments),
             partial=arguments.partial,
             prune_label=wanted.prune_label,
             prune_tenant=wanted.prune_tenant,
@@ -93,7 +93,7 @@ def delete(arguments: Namespace, screen: Screen) -> int:
                 services=services,
                 request_id=arguments.request_id or uuid.uuid4().hex,
                 reason=arguments.reason,
-                author=_author(arguments),
+                author=author(arguments),
                 expected_digest=digest,
             )
             return str(client.call(client.stub.Delete, request).change_id)
@@ -116,7 +116,7 @@ def rollback(arguments: Namespace, screen: Screen) -> int:
             rollback=asked,
             request_id=arguments.request_id or uuid.uuid4().hex,
             reason=arguments.reason,
-            author=_author(arguments),
+            author=author(arguments),
             expected_digest=digest,
         )
         return str(client.call(client.stub.Rollback, request).change_id)
@@ -142,7 +142,7 @@ def backup(arguments: Namespace, screen: Screen) -> int:
 def watch(arguments: Namespace, screen: Screen) -> int:
     """Follow a change to its end."""
     with Client(arguments.server, arguments.timeout) as client:
-        return _follow(client, arguments.change, arguments, _beside(arguments, screen), patient=False)
+        return follow(client, arguments.change, arguments, beside(arguments, screen), patient=False)
 
 
 def _carry_out(
@@ -154,7 +154,7 @@ def _carry_out(
     kept: SavedPlan | None,
 ) -> int:
     """Plan, show, ask, send, follow."""
-    screen = _beside(arguments, screen)
+    screen = beside(arguments, screen)
     found = planned()
     partial = getattr(arguments, "partial", False)
     if kept is not None and kept.digest != found.digest and not moving(found) and not found.drifted:
@@ -196,10 +196,10 @@ def _carry_out(
             screen.line(change_id)
         return NO_CHANGE
     shown = tuple(s.refusal for s in refused(found))
-    return _follow(client, change_id, arguments, screen, shown=shown)
+    return follow(client, change_id, arguments, screen, shown=shown)
 
 
-def _beside(arguments: Namespace, screen: Screen) -> Screen:
+def beside(arguments: Namespace, screen: Screen) -> Screen:
     """Return where people are told: beside the document, where a program asked for one."""
     return screen if arguments.output == "table" else Screen(sys.stderr)
 
@@ -234,7 +234,7 @@ def _ask(arguments: Namespace, screen: Screen, found: plan_pb2.Plan) -> bool:
     return True
 
 
-def _follow(
+def follow(
     client: Client,
     change_id: str,
     arguments: Namespace,
@@ -315,7 +315,7 @@ def _wanted(arguments: Namespace) -> SavedPlan:
     return SavedPlan("", read_sources(arguments.files), arguments.label, arguments.tenant if arguments.prune else "")
 
 
-def _author(arguments: Namespace) -> str:
+def author(arguments: Namespace) -> str:
     if arguments.author:
         return str(arguments.author)
     try:

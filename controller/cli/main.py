@@ -17,7 +17,7 @@ from controller.errors import OnecityError
 
 ERROR, STOPPED = 1, 130
 READING = ("validate", "get", "describe", "diff", "history", "blame", "topology", "simulate", "schema", "version")
-CHANGING = ("plan", "apply", "delete", "rollback", "watch", "backup")
+CHANGING = ("plan", "apply", "delete", "rollback", "watch", "backup", "drift")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,8 +79,10 @@ def _run(given: list[str]) -> int:
         from controller.cli import reading
 
         return int(getattr(reading, parsed.verb)(parsed, screen))
-    from controller.cli import changing
+    from controller.cli import changing, drifting
 
+    if parsed.verb == "drift":
+        return drifting.drift(parsed, screen)
     return int(getattr(changing, parsed.verb)(parsed, screen))
 
 

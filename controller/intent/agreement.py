@@ -78,10 +78,12 @@ def _unknown_boundaries(bounds: Boundaries, catalogue: Catalogue) -> Found:
             problem = f'"{name[:80]}" is not a region of this city; {nearest(name, catalogue.regions)}'
             found.append((("spec", "regions", field), problem))
     known = catalogue.nodes | {node.removeprefix("node:") for node in catalogue.nodes}
-    for name in sorted(bounds.exclude_nodes - known) if catalogue.nodes else ():
-        choice = catalogue.nodes if ":" in name else known - {n for n in catalogue.nodes if ":" in n}
-        problem = f'"{name[:80]}" is not a node of this city; {nearest(name, choice)}'
-        found.append((("spec", "avoid", "nodes"), problem))
+    nodes = (("avoid", bounds.exclude_nodes), ("within", bounds.include_nodes))
+    for field, named in nodes if catalogue.nodes else ():
+        for name in sorted(named - known):
+            choice = catalogue.nodes if ":" in name else known - {n for n in catalogue.nodes if ":" in n}
+            problem = f'"{name[:80]}" is not a node of this city; {nearest(name, choice)}'
+            found.append((("spec", field, "nodes"), problem))
     return found
 
 
@@ -92,6 +94,7 @@ def unknown_references(service: Service, known: Mapping[ServiceId, Service]) -> 
         names.append((("spec", "protects"), service.protects))
     elif isinstance(service, ExclusiveSlice):
         names.extend((("spec", "diverseFrom"), other) for other in service.diverse_from)
+        names.extend((("spec", "togetherWith"), other) for other in service.together_with)
     return [
         (path, f'there is no service "{name}"; {nearest(name, set(known) - {service.metadata.service})}')
         for path, name in names

@@ -35,9 +35,11 @@ IMPACTS: dict[str, Impact] = {
     "spec.slo.jitter": _MOVES,
     "spec.slo.loss": _MOVES,
     "spec.slo.availability": _MOVES,
+    "spec.slo.hops": _MOVES,
     "spec.regions.include": _MOVES,
     "spec.regions.exclude": _MOVES,
     "spec.avoid.nodes": _MOVES,
+    "spec.within.nodes": _MOVES,
     "spec.trust": _MOVES,
     # planes
     "spec.topology": _BREAKS,
@@ -69,7 +71,9 @@ IMPACTS: dict[str, Impact] = {
     "spec.isolation": _MOVES,
     "spec.class": _MOVES,
     "spec.protection": _MOVES,
+    "spec.disjoint": _MOVES,
     "spec.diverseFrom": _MOVES,
+    "spec.togetherWith": _MOVES,
     # assurances: classification and pinned paths come and go beside the traffic they serve
     "spec.protects": _MOVES,
     "spec.window.start": _NONE,

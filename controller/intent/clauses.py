@@ -45,6 +45,7 @@ def slo(shape: SloShape | None, catalogue: Slo) -> Slo:
         jitter_s=catalogue.jitter_s if shape.jitter is None else shape.jitter,
         loss_ratio=catalogue.loss_ratio if shape.loss is None else shape.loss,
         availability=catalogue.availability if shape.availability is None else shape.availability,
+        most_hops=catalogue.most_hops if shape.hops is None else shape.hops,
     )
 
 
@@ -54,7 +55,11 @@ def boundaries(shape: BoundedShape, found: Found) -> Boundaries:
     exclude = frozenset(shape.regions.exclude if shape.regions else ())
     for region in sorted(include & exclude):
         found.append((("spec", "regions", "exclude"), f'"{region}" is both included and excluded; keep one of them'))
-    return Boundaries(include, exclude, frozenset(shape.avoid.nodes if shape.avoid else ()), shape.trust)
+    avoided = frozenset(shape.avoid.nodes if shape.avoid else ())
+    within = frozenset(shape.within.nodes if shape.within else ())
+    for node in sorted(avoided & within):
+        found.append((("spec", "avoid", "nodes"), f'"{node}" is also in within.nodes; keep it in one of them'))
+    return Boundaries(include, exclude, avoided, within, shape.trust)
 
 
 def accesses(
@@ -134,6 +139,8 @@ def slo_plain(promised: Slo) -> Plain:
     if promised.loss_ratio is not None:
         plain["loss"] = loss_text(promised.loss_ratio)
     plain["availability"] = percent_text(promised.availability)
+    if promised.most_hops is not None:
+        plain["hops"] = promised.most_hops
     return plain
 
 
@@ -145,6 +152,8 @@ def boundaries_plain(bounds: Boundaries) -> Plain:
         plain["regions"] = {key: names for key, names in regions.items() if names}
     if bounds.exclude_nodes:
         plain["avoid"] = {"nodes": sorted(bounds.exclude_nodes)}
+    if bounds.include_nodes:
+        plain["within"] = {"nodes": sorted(bounds.include_nodes)}
     if bounds.least_trust > 1:
         plain["trust"] = f"L{bounds.least_trust}"
     return plain

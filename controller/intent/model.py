@@ -40,6 +40,14 @@ class Protection(StrEnum):
     STANDBY = "standby"
 
 
+class Disjointness(StrEnum):
+    """What a working path and its standby may not have in common. LINK is in each of the others."""
+
+    LINK = "link"  # one cable, or one lit link
+    SRLG = "srlg"  # one duct: whatever is cut together
+    NODE = "node"  # one node between the two ends
+
+
 class AttachLayer(StrEnum):
     """Where an endpoint meets the network: an IP access port, or a client port of the optical base."""
 
@@ -71,6 +79,7 @@ class Slo:
     jitter_s: float | None = None
     loss_ratio: float | None = None
     availability: float = 0.999
+    most_hops: int | None = None  # links that traffic may be led over, on each of its paths; None: any number
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,7 @@ class Boundaries:
     include_regions: frozenset[str] = frozenset()  # empty: everywhere
     exclude_regions: frozenset[str] = frozenset()
     exclude_nodes: frozenset[str] = frozenset()
+    include_nodes: frozenset[str] = frozenset()  # of both layers, the ends among them; empty: everywhere
     least_trust: int = 1  # 1..4 (brief §5)
 
 
@@ -130,9 +140,12 @@ class ExclusiveSlice:
     endpoints: tuple[AccessSite, ...]
     demands: tuple[Demand, ...]
     isolation: Isolation = Isolation.AUTO
-    traffic_class: str = "other"  # video | compute | natural-resources | education | health | other: decides AUTO
+    traffic_class: str = "other"  # one of TRAFFIC_CLASSES: decides AUTO
     protection: Protection = Protection.AUTO
+    disjoint: tuple[Disjointness, ...] = (Disjointness.SRLG,)  # working and standby; sorted
     diverse_from: tuple[ServiceId, ...] = ()
+    together_with: tuple[ServiceId, ...] = ()  # the working path uses only ducts that theirs use
+    plane: str | None = None  # affinity "A" or "B"
     slo: Slo = field(default_factory=lambda: Slo(latency_s=0.020, loss_ratio=1e-4, availability=0.9999))
     boundaries: Boundaries = field(default_factory=Boundaries)
     kind = "ExclusiveSlice"

@@ -36,7 +36,7 @@ from controller.intent.leaves import (
 
 API_VERSION = "onecity/v1"
 MOST_SITES = 5_000
-TRAFFIC_CLASSES = ("video", "compute", "natural-resources", "education", "health", "other")
+TRAFFIC_CLASSES = ("video", "compute", "natural-resources", "education", "health", "iot", "other")
 
 
 class Shape(BaseModel):
@@ -62,6 +62,9 @@ class SloShape(Shape):
     jitter: Delay | None = Field(None, description="One way, as 2ms.")
     loss: Loss | None = Field(None, description="Share of packets lost, as 1e-4.")
     availability: Availability | None = Field(None, description="As 99.99%.")
+    hops: Annotated[int, number(1, 64)] | None = Field(
+        None, description="Links that traffic may be led over, on each of its paths; any number where left out."
+    )
 
 
 class RegionsShape(Shape):
@@ -79,12 +82,22 @@ class AvoidShape(Shape):
     )
 
 
+class WithinShape(Shape):
+    """What to stay on."""
+
+    nodes: Words = Field(
+        default_factory=tuple,
+        description="The only nodes that the service may use, of both layers and its own ends among them.",
+    )
+
+
 class BoundedShape(Shape):
     """Where a service may run; common to every kind."""
 
     slo: SloShape | None = Field(None, description="What is promised.")
     regions: RegionsShape | None = Field(None, description="Where it may run.")
     avoid: AvoidShape | None = Field(None, description="What it must not use.")
+    within: WithinShape | None = Field(None, description="What it must stay on.")
     trust: Trust = Field(1, description="Least trust level of every node and link, L1 to L4.")
 
 
@@ -152,9 +165,19 @@ class SliceSpec(BoundedShape):
     isolation: Annotated[str, choice("auto", "wavelength", "timeslot", "nrp")] = "auto"
     class_: Annotated[str, choice(*TRAFFIC_CLASSES)] = Field("other", alias="class")
     protection: Annotated[str, choice("auto", "none", "standby")] = "auto"
+    disjoint: list[Annotated[str, choice("link", "srlg", "node")]] = Field(
+        default_factory=lambda: ["srlg"],
+        min_length=1,
+        max_length=3,
+        description="What working and standby may not share: cables, ducts, nodes between the ends.",
+    )
     diverse_from: list[Reference] = Field(
         default_factory=list, description="Share no duct with these services.", max_length=64
     )
+    together_with: list[Reference] = Field(
+        default_factory=list, description="Work over no duct but those that these services work over.", max_length=64
+    )
+    plane: Annotated[str, choice("A", "B")] | None = Field(None, description="Stay on plane A or B of the network.")
 
 
 class WindowShape(Shape):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 from controller.intent.clauses import (
@@ -17,11 +18,21 @@ from controller.intent.clauses import (
     slo,
     slo_plain,
 )
-from controller.intent.model import AccessSite, Demand, ExclusiveSlice, Isolation, Metadata, Protection, Slo
+from controller.intent.model import (
+    AccessSite,
+    Demand,
+    Disjointness,
+    ExclusiveSlice,
+    Isolation,
+    Metadata,
+    Protection,
+    Slo,
+)
 from controller.intent.quantities import nearest, rate_text
 from controller.intent.shapes import MOST_SITES, SliceSpec
 
 CATALOGUE = Slo(latency_s=0.020, loss_ratio=1e-4, availability=0.9999)
+COMPUTE_LATENCY_S = 0.001  # compute traffic takes one optical hop to the compute core: a city circle of 1 ms
 
 
 def read_slice(spec: SliceSpec, place: Metadata, found: Found) -> ExclusiveSlice:
@@ -36,8 +47,16 @@ def read_slice(spec: SliceSpec, place: Metadata, found: Found) -> ExclusiveSlice
     endpoints = accesses(spec.endpoints, "endpoints", [total[name] for name in names], hubs, found)
     _check_attachment(spec, found)
     diverse_from = tuple(dict.fromkeys(reference(name, place.tenant) for name in spec.diverse_from))
+    together_with = tuple(dict.fromkeys(reference(name, place.tenant) for name in spec.together_with))
     if place.service in diverse_from:
         found.append((("spec", "diverseFrom"), "a slice cannot be diverse from itself; name other services"))
+    if place.service in together_with:
+        found.append((("spec", "togetherWith"), "a slice goes its own way anyway; name other services"))
+    for both in sorted(set(diverse_from) & set(together_with)):
+        name = reference_text(both, place.tenant)
+        found.append((("spec", "togetherWith"), f'"{name}" is also in diverseFrom; keep it in one of them'))
+    _check_protection(spec, found)
+    catalogue = replace(CATALOGUE, latency_s=COMPUTE_LATENCY_S) if spec.class_ == "compute" else CATALOGUE
     return ExclusiveSlice(
         metadata=place,
         endpoints=endpoints,
@@ -45,10 +64,19 @@ def read_slice(spec: SliceSpec, place: Metadata, found: Found) -> ExclusiveSlice
         isolation=Isolation(spec.isolation),
         traffic_class=spec.class_,
         protection=Protection(spec.protection),
+        disjoint=tuple(sorted({Disjointness(word) for word in spec.disjoint})),
         diverse_from=diverse_from,
-        slo=slo(spec.slo, CATALOGUE),
+        together_with=together_with,
+        plane=spec.plane,
+        slo=slo(spec.slo, catalogue),
         boundaries=boundaries(spec, found),
     )
+
+
+def _check_protection(spec: SliceSpec, found: Found) -> None:
+    if spec.protection == "none" and "disjoint" in spec.model_fields_set:
+        problem = "says how working and standby differ, but protection: none has no standby; remove one of the two"
+        found.append((("spec", "disjoint"), problem))
 
 
 def _demands(spec: SliceSpec, names: Sequence[str], found: Found) -> tuple[Demand, ...]:
@@ -141,8 +169,13 @@ def slice_plain(slice_: ExclusiveSlice, *, explicit: bool = False) -> Plain:
         "class": slice_.traffic_class,
         "protection": slice_.protection.value,
     }
-    if slice_.diverse_from:
-        spec["diverseFrom"] = [reference_text(other, slice_.metadata.tenant) for other in slice_.diverse_from]
+    if slice_.disjoint != (Disjointness.SRLG,):
+        spec["disjoint"] = [kind.value for kind in slice_.disjoint]
+    for field, others in (("diverseFrom", slice_.diverse_from), ("togetherWith", slice_.together_with)):
+        if others:
+            spec[field] = [reference_text(other, slice_.metadata.tenant) for other in others]
+    if slice_.plane is not None:
+        spec["plane"] = slice_.plane
     return {**spec, "slo": slo_plain(slice_.slo), **boundaries_plain(slice_.boundaries)}
 
 

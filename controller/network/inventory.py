@@ -15,6 +15,8 @@ from controller.errors import ConfigurationError
 
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:bps|bit/s)")
 _SCALE = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_DELAY = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|µs|ms|s)")
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 _ROLES = ("access", "core", "border", "otn", "client")
 T = TypeVar("T")
 
@@ -55,6 +57,8 @@ class LinkFacts:
     trust: int | None = None
     availability: float | None = None
     rank: int | None = None  # border: 1 primary, 2 secondary
+    jitter_s: float | None = None  # IP link: what its queue adds at most for guaranteed traffic
+    loss_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,10 @@ def _port(f: _Fields) -> PortFacts:
 
 
 def _link(f: _Fields) -> LinkFacts:
-    return LinkFacts(f.text("plane"), f.whole("trust", 1, 4), f.number("availability", 0, 1), f.whole("rank", 0, 9))
+    return LinkFacts(
+        f.text("plane"), f.whole("trust", 1, 4), f.number("availability", 0, 1), f.whole("rank", 0, 9),
+        f.delay("jitter"), f.number("loss", 0, 1),
+    )  # fmt: skip
 
 
 class _Fields:
@@ -168,6 +175,15 @@ class _Fields:
         if match is None:
             raise self.wrong(key, f"{value!r} is not a rate; write 100Gbps")
         return round(float(match[1]) * _SCALE[match[2]])
+
+    def delay(self, key: str) -> float | None:
+        value = self._take(key)
+        if value is None:
+            return None
+        match = _DELAY.fullmatch(str(value).strip())
+        if match is None:
+            raise self.wrong(key, f"{value!r} is not a time; write 20us or 0.5ms")
+        return float(match[1]) * _SECONDS[match[2]]
 
     def _take(self, key: str) -> Any:
         self.seen.add(key)

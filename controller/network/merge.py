@@ -26,6 +26,8 @@ PROPAGATION_S_PER_M = 4.897e-9  # standard single-mode fibre
 NODE_AVAILABILITY = 0.9999
 CABLE_AVAILABILITY = 0.99999
 FIBRE_UNAVAILABILITY_PER_M = 4.6e-9  # one cut a year and 200 km, eight hours to splice
+QUEUE_BITS = 10 * 12_000  # what guaranteed traffic meets at most before it in a queue: ten packets of 1,500 bytes
+LINK_LOSS = 1e-7  # of guaranteed traffic: the least that RFC 9375 can tell
 
 
 def merge(topologies: Sequence[DomainTopology], inventory: Inventory, version: int, stale: frozenset[str]) -> CityMap:
@@ -184,6 +186,8 @@ class _Merge:
             fibre.occupied - ours,
             availability,
             fibre.up,
+            facts.plane,
+            facts.trust or min((self.nodes[n].trust for n in (fibre.a, fibre.z) if n in self.nodes), default=1),
         )
 
     def _fibres_under(self, circuit_id: str | None) -> tuple[Fibre, ...]:
@@ -239,6 +243,8 @@ class _Merge:
                 self._optical_availability(fibres),
                 odu.up and server is not None and self._circuit_up(odu.server_circuit),
                 self._spare_under(odu.server_circuit),
+                frozenset(f.plane for f in fibres if f.plane is not None),
+                min((f.trust for f in fibres), default=1),
             )
 
     def _link(
@@ -267,6 +273,8 @@ class _Merge:
             rank=rank,
             fibres=tuple(f.id for f in fibres),
             spare_fibres=self._spare_under(circuit),
+            jitter_s=QUEUE_BITS / max(1, link.capacity_bps) if facts.jitter_s is None else facts.jitter_s,
+            loss_ratio=LINK_LOSS if facts.loss_ratio is None else facts.loss_ratio,
         )
 
     def _port_up(self, *refs: PortRef) -> bool:

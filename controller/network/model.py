@@ -92,6 +92,8 @@ class Link:
     rank: int = 0  # border: 1 primary, 2 secondary, … between the same two domains; else 0
     fibres: tuple[str, ...] = ()  # under its circuit; each of them takes it down, unless there are spare ones
     spare_fibres: tuple[str, ...] = ()  # under the protect leg of its circuit
+    jitter_s: float = 0.0  # what its queue adds at most to the delay of guaranteed traffic
+    loss_ratio: float = 0.0  # of guaranteed traffic
 
     @property
     def border(self) -> bool:
@@ -112,6 +114,8 @@ class Fibre:
     occupied: frozenset[int]  # by circuits that are not ours (infrastructure, foreign)
     availability: float
     up: bool
+    plane: str | None = None  # "A" or "B", where it belongs to one
+    trust: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,8 @@ class OduLink:
     availability: float
     up: bool
     spare_fibres: tuple[str, ...] = ()  # under the protect leg of its server circuit
+    planes: frozenset[str] = frozenset()  # of the fibres under it
+    trust: int = 4
 
 
 @dataclass(frozen=True)

@@ -206,7 +206,13 @@ def domain_diff(value: views.DomainDiff) -> status_pb2.DomainDiff:
 
 
 def difference(value: views.Difference) -> status_pb2.Difference:
-    return status_pb2.Difference(path=value.path, wanted=value.wanted, running=value.running, service=value.service)
+    return status_pb2.Difference(
+        path=value.path,
+        wanted=value.wanted,
+        running=value.running,
+        service=value.service,
+        whose=enum_value(status_pb2.Whose, "WHOSE", value.whose) if value.whose else None,
+    )
 
 
 def change_record(value: views.ChangeRecord) -> controller_pb2.ChangeRecord:

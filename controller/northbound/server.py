@@ -5,15 +5,18 @@ from __future__ import annotations
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from onecity.v1 import controller_pb2, controller_pb2_grpc
+from onecity.v1 import controller_pb2, controller_pb2_grpc, drift_pb2, drift_pb2_grpc
 
+from controller.changes.drift_port import DriftService
 from controller.changes.ports import ChangeService
 from controller.errors import ConfigurationError
+from controller.northbound.drift import DriftServicer
 from controller.northbound.service import ControllerServicer
 from controller.settings import Listen
 
 MOST_MESSAGE_BYTES = 16 * 1024 * 1024
 SERVICE = controller_pb2.DESCRIPTOR.services_by_name["ControllerService"].full_name
+DRIFT_SERVICE = drift_pb2.DESCRIPTOR.services_by_name["DriftService"].full_name
 OPTIONS = (
     ("grpc.max_receive_message_length", MOST_MESSAGE_BYTES),
     ("grpc.max_send_message_length", 4 * MOST_MESSAGE_BYTES),  # native text of a whole plan is larger than its intents
@@ -27,15 +30,20 @@ OPTIONS = (
 class NorthboundServer:
     """Serves one ChangeService. `port` is known once started, also where the settings left it to the system."""
 
-    def __init__(self, changes: ChangeService, listen: Listen) -> None:
+    def __init__(self, changes: ChangeService, listen: Listen, drift: DriftService | None = None) -> None:
         self._listen = listen
         self._server = grpc.aio.server(options=OPTIONS)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         controller_pb2_grpc.add_ControllerServiceServicer_to_server(  # type: ignore[no-untyped-call]
             ControllerServicer(changes), self._server
         )
+        if drift is not None:
+            drift_pb2_grpc.add_DriftServiceServicer_to_server(  # type: ignore[no-untyped-call]
+                DriftServicer(drift), self._server
+            )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
+        health_service = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+        names = (SERVICE, *([DRIFT_SERVICE] if drift is not None else []), health_service, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         self.port = 0
 

@@ -48,7 +48,7 @@ class ControllerServicer(controller_pb2_grpc.ControllerServiceServicer):
                     grpc.StatusCode.INVALID_ARGUMENT, "rollback: stands alone; leave out what else is asked"
                 )
             wanted = ports.Wanted(rollback=_rollback(request.rollback))
-        plan = await _answer(context, self._changes.plan(ports.PlanRequest(wanted, request.native)))
+        plan = await answer(context, self._changes.plan(ports.PlanRequest(wanted, request.native)))
         return pb.PlanResponse(plan=await asyncio.to_thread(messages.plan, plan))
 
     async def Apply(self, request: pb.ApplyRequest, context: Context) -> pb.ApplyResponse:  # noqa: N802
@@ -91,7 +91,7 @@ class ControllerServicer(controller_pb2_grpc.ControllerServiceServicer):
         task = asyncio.ensure_future(self._changes.apply(asked))
         self._accepting.add(task)
         task.add_done_callback(self._accepted)
-        return await _answer(context, asyncio.shield(task))
+        return await answer(context, asyncio.shield(task))
 
     def _accepted(self, task: asyncio.Task[str]) -> None:
         """Fetch the exception of an acceptance that nobody waits for any more; it is in the history if it counts."""
@@ -104,11 +104,11 @@ class ControllerServicer(controller_pb2_grpc.ControllerServiceServicer):
     ) -> AsyncIterator[pb.WatchChangeResponse]:
         events = self._changes.watch(request.change_id, request.after_sequence, request.result_only)
         async with aclosing(cast("Any", events)) as stream:
-            while (event := await _answer(context, anext(stream, None))) is not None:
+            while (event := await answer(context, anext(stream, None))) is not None:
                 yield messages.change_event(event)
 
     async def GetServices(self, request: pb.GetServicesRequest, context: Context) -> pb.GetServicesResponse:  # noqa: N802
-        found = await _answer(context, self._changes.services(request.tenant, request.label))
+        found = await answer(context, self._changes.services(request.tenant, request.label))
         return await asyncio.to_thread(
             lambda: pb.GetServicesResponse(services=[messages.service_status(s) for s in found])
         )
@@ -116,21 +116,21 @@ class ControllerServicer(controller_pb2_grpc.ControllerServiceServicer):
     async def DescribeService(  # noqa: N802
         self, request: pb.DescribeServiceRequest, context: Context
     ) -> pb.DescribeServiceResponse:
-        found = await _answer(context, self._changes.describe(request.service))
+        found = await answer(context, self._changes.describe(request.service))
         return pb.DescribeServiceResponse(description=await asyncio.to_thread(messages.description, found))
 
     async def Diff(self, request: pb.DiffRequest, context: Context) -> pb.DiffResponse:  # noqa: N802
-        found = await _answer(context, self._changes.diff(request.domain, request.change_id))
+        found = await answer(context, self._changes.diff(request.domain, request.change_id))
         return await asyncio.to_thread(lambda: pb.DiffResponse(domains=[messages.domain_diff(d) for d in found]))
 
     async def GetHistory(self, request: pb.GetHistoryRequest, context: Context) -> pb.GetHistoryResponse:  # noqa: N802
         if not 0 <= request.limit <= HISTORY_MOST:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"limit: must be from 0 to {HISTORY_MOST}")
-        found = await _answer(context, self._changes.history(request.service, request.limit or HISTORY_DEFAULT))
+        found = await answer(context, self._changes.history(request.service, request.limit or HISTORY_DEFAULT))
         return pb.GetHistoryResponse(changes=[messages.change_record(c) for c in found])
 
     async def GetChange(self, request: pb.GetChangeRequest, context: Context) -> pb.GetChangeResponse:  # noqa: N802
-        found = await _answer(context, self._changes.change(request.change))
+        found = await answer(context, self._changes.change(request.change))
         return await asyncio.to_thread(messages.change_description, found)
 
     async def Blame(self, request: pb.BlameRequest, context: Context) -> pb.BlameResponse:  # noqa: N802
@@ -139,14 +139,14 @@ class ControllerServicer(controller_pb2_grpc.ControllerServiceServicer):
         asked = ports.BlameRequest(
             request.domain, request.path, request.service, request.running, request.limit or BLAME_DEFAULT
         )
-        found = await _answer(context, self._changes.blame(asked))
+        found = await answer(context, self._changes.blame(asked))
         return await asyncio.to_thread(messages.blame, found)
 
     async def Backup(self, request: pb.BackupRequest, context: Context) -> pb.BackupResponse:  # noqa: N802
-        return pb.BackupResponse(size_bytes=await _answer(context, self._changes.backup(request.path)))
+        return pb.BackupResponse(size_bytes=await answer(context, self._changes.backup(request.path)))
 
     async def GetTopology(self, request: pb.GetTopologyRequest, context: Context) -> pb.GetTopologyResponse:  # noqa: N802
-        found = await _answer(context, self._changes.topology())
+        found = await answer(context, self._changes.topology())
         return pb.GetTopologyResponse(topology=await asyncio.to_thread(messages.topology, found))
 
     async def Simulate(  # noqa: N802
@@ -158,11 +158,11 @@ class ControllerServicer(controller_pb2_grpc.ControllerServiceServicer):
             tuple(request.fail), documents(request.add), request.seed, request.most_services or SERVICES_DEFAULT
         )
         async with aclosing(cast("Any", self._changes.simulate(asked))) as stream:
-            while (event := await _answer(context, anext(stream, None))) is not None:
+            while (event := await answer(context, anext(stream, None))) is not None:
                 yield simulated.event(event)
 
     async def GetSchema(self, request: pb.GetSchemaRequest, context: Context) -> pb.GetSchemaResponse:  # noqa: N802
-        return pb.GetSchemaResponse(json_schema=await _answer(context, _called(self._changes.schema)))
+        return pb.GetSchemaResponse(json_schema=await answer(context, _called(self._changes.schema)))
 
 
 def _rollback(asked: history_pb2.Rollback) -> ports.Rollback:
@@ -173,7 +173,7 @@ async def _called(function: Callable[[], T]) -> T:
     return await asyncio.to_thread(function)
 
 
-async def _answer(context: Context, asked: Awaitable[T]) -> T:
+async def answer(context: Context, asked: Awaitable[T]) -> T:
     """Wait for the changes room; an error becomes a status, and a defect of ours becomes INTERNAL and a log entry."""
     try:
         return await asked

@@ -63,7 +63,10 @@ def _slice(message: pb.ExclusiveSlice) -> Fields:
         demands=[{"from": d.a, "to": d.z} | _given(bandwidth=_rate(d.bandwidth_bps)) for d in message.demands],
         isolation=_word(pb.Isolation, message.isolation),
         protection=_word(pb.Protection, message.protection),
+        disjoint=[_word(pb.Disjointness, kind) or "srlg" for kind in message.disjoint],
         diverseFrom=list(message.diverse_from),
+        togetherWith=list(message.together_with),
+        plane=message.plane,
     ) | _given_as("class", _word(pb.TrafficClass, message.traffic_class))
 
 
@@ -132,9 +135,11 @@ def _bounded(message: Any) -> Fields:
             jitter=_seconds(asked.jitter) if asked.HasField("jitter") else "",
             loss=_ratio(asked, "loss_ratio"),
             availability=_ratio(asked, "availability"),
+            hops=_number(asked.most_hops),
         ),
         regions=_given(include=list(where.include_regions), exclude=list(where.exclude_regions)),
         avoid=_given(nodes=list(where.exclude_nodes)),
+        within=_given(nodes=list(where.include_nodes)),
         trust=f"L{where.least_trust}" if where.least_trust else "",
     )
 

@@ -7,18 +7,22 @@ lowest free slots of the fullest ODU link that has room. Protection is 1+1 over 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from controller.intent.model import Boundaries
+from controller.intent.model import Boundaries, Disjointness, ServiceId
 from controller.network.model import Fibre, OduLink, PortRef
-from controller.planning.containers import LINE_MODE, container, line_container, reach_hops
-from controller.planning.draft import CannotPlaceError, Draft, rate_text, time_text
-from controller.planning.layers import TRANSPONDER_PAIR_S, Layers, either, forbidden_nodes, series
+from controller.planning.beyond import Bound, why_beyond
+from controller.planning.constrained import DISJOINT, apart, best_pair, best_way
+from controller.planning.containers import LINE_MODE, container, line_container
+from controller.planning.draft import CannotPlaceError, Draft, rate_text
+from controller.planning.layers import TRANSPONDER_PAIR_S, Layers, forbidden_nodes, planes_of
+from controller.planning.limits import DELAY, Limits
 from controller.planning.paths import Graph, Mask, Path, mask_without
 from controller.planning.placement import CircuitPlacement, Leg
-from controller.planning.reasons import why_no_pair, why_no_path
+from controller.planning.reasons import why_no_path
+from controller.planning.reliability import availability
 
 Parts = dict[str, Fibre | OduLink]
 
@@ -40,10 +44,28 @@ class Wish:
 
     id: str
     layer: str  # "wavelength" | "odu"
-    budget_s: float | None
+    limits: Limits  # of each leg
     protected: bool
     bounds: Boundaries
     avoid: frozenset[int]  # risks of the services this one is to be diverse from
+    together: Company | None = None  # where the working leg has to run
+    disjoint: tuple[Disjointness, ...] = DISJOINT
+    plane: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """The ducts, and the parts of both layers, that some services work over."""
+
+    services: tuple[ServiceId, ...]
+    risks: frozenset[int]
+    parts: frozenset[str]  # ids of IP links, fibres, ODU links
+
+    def has(self, part: str, risks: frozenset[int]) -> bool:
+        return part in self.parts or (bool(risks) and risks <= self.risks)
+
+    def __str__(self) -> str:
+        return ", ".join(self.services)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +92,10 @@ class _Search:
         self.net, self.draft, self.ends, self.wish = net, draft, ends, wish
         self.wave = wish.layer == "wavelength"
         self.graph: Graph = net.fibres if self.wave else net.odu
+        self.burdens = net.fibre_burdens if self.wave else net.odu_burdens
+        # What both ends add, whatever the way.
+        self._fixed = (TRANSPONDER_PAIR_S if self.wave else 0.0, 0.0, 0.0, 0.0, 0.0)
+        self.limits = replace(wish.limits.less(self._fixed), reach=1.0)
         self.parts: tuple[Fibre, ...] | tuple[OduLink, ...] = net.fibre_of if self.wave else net.odu_of
         box = container(ends.rate_bps)
         if not self.wave and box is None:
@@ -94,12 +120,29 @@ class _Search:
                 continue
             if any(hop not in ids or not usable[ids[hop]] for hop in leg.route) or not self._still_free(leg):
                 return None
-            if self.wish.budget_s is not None and leg.delay_s > self.wish.budget_s:
+            if not self.limits.fits(self.burdens.of(ids[hop] for hop in leg.route)):
                 return None
+        if not np.all(self.working_within(usable)[[ids[hop] for hop in old.working.route]]) or not self._apart(old):
+            return None
         for leg in (old.working, old.protect):
             if leg is not None:
                 self._hold(leg)
         return old.working, old.protect
+
+    def _apart(self, old: CircuitPlacement) -> bool:
+        """Whether the present legs differ in all that is asked now, which may be more than it was."""
+        if old.protect is None:
+            return True
+        one, other = ([self.edge_of[hop] for hop in leg.route] for leg in (old.working, old.protect))
+        return apart(self.burdens, self._onward(one), self._onward(other), self.wish.disjoint)
+
+    def _onward(self, edges: list[int]) -> Path:
+        """The same parts in the direction of travel."""
+        at, found = self.ends.a.node, []
+        for edge in edges:
+            found.append(edge if self.graph.edges[edge].src == at else edge + 1)
+            at = self.graph.edges[found[-1]].dst
+        return tuple(found)
 
     def _still_free(self, leg: Leg) -> bool:
         if self.wave:
@@ -129,6 +172,10 @@ class _Search:
         """Parts that are up and within the boundaries, whatever is free on them."""
         usable = np.array([p.up for p in self.parts], dtype=np.bool_)
         usable = mask_without(self.graph, usable, forbidden_nodes(self.net, self.wish.bounds))
+        if self.wish.bounds.least_trust > 1:
+            usable = usable & np.array([p.trust >= self.wish.bounds.least_trust for p in self.parts], dtype=np.bool_)
+        if self.wish.plane is not None:
+            usable = usable & np.array([planes_of(p) <= {self.wish.plane} for p in self.parts], dtype=np.bool_)
         return self.graph.without_risks(usable, self.wish.avoid) if self.wish.avoid else usable
 
     def roomy(self, usable: Mask) -> Mask:
@@ -143,75 +190,45 @@ class _Search:
         usable = self.roomy(allowed)
         if src == dst:
             raise CannotPlaceError(f"both ends are at {src}; a circuit joins two nodes")
-        budget = self._path_budget()
-        paths = self._paths(src, dst, usable, budget)
+        paths = self._paths(src, dst, usable)
         if paths is None:
-            raise CannotPlaceError(self._why(src, dst, usable, allowed, budget))
-        near = self._within_reach(src, dst, usable, budget, paths)
-        legs = [self._label(p) for p in near or paths]
+            raise CannotPlaceError(self._why(src, dst, usable, allowed))
+        legs = [self._label(p) for p in paths]
         if any(leg is None for leg in legs):  # no channel is common to the whole way: try channel by channel
-            legs = self._by_channel(src, dst, usable, budget)
+            legs = self._by_channel(src, dst, usable)
         found = [leg for leg in legs if leg is not None]
         for leg in found:
-            self._check_reach(leg)
             self._hold(leg)
         return found[0], found[1] if self.wish.protected else None
 
-    def _path_budget(self) -> float | None:
-        return None if self.wish.budget_s is None else self.wish.budget_s - self._fixed_s()
+    def _paths(self, src: str, dst: str, usable: Mask) -> tuple[Path, ...] | None:
+        first = self.working_within(usable)
+        if not self.wish.protected:
+            path = best_way(self.burdens, src, dst, first, self.limits.fits)
+            return None if path is None else (path,)
+        narrowed = first if self.wish.together is not None else None
+        pair = best_pair(self.burdens, src, dst, usable, self.limits.fits, self.wish.disjoint, narrowed)
+        return None if pair is None else (pair.working, pair.standby)
 
-    def _fixed_s(self) -> float:
-        """What both ends add, whatever the way."""
-        return TRANSPONDER_PAIR_S if self.wave else 0.0
+    def working_within(self, usable: Mask) -> Mask:
+        """Of what is usable, what the working leg may use: the company that was asked for binds only that."""
+        if self.wish.together is None:
+            return usable
+        beside = np.array([self.wish.together.has(p.id, p.srlgs) for p in self.parts], dtype=np.bool_)
+        result: Mask = usable & beside
+        return result
 
-    def _paths(
-        self, src: str, dst: str, usable: Mask, budget: float | None, graph: Graph | None = None
-    ) -> tuple[Path, ...] | None:
-        graph = graph or self.graph
-        if self.wish.protected:
-            pair = graph.disjoint_pair(src, dst, usable, budget_s=budget)
-            return None if pair is None else (pair.working, pair.standby)
-        path = graph.shortest(src, dst, usable)
-        late = path is not None and budget is not None and graph.delay_of(path) > budget
-        return None if path is None or late else (path,)
-
-    def _by_channel(self, src: str, dst: str, usable: Mask, budget: float | None) -> list[Leg | None]:
-        best: tuple[tuple[bool, float], tuple[Path, ...], int] | None = None
+    def _by_channel(self, src: str, dst: str, usable: Mask) -> list[Leg | None]:
+        best: tuple[float, tuple[Path, ...], int] | None = None
         for channel in range(1, max(f.channels for f in self.net.fibre_of) + 1):
             room = np.array([channel in self.free(p.id) for p in self.parts[::2]], dtype=np.bool_)
-            usable_here = usable & np.repeat(room, 2)
-            paths = self._paths(src, dst, usable_here, budget)
-            paths = paths and (self._within_reach(src, dst, usable_here, budget, paths) or paths)
+            paths = self._paths(src, dst, usable & np.repeat(room, 2))
             total = sum(self.graph.delay_of(p) for p in paths or ())
-            far = paths is not None and not self._reaches(paths)
-            if paths is not None and (best is None or (far, total) < best[0]):
-                best = ((far, total), paths, channel)
+            if paths is not None and (best is None or total < best[0]):
+                best = (total, paths, channel)
         if best is None:
             raise CannotPlaceError(f"no channel is free end to end from {src} to {dst}")
         return [self._leg(path, channel=best[2]) for path in best[1]]
-
-    def _within_reach(
-        self, src: str, dst: str, usable: Mask, budget: float | None, quickest: tuple[Path, ...]
-    ) -> tuple[Path, ...] | None:
-        """Return the quickest ways where light reaches that far, else ways over fewer fibres; None where none do."""
-        if self._reaches(quickest):
-            return quickest
-        graph = self.net.few_fibres
-        for most in range(max(map(len, quickest)) - 1, 0, -1):
-            # Hops stand in for delay here, so a bound on delay is one on hops.
-            found = self._paths(src, dst, usable, most + 0.5, graph)
-            if found is None:
-                return None
-            late = budget is not None and any(self.graph.delay_of(path) > budget for path in found)
-            if not late and self._reaches(found):
-                return found
-        return None
-
-    def _reaches(self, paths: Iterable[Path]) -> bool:
-        if not self.wave:
-            return True
-        fibres = self.net.fibre_of
-        return all(len(path) <= reach_hops([fibres[i].length_m for i in path]) for path in paths)
 
     def _label(self, path: Path) -> Leg | None:
         """Choose the labels of one way: the lowest common channel, or the fullest ODU link with room on each hop."""
@@ -232,7 +249,7 @@ class _Search:
         return min(alike, key=lambda i: (len(self.free(parts[i].id)), parts[i].id))
 
     def _leg(self, path: Path, channel: int | None = None, slots: tuple[tuple[int, ...], ...] = ()) -> Leg:
-        delay = self.graph.delay_of(path) + self._fixed_s()
+        delay = self.graph.delay_of(path) + self._fixed[DELAY]
         return Leg(tuple(self.parts[i].id for i in path), channel, slots, delay)
 
     def _hold(self, leg: Leg) -> None:
@@ -240,41 +257,29 @@ class _Search:
             for label in (leg.channel or 0,) if self.wave else leg.slots[position]:
                 self.draft.hold(self._resource(hop), label)
 
-    def _check_reach(self, leg: Leg) -> None:
-        if not self.wave:
-            return
-        lengths = [f.length_m for f in self.net.fibre_of[::2] if f.id in leg.route]
-        if len(leg.route) > reach_hops(lengths):
-            raise CannotPlaceError(
-                f"reach of {LINE_MODE}: {len(leg.route)} fibres over {', '.join(leg.route)}, "
-                f"at most {reach_hops(lengths)} without regeneration"
-            )
-
-    def _why(self, src: str, dst: str, usable: Mask, allowed: Mask, budget: float | None) -> str:
-        return self._why_room(src, dst, usable, allowed) or self._why_late(src, dst, usable, budget)
+    def _why(self, src: str, dst: str, usable: Mask, allowed: Mask) -> str:
+        return self._why_room(src, dst, usable, allowed) or why_beyond(self.bound(), src, dst, usable)
 
     def _why_room(self, src: str, dst: str, usable: Mask, allowed: Mask) -> str | None:
-        up = np.array([p.up for p in self.parts], dtype=np.bool_)
         if self.graph.shortest(src, dst, allowed) is None:
+            up = np.array([p.up for p in self.parts], dtype=np.bool_)
             return why_no_path(self.net, self.graph, src, dst, up, self.wish.bounds, self.wish.avoid)
-        path = self.graph.shortest(src, dst, allowed)
-        if self.graph.shortest(src, dst, usable) is None and path is not None:
+        first = self.working_within(allowed)
+        path = self.graph.shortest(src, dst, first)
+        if path is None:
+            return f"no way from {src} to {dst} keeps to the ducts of {self.wish.together}"
+        if self.graph.shortest(src, dst, first & usable) is None:
             full = [self.parts[i].id for i in path if not usable[i]]
             what = "free channel" if self.wave else f"{self.slots} free slots"
             return f"{', '.join(full)}: no {what} left"
         return None
 
-    def _why_late(self, src: str, dst: str, usable: Mask, budget: float | None) -> str:
-        path = self.graph.shortest(src, dst, usable)
-        assert path is not None
-        best = self.graph.delay_of(path) + self._fixed_s()
-        if budget is not None and best > budget + self._fixed_s():
-            return f"latency: the quickest way from {src} to {dst} takes {time_text(best)}"
-        pair = self.graph.disjoint_pair(src, dst, usable)
-        if pair is not None:
-            standby = pair.standby_s + self._fixed_s()
-            return f"latency: the quickest standby from {src} to {dst} takes {time_text(standby)}"
-        return why_no_pair(self.net, self.graph, src, dst, usable)
+    def bound(self) -> Bound:
+        """What the search was held to, for the words of a refusal."""
+        return Bound(
+            self.net, self.burdens, self.limits, self.wish.protected, self.wish.disjoint, self._fixed,
+            tuple(p.id for p in self.parts), self.working_within,
+        )  # fmt: skip
 
     def finish(self, working: Leg, protect: Leg | None) -> Lit:
         ends, wish = self.ends, self.wish
@@ -284,21 +289,13 @@ class _Search:
             LINE_MODE if self.wave else "", working, protect,
         )  # fmt: skip
         parts: Parts = {p.id: p for p in self.parts}
-        availability, via = self._one(working, parts)
-        if protect is not None:
-            second, _ = self._one(protect, parts)
-            shared = set(self._between(working, parts)) & set(self._between(protect, parts))
-            common = series(self.net, sorted(shared), ())
-            availability = common * either(availability / common, second / common)
-        return Lit(circuit, working.delay_s, protect.delay_s if protect else None, availability, via)
-
-    def _one(self, leg: Leg, parts: Parts) -> tuple[float, tuple[str, ...]]:
-        nodes = self._walk(leg, parts)
-        via = (nodes[0], *(x for hop, node in zip(leg.route, nodes[1:], strict=True) for x in (hop, node)))
-        return series(self.net, nodes[1:-1], (parts[hop].availability for hop in leg.route)), via
-
-    def _between(self, leg: Leg, parts: Parts) -> tuple[str, ...]:
-        return self._walk(leg, parts)[1:-1]
+        legs = [leg for leg in (working, protect) if leg is not None]
+        walks = [self._walk(leg, parts) for leg in legs]
+        of = {hop: parts[hop].availability for leg in legs for hop in leg.route}
+        of |= {n: self.net.nodes[n].availability for walk in walks for n in walk[1:-1]}
+        given = availability([(*leg.route, *walk[1:-1]) for leg, walk in zip(legs, walks, strict=True)], of)
+        via = (walks[0][0], *(x for pair in zip(working.route, walks[0][1:], strict=True) for x in pair))
+        return Lit(circuit, working.delay_s, protect.delay_s if protect else None, given, via)
 
     def _walk(self, leg: Leg, parts: Parts) -> tuple[str, ...]:
         nodes = [self.ends.a.node]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +65,13 @@ def reach_hops(lengths_m: Sequence[int]) -> int:
     """Return how many fibres a 100G wavelength may pass without regeneration when these are on its way."""
     longest = max(lengths_m, default=0)
     return next((hops for limit_m, hops in _REACH_100G if longest <= limit_m), 0)
+
+
+def reach_share(length_m: int) -> float:
+    """Return which part of its reach a 100G wavelength spends on one fibre; inf where it does not get over it.
+
+    Shares add up: a way is lit without regeneration where they come to 1 at most. That says of every mix of lengths
+    exactly what the table says by the longest of them.
+    """
+    hops = reach_hops([length_m])
+    return 1 / hops if hops else inf

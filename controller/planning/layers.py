@@ -11,7 +11,7 @@ import re
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import prod
+from math import log1p
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +19,15 @@ import numpy.typing as npt
 from controller.intent.model import Boundaries
 from controller.network.discovered import DomainKind
 from controller.network.model import CityMap, Fibre, Link, Node, OduLink, Port
+from controller.planning.constrained import Burdens
+from controller.planning.containers import reach_share
 from controller.planning.interior import Interior
 from controller.planning.paths import Edge, Graph, Mask, mask_without
 
 BINDING = "onecity-binding"  # our own module: without it a domain cannot be told which traffic rides which tunnel
 ROADM_S = 0.5e-6  # [D] optical.md §1: latency that a passed ROADM adds
 OTN_SWITCH_S = 10e-6  # a switched ODU
+OTN_JITTER_S = 1e-7  # what mapping into and out of tributary slots makes of a clock, per switch
 TRANSPONDER_PAIR_S = 10e-6
 
 
@@ -37,8 +40,10 @@ class Layers:
     link_index: Mapping[str, int]
     ip: Graph
     fibres: Graph
-    few_fibres: Graph  # the same edges as `fibres`, each as long as any other: delay is the number of fibres
     odu: Graph
+    ip_burdens: Burdens
+    fibre_burdens: Burdens
+    odu_burdens: Burdens
     fibre_of: tuple[Fibre, ...]  # by edge of `fibres`
     odu_of: tuple[OduLink, ...]  # by edge of `odu`
     reverse: npt.NDArray[np.int64]  # link index of the other direction
@@ -77,19 +82,24 @@ def _build(city: CityMap) -> Layers:
     fibres = [f for _, f in sorted(city.fibres.items())]
     odu = [o for _, o in sorted(city.odu_links.items())]
     reverse = np.array([city.link_index[k.reverse] for k in city.links], dtype=np.int64)
+    here = np.arange(len(city.links), dtype=np.int64)
     up = np.array(
         [k.up and city.nodes[k.src.node].up and city.nodes[k.dst.node].up for k in city.links], dtype=np.bool_
     )
     up = up & up[reverse] if len(up) else up
     owner = np.array([k.domain or "" for k in city.links], dtype=np.str_)
+    fibre_graph = _both_ways([(f.a, f.z, f.delay_s + ROADM_S, f.srlgs) for f in fibres])
+    odu_graph = _both_ways([(o.a, o.z, o.delay_s + OTN_SWITCH_S, o.srlgs) for o in odu])
     return Layers(
         nodes=city.nodes,
         links=city.links,
         link_index=city.link_index,
         ip=ip,
-        fibres=_both_ways([(f.a, f.z, f.delay_s + ROADM_S, f.srlgs) for f in fibres]),
-        few_fibres=_both_ways([(f.a, f.z, 1.0 + f.delay_s, f.srlgs) for f in fibres]),
-        odu=_both_ways([(o.a, o.z, o.delay_s + OTN_SWITCH_S, o.srlgs) for o in odu]),
+        fibres=fibre_graph,
+        odu=odu_graph,
+        ip_burdens=_burdens(ip, [(k.jitter_s, k.loss_ratio, 0.0) for k in city.links], np.minimum(here, reverse)),
+        fibre_burdens=_burdens(fibre_graph, [(0.0, 0.0, reach_share(f.length_m)) for f in fibres for _ in (0, 1)]),
+        odu_burdens=_burdens(odu_graph, [(OTN_JITTER_S, 0.0, 0.0)] * (2 * len(odu))),
         fibre_of=tuple(f for f in fibres for _ in (0, 1)),
         odu_of=tuple(o for o in odu for _ in (0, 1)),
         reverse=reverse,
@@ -106,6 +116,18 @@ def _build(city: CityMap) -> Layers:
         ),
         binds=frozenset(d.id for d in city.domains.values() if BINDING in d.modules),
     )
+
+
+def _burdens(
+    graph: Graph, rest: list[tuple[float, float, float]], cable: npt.NDArray[np.int64] | None = None
+) -> Burdens:
+    """Jitter, loss and share of reach beside delay and one hop; loss as a logarithm, so that it adds up."""
+    rows = [
+        (edge.delay_s, jitter, -log1p(-min(loss, 1 - 1e-12)), 1.0, reach)
+        for edge, (jitter, loss, reach) in zip(graph.edges, rest, strict=True)
+    ]
+    sums = np.array(rows, dtype=np.float64).reshape(len(rows), 5)
+    return Burdens(graph, sums, np.arange(len(rows), dtype=np.int64) // 2 if cable is None else cable)
 
 
 def _both_ways(items: Iterable[tuple[str, str, float, frozenset[int]]]) -> Graph:
@@ -142,7 +164,10 @@ def _borders(city: CityMap) -> dict[frozenset[str], tuple[Link, ...]]:
 
 def node_allowed(node: Node, bounds: Boundaries) -> bool:
     """Return whether a service with these boundaries may use a node, up or not."""
-    if node.trust < bounds.least_trust or {node.id, node.id.removeprefix("node:")} & bounds.exclude_nodes:
+    names = {node.id, node.id.removeprefix("node:")}
+    if node.trust < bounds.least_trust or names & bounds.exclude_nodes:
+        return False
+    if bounds.include_nodes and not names & bounds.include_nodes:
         return False
     if node.regions & bounds.exclude_regions:
         return False
@@ -154,6 +179,13 @@ def forbidden_nodes(net: Layers, bounds: Boundaries) -> frozenset[str]:
     if bounds == Boundaries():
         return frozenset(n.id for n in net.nodes.values() if not n.up)
     return frozenset(n.id for n in net.nodes.values() if not n.up or not node_allowed(n, bounds))
+
+
+def planes_of(part: Fibre | OduLink) -> frozenset[str]:
+    """Return the planes A and B that a part of the optical layer belongs to; most belong to none."""
+    if isinstance(part, OduLink):
+        return part.planes
+    return frozenset() if part.plane is None else frozenset({part.plane})
 
 
 def allowed_mask(net: Layers, bounds: Boundaries, plane: str | None = None) -> Mask:
@@ -174,13 +206,3 @@ def _within(net: Layers, start: Mask, out: frozenset[str], bounds: Boundaries, p
     if plane is not None:
         usable = usable & np.array([k.plane in (None, plane) for k in net.links], dtype=np.bool_)
     return usable
-
-
-def series(net: Layers, nodes: Iterable[str], availabilities: Iterable[float]) -> float:
-    """Return the availability of parts that must all work."""
-    return prod(net.nodes[n].availability for n in nodes if n in net.nodes) * prod(availabilities)
-
-
-def either(first: float, second: float) -> float:
-    """Return the availability of two parts of which one must work."""
-    return 1 - (1 - first) * (1 - second)

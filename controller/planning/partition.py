@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import product
 
+import numpy as np
+
 from controller.intent.model import AttachLayer, ExclusiveSlice
 from controller.network.model import CityMap, Link
 from controller.planning.attach import attach_all, port_rates
 from controller.planning.borders import border_stitches
-from controller.planning.draft import CannotPlaceError, Draft, TooRareError
+from controller.planning.chains import Need, Segment, cases, usable_borders
+from controller.planning.circuits import Company
+from controller.planning.draft import CannotPlaceError, Draft
 from controller.planning.layers import Layers, ip_mask
+from controller.planning.limits import Limits
 from controller.planning.placement import (
     Attachment,
     NrpPlacement,
@@ -19,7 +24,7 @@ from controller.planning.placement import (
     Steering,
     TunnelPlacement,
 )
-from controller.planning.tunnels import Need, Segment, Ways, Weave, cases, usable_borders
+from controller.planning.tunnels import Ways, Weave
 
 SLICE_SETUP_PRIORITY = 4
 SLICE_HOLD_PRIORITY = 0  # never preempted
@@ -31,6 +36,7 @@ def place_partition(
     draft: Draft,
     wanted: ExclusiveSlice,
     avoid: frozenset[int],
+    together: Company | None,
     protected: bool,
 ) -> Placement:
     """A slice of the IP networks: tunnels, a partition in every domain, option A at the borders."""
@@ -44,7 +50,7 @@ def place_partition(
     # Present routes are kept where they still serve; where they stand in the way everything is routed afresh.
     for order, kept in product(orders, (old, {}) if old else ({},)):
         try:
-            weave, ways = _weave(net, draft, wanted, attachments, avoid, protected, order, kept)
+            weave, ways = _weave(net, draft, wanted, attachments, avoid, together, protected, order, kept)
             break
         except CannotPlaceError as error:
             last = last or error
@@ -56,23 +62,23 @@ def place_partition(
 
 def _weave(
     net: Layers, draft: Draft, wanted: ExclusiveSlice, attachments: tuple[Attachment, ...], avoid: frozenset[int],
-    protected: bool, order: tuple[int, ...], old: Mapping[Segment, TunnelPlacement],
+    together: Company | None, protected: bool, order: tuple[int, ...], old: Mapping[Segment, TunnelPlacement],
 ) -> tuple[Weave, list[Ways]]:  # fmt: skip
-    usable = net.ip.without_risks(ip_mask(net, wanted.boundaries), avoid)
+    usable = net.ip.without_risks(ip_mask(net, wanted.boundaries, wanted.plane), avoid)
     free = draft.ledger.free_array()
-    weave = Weave(net, usable, free.clip(max=free[net.reverse]), protected, old)
+    beside = None
+    if together is not None:
+        beside = np.array([together.has(k.id, k.srlgs) or together.has(k.reverse, k.srlgs) for k in net.links])
+    weave = Weave(
+        net, usable, free.clip(max=free[net.reverse]), protected, old, Limits.of(wanted.slo), protected,
+        wanted.disjoint, beside,
+    )  # fmt: skip
     borders = usable_borders(net, net.borders, usable)
     node = {a.access: a.node for a in attachments}
     needs = [Need(node[d.a], node[d.z], d.rate_bps, d.a, d.z) for d in wanted.demands]
     ways = weave.run(cases(net, borders, needs, order))
     for way in ways:
-        try:
-            weave.check(way, wanted.slo.latency_s, 0.0, must_protect=protected)
-            weave.check(way, None, wanted.slo.availability, must_protect=False)
-        except CannotPlaceError as error:
-            if not protected and way.availability < wanted.slo.availability:
-                raise TooRareError(str(error)) from error
-            raise
+        weave.check(way, wanted.slo.availability)
     return weave, ways
 
 

@@ -21,6 +21,14 @@ MOST_DETOURS = 32  # overloaded links that one plane may be led around before it
 LEAST_PRIORITY = 7  # a plane's tunnel pre-empts nobody
 
 
+class FullBorderError(CannotPlaceError):
+    """The border that a plane's traffic would cross has no room for it; another one may have."""
+
+    def __init__(self, message: str, border: int) -> None:
+        super().__init__(message)
+        self.border = border
+
+
 def settle(net: Layers, joined: Joined, hoses: Mapping[str, Hose], bounds: Bounds, free: BitsPerSecond) -> Ways:
     """Return ways within the bounds on which the hose fits; raises CannotPlaceError naming what is full."""
     full: list[int] = []
@@ -32,8 +40,10 @@ def settle(net: Layers, joined: Joined, hoses: Mapping[str, Hose], bounds: Bound
             return ways
         border = next((i for i in over if net.links[i].border), None)
         full += [i for i in over if i not in full]
-        if border is not None or len(full) > MOST_DETOURS:
-            raise CannotPlaceError(_no_room(net, over[0] if border is None else border, free))
+        if border is not None:
+            raise FullBorderError(_no_room(net, border, free), border)
+        if len(full) > MOST_DETOURS:
+            raise CannotPlaceError(_no_room(net, over[0], free))
 
 
 def _no_room(net: Layers, at: int, free: BitsPerSecond) -> str:

@@ -20,7 +20,7 @@ from controller.planning.layers import Layers, layers
 from controller.planning.placement import Placement, Refusal
 from controller.planning.planes import follows, place_plane
 from controller.planning.refusal import refuse
-from controller.planning.slices import place_slice, risks_of
+from controller.planning.slices import place_slice
 from controller.planning.standing import still_sound
 from controller.planning.vip import place_vip
 
@@ -66,7 +66,9 @@ def place(
 
 
 def _in_order(wanted: Sequence[Service], first: frozenset[ServiceId]) -> list[Service]:
+    """By priority; but a slice comes after the services that it is to keep away from, or beside."""
     protected = {s.protects for s in wanted if isinstance(s, VipAssurance)}
+    named = {s.metadata.service: s for s in wanted}
 
     def key(service: Service) -> tuple[int, int, bool, str]:
         name = service.metadata.service
@@ -76,7 +78,28 @@ def _in_order(wanted: Sequence[Service], first: frozenset[ServiceId]) -> list[Se
             return (0, 0, name not in first, name)
         return (2 if isinstance(service, ExclusiveSlice) else 3, 0, name not in first, name)
 
-    return sorted(wanted, key=key)
+    ordered: dict[ServiceId, Service] = {}
+
+    def put(service: Service, below: frozenset[ServiceId]) -> None:
+        name = service.metadata.service
+        for other in referred_to(service):
+            if other in named and other not in ordered and other not in below:
+                put(named[other], below | {name})
+        ordered.setdefault(name, service)
+
+    for service in sorted(wanted, key=key):
+        put(service, frozenset())
+    return list(ordered.values())
+
+
+def referred_diverse(service: Service) -> tuple[ServiceId, ...]:
+    """Return the services that this one is to be diverse from."""
+    return service.diverse_from if isinstance(service, ExclusiveSlice) else ()
+
+
+def referred_to(service: Service) -> tuple[ServiceId, ...]:
+    """Return the services whose ways decide about this one's."""
+    return (*service.diverse_from, *service.together_with) if isinstance(service, ExclusiveSlice) else ()
 
 
 @dataclass(slots=True)
@@ -86,13 +109,17 @@ class _Batch:
     standing: Standing
     now: datetime
     pools: Pools
+    waiting: frozenset[ServiceId] = frozenset()  # those of the batch whose turn has not come
 
     def run(self, wanted: Iterable[Service]) -> PlanOutcome:
         net = layers(self.city)
         placed: dict[ServiceId, tuple[Service, Placement]] = {}
         refusals: list[Refusal] = []
+        wanted = list(wanted)
+        self.waiting = frozenset(s.metadata.service for s in wanted)
         for service in wanted:
             name = service.metadata.service
+            self.waiting -= {name}
             old = self.standing.get(name)
             without = self.ledger.copy()
             without.remove(name)
@@ -135,7 +162,7 @@ class _Attempt:
             return self.old[1]
         if isinstance(service, DedicatedPlane):
             return place_plane(city, net, self.draft(service), service)
-        return place_slice(city, net, lambda: self.draft(service), service, self._risks(service))
+        return place_slice(city, net, lambda: self.draft(service), self._mutual(service), self._others(service))
 
     def _serves(self, service: DedicatedPlane | ExclusiveSlice, standing: Placement) -> bool:
         if is_emergency(standing) or not still_sound(self.batch.city, self.net, self.ledger, standing):
@@ -148,14 +175,27 @@ class _Attempt:
         if self.old is None or not isinstance(self.old[0], type(service)):
             return False
         before = self.old[0]
-        if isinstance(service, ExclusiveSlice) and service.diverse_from:
+        if isinstance(service, ExclusiveSlice) and (service.diverse_from or service.together_with):
             return False  # the other service may have moved
         return replace(service, metadata=before.metadata) == before
 
-    def _risks(self, service: ExclusiveSlice) -> dict[ServiceId, frozenset[int]]:
+    def _mutual(self, service: ExclusiveSlice) -> ExclusiveSlice:
+        """Diversity holds both ways: whoever stands and keeps away from this service is kept away from by it.
+
+        Of two that name each other in one batch the first has nobody to keep away from yet; the second does it.
+        """
+        name = service.metadata.service
+        there = {**self.batch.standing, **self.placed}
+        back = [s for s, (other, _) in sorted(there.items()) if name in referred_diverse(other) and s != name]
+        waiting = self.batch.waiting - self.placed.keys() - self.batch.standing.keys()
+        named = [s for s in service.diverse_from if s not in waiting]
+        return replace(service, diverse_from=tuple(dict.fromkeys((*named, *back))))
+
+    def _others(self, service: ExclusiveSlice) -> dict[ServiceId, Placement]:
+        """The placements of the services that this one is to keep away from, or beside."""
         known = {}
-        for name in service.diverse_from:
+        for name in referred_to(self._mutual(service)):
             other = self.placed.get(name) or self.batch.standing.get(name)
             if other is not None:
-                known[name] = risks_of(self.net, other[1])
+                known[name] = other[1]
         return known

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from controller.intent.model import Boundaries, DedicatedPlane
+from controller.network.ledger import BitsPerSecond
 from controller.network.model import CityMap, Link
 from controller.planning.attach import allocate_lans, attach_all, port_rates
 from controller.planning.borders import border_stitches
-from controller.planning.draft import CannotPlaceError, Draft, time_text
+from controller.planning.draft import CannotPlaceError, Draft
 from controller.planning.hose import Hose, Ways
 from controller.planning.joined import Bounds, Joined, join
-from controller.planning.layers import Layers, allowed_mask, forbidden_nodes, ip_mask, series
+from controller.planning.layers import Layers, allowed_mask, forbidden_nodes, ip_mask
 from controller.planning.paths import Path
-from controller.planning.pins import settle, tunnels
+from controller.planning.pins import FullBorderError, settle, tunnels
 from controller.planning.placement import Attachment, Placement, Promise, RateReservation, Steering, TunnelPlacement
+from controller.planning.plane_limits import Judge, check
 from controller.planning.reasons import boundary_text, short
 
 
@@ -32,26 +35,56 @@ def place_plane(city: CityMap, net: Layers, draft: Draft, wanted: DedicatedPlane
     attachments = attach_all(city, net, draft, wanted.accesses, lans, wanted.boundaries)
     _check_hubs(attachments)
     hoses = _hoses(wanted, attachments)
-    bounds = _bounds(net, wanted)
-    joined = _joined(net, wanted, hoses, bounds)
-    ways = settle(net, joined, hoses, bounds, draft.ledger.free_array())
-    loads = ways.loads()
+    bounds, ways = _settled(net, wanted, hoses, draft.ledger.free_array())
+    joined, loads = ways.joined, ways.loads()
+    judge = check(ways, wanted, bounds.allowed)
     pinned = tunnels(ways, wanted, bounds)
     root = _root(ways, attachments, wanted)
     return Placement(
         service=wanted.metadata.service, kind=wanted.kind, number=number, attachments=attachments,
         stitches=border_stitches(city, draft, _crossings(net, joined, loads)), tunnels=pinned,
         steering=tuple(_steering(wanted, pinned)), trees=_trees(ways, root),
-        promises=_promises(ways, wanted, attachments, root),
+        promises=_promises(ways, judge, wanted, attachments, root),
         rates=(*_held(net, loads, wanted), *port_rates(attachments)), labels=draft.labels(),
         notes=(*_notes(pinned), *_meeting(wanted, attachments)),
     )  # fmt: skip
 
 
+def _settled(net: Layers, wanted: DedicatedPlane, hoses: dict[str, Hose], free: BitsPerSecond) -> tuple[Bounds, Ways]:
+    """Lay the plane over the borders that are preferred; where one of them is full, over the next."""
+    bounds, refused = _bounds(net, wanted), None
+    while True:
+        try:
+            return bounds, settle(net, _joined(net, wanted, hoses, bounds), hoses, bounds, free)
+        except FullBorderError as full:
+            bounds, refused = _not_over(net, bounds, (full.border,)), refused or full
+        except CannotPlaceError as error:
+            raise refused or error from error
+
+
+def _not_over(net: Layers, bounds: Bounds, borders: Iterable[int]) -> Bounds:
+    """Lead no traffic over these borders while others are there; they stay as spare ones."""
+    usable = bounds.usable.copy()
+    for border in borders:
+        usable[[border, net.reverse[border]]] = False
+    return replace(bounds, usable=usable)
+
+
+def _passed_over(net: Layers, placement: Placement) -> Iterator[int]:
+    """Borders that were stitched behind one that is up: at planning they had no room."""
+    ranked: dict[frozenset[str], list[tuple[int, int]]] = {}
+    for s in placement.stitches:
+        if s.link is not None and s.link in net.link_index:
+            ranked.setdefault(frozenset((s.a.domain, s.z.domain)), []).append((s.rank, net.link_index[s.link]))
+    for borders in ranked.values():
+        up = [i for _, i in sorted(borders) if net.up[i]]
+        yield from up[1:]
+
+
 def follows(net: Layers, wanted: DedicatedPlane, placement: Placement) -> bool:
     """Say whether the traffic of a standing plane still takes the ways that are held for it."""
     hoses = _hoses(wanted, placement.attachments)
-    bounds = _bounds(net, wanted)
+    bounds = _not_over(net, _bounds(net, wanted), _passed_over(net, placement))
     pins = {(t.src, t.dst): tuple(net.link_index[k] for k in t.working.links) for t in placement.tunnels}
     try:
         joined = _joined(net, wanted, hoses, bounds)
@@ -118,14 +151,12 @@ def _trees(ways: Ways, root: str) -> tuple[tuple[str, ...], ...]:
 
 
 def _promises(
-    ways: Ways, wanted: DedicatedPlane, attachments: tuple[Attachment, ...], root: str
+    ways: Ways, judge: Judge, wanted: DedicatedPlane, attachments: tuple[Attachment, ...], root: str
 ) -> tuple[Promise, ...]:
-    """What every access gets to and from the root; no two accesses that talk are farther apart than asked."""
+    """What every access gets to and from the root."""
     centre = next(a.access for a in attachments if a.node == root)
-    budget, longest = wanted.slo.latency_s, ways.worst_s()
-    if budget is not None and longest > budget:
-        raise CannotPlaceError(f"latency: the farthest two accesses are {time_text(longest)} apart")
-    given = {node: _given(ways, root, node) for node in ways.hoses}
+    budget = wanted.slo.latency_s
+    given = {node: _given(ways, judge, root, node, wanted.slo.availability) for node in ways.hoses}
     return tuple(
         Promise(centre, a.access, a.rate_bps, given[a.node][0], budget, None, given[a.node][1], given[a.node][2])
         for a in attachments
@@ -133,13 +164,11 @@ def _promises(
     )
 
 
-def _given(ways: Ways, root: str, node: str) -> tuple[float, float, tuple[str, ...]]:
+def _given(ways: Ways, judge: Judge, root: str, node: str, least: float) -> tuple[float, float, tuple[str, ...]]:
     path: Path = ways.way(root, node)
     links = [ways.net.links[i] for i in path]
-    between = [k.dst.node for k in links[:-1]]
-    availability = series(ways.net, between, (k.availability for k in links))
     via = (short(root), *(x for k in links for x in (k.circuit or k.id, short(k.dst.node))))
-    return ways.net.ip.delay_of(path), availability, via
+    return ways.net.ip.delay_of(path), judge.availability(root, node, least) if path else 1.0, via
 
 
 def _crossings(net: Layers, joined: Joined, loads: dict[int, int]) -> Iterator[tuple[Link, int, int]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from controller.intent.model import Boundaries
+from controller.intent.model import Boundaries, Disjointness
 from controller.network.model import Port
 from controller.planning.layers import Layers, node_allowed
-from controller.planning.paths import Graph, Mask
+from controller.planning.paths import Graph, Mask, mask_without
 
 MOST_NAMED = 4
 
@@ -54,9 +54,15 @@ def node_down(net: Layers, options: Iterable[tuple[Port | None, Port]]) -> str:
     return f"{short(first)} is down" if first else ""
 
 
-def why_no_pair(net: Layers, graph: Graph, src: str, dst: str, usable: Mask) -> str:
-    """Name the risk that every way shares, or say that no two ways are apart."""
+def why_no_pair(
+    net: Layers, graph: Graph, src: str, dst: str, usable: Mask, kinds: tuple[Disjointness, ...] = (Disjointness.SRLG,)
+) -> str:
+    """Name the duct, or the node where those must differ, that every way shares, or say that no two ways are apart."""
     path = graph.shortest(src, dst, usable) or ()
+    for edge in path[:-1] if Disjointness.NODE in kinds else ():
+        node = graph.edges[edge].dst
+        if graph.shortest(src, dst, mask_without(graph, usable, {node})) is None:
+            return f"node {short(node)}: every way from {short(src)} to {short(dst)} passes it"
     for edge in path:
         for risk in sorted(graph.edges[edge].risks):
             if graph.shortest(src, dst, graph.without_risks(usable, (risk,))) is None:
@@ -65,7 +71,8 @@ def why_no_pair(net: Layers, graph: Graph, src: str, dst: str, usable: Mask) -> 
                     return f"{ends}: every way from {short(src)} to {short(dst)} uses it"
                 alike = _members(graph, risk)
                 return f"{risk_name(net, risk)} ({alike}): every way from {short(src)} to {short(dst)} uses it"
-    return f"no two ways from {short(src)} to {short(dst)} are free of a common duct"
+    common = {Disjointness.LINK: "cable", Disjointness.SRLG: "duct", Disjointness.NODE: "node"}
+    return f"no two ways from {short(src)} to {short(dst)} are free of a common {' or '.join(common[k] for k in kinds)}"
 
 
 def _members(graph: Graph, risk: int) -> str:
@@ -78,12 +85,17 @@ def _members(graph: Graph, risk: int) -> str:
     return ", ".join(pairs[:MOST_NAMED]) + (", …" if len(pairs) > MOST_NAMED else "")
 
 
+def _more(count: int) -> str:
+    return f" and {count - MOST_NAMED} more" if count > MOST_NAMED else ""
+
+
 def boundary_text(bounds: Boundaries) -> str:
     """Write boundaries in a few words; "none" where there are none."""
     parts: Mapping[str, str] = {
         "within": ", ".join(sorted(bounds.include_regions)),
         "not in": ", ".join(sorted(bounds.exclude_regions)),
         "not over": ", ".join(sorted(bounds.exclude_nodes)),
+        "only over": ", ".join(sorted(bounds.include_nodes)[:MOST_NAMED]) + _more(len(bounds.include_nodes)),
         "trust ≥": str(bounds.least_trust) if bounds.least_trust > 1 else "",
     }
     return "; ".join(f"{k} {v}" for k, v in parts.items() if v) or "none"

@@ -8,15 +8,16 @@ two ends are left out, no choice of way changes them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from controller.intent.model import AccessSite, AttachLayer, Demand, ExclusiveSlice, Isolation, Protection, ServiceId
 from controller.network.model import CityMap, Port
 from controller.planning.attach import access_port, attach_all, port_rates
-from controller.planning.circuits import Ends, Lit, Wish, light, risks_of_route
+from controller.planning.circuits import Company, Ends, Lit, Wish, light, risks_of_route
 from controller.planning.containers import LINE_RATES
 from controller.planning.draft import FIRST_ACCESS_VLAN, CannotPlaceError, Draft, TooRareError, rate_text, ratio_text
 from controller.planning.layers import Layers
+from controller.planning.limits import Limits
 from controller.planning.partition import place_partition
 from controller.planning.placement import (
     CircuitPlacement,
@@ -29,6 +30,16 @@ from controller.planning.placement import (
 from controller.planning.reasons import node_down
 
 SENSITIVE = frozenset({"video", "compute", "natural-resources", "education", "health"})
+OPTICAL_ONLY = frozenset({"video", "iot"})  # video backhaul and IoT ride the optical base, not the IP networks
+LARGE_BPS = 50 * 10**9  # fills more than half of a wavelength: what is left would serve few others
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What other services mean for this one: the risks that it keeps away from, and the company it keeps."""
+
+    avoid: frozenset[int] = frozenset()
+    together: Company | None = None
 
 
 def place_slice(
@@ -36,22 +47,20 @@ def place_slice(
     net: Layers,
     draft: Callable[[], Draft],
     wanted: ExclusiveSlice,
-    risks: Mapping[ServiceId, frozenset[int]],
+    others: Mapping[ServiceId, Placement],
 ) -> Placement:
-    """Place one slice; `draft` starts afresh for every way that is tried. Raises CannotPlaceError."""
-    avoid = frozenset(r for s in wanted.diverse_from for r in risks.get(s, ()))
-    missing = [s for s in wanted.diverse_from if s not in risks]
-    if missing:
-        raise CannotPlaceError(f"the service {missing[0]} to be diverse from is not placed")
+    """Place one slice; `draft` starts afresh for every way that is tried. Raises CannotPlaceError.
+
+    others: the placements of the services that it is to be diverse from or together with, where they have one.
+    """
+    beside = _beside(net, wanted, others)
     if wanted.isolation is not Isolation.AUTO:
-        return _place_as(city, net, draft(), wanted, wanted.isolation, avoid)
-    order = [Isolation.WAVELENGTH, Isolation.TIMESLOT, Isolation.NRP]
-    if wanted.traffic_class not in SENSITIVE:
-        order = [Isolation.TIMESLOT, Isolation.WAVELENGTH, Isolation.NRP]
+        return _place_as(city, net, draft(), wanted, wanted.isolation, beside)
+    order = isolation_order(wanted)
     first: CannotPlaceError | None = None
     for kind in order:
         try:
-            placement = _place_as(city, net, draft(), wanted, kind, avoid)
+            placement = _place_as(city, net, draft(), wanted, kind, beside)
         except CannotPlaceError as error:
             first = first or error
             continue
@@ -62,17 +71,43 @@ def place_slice(
     raise first
 
 
+def isolation_order(wanted: ExclusiveSlice) -> tuple[Isolation, ...]:
+    """Return what AUTO tries, first choice first: sensitive or large services ride their own wavelength, the rest
+    timeslots; the IP networks serve where optics cannot, but never those that must ride the optical base.
+    """
+    large = any(d.rate_bps >= LARGE_BPS for d in wanted.demands)
+    whole = wanted.traffic_class in SENSITIVE or large
+    order = (Isolation.WAVELENGTH, Isolation.TIMESLOT) if whole else (Isolation.TIMESLOT, Isolation.WAVELENGTH)
+    return order if wanted.traffic_class in OPTICAL_ONLY else (*order, Isolation.NRP)
+
+
+def _beside(net: Layers, wanted: ExclusiveSlice, others: Mapping[ServiceId, Placement]) -> Others:
+    for named, what in ((wanted.diverse_from, "diverse from"), (wanted.together_with, "together with")):
+        missing = [s for s in named if s not in others]
+        if missing:
+            raise CannotPlaceError(f"the service {missing[0]} to be {what} is not placed")
+    avoid = frozenset(r for s in wanted.diverse_from for r in risks_of(net, others[s]))
+    if not wanted.together_with:
+        return Others(avoid)
+    company = [others[s] for s in wanted.together_with]
+    return Others(avoid, Company(
+        wanted.together_with,
+        frozenset(r for p in company for r in risks_of(net, p)),
+        frozenset(k for p in company for k in worked_over(p)),
+    ))  # fmt: skip
+
+
 def _place_as(
-    city: CityMap, net: Layers, draft: Draft, wanted: ExclusiveSlice, kind: Isolation, avoid: frozenset[int]
+    city: CityMap, net: Layers, draft: Draft, wanted: ExclusiveSlice, kind: Isolation, beside: Others
 ) -> Placement:
     protected = wanted.protection is Protection.STANDBY
     if wanted.protection is not Protection.AUTO:
-        return _build(city, net, draft, wanted, kind, avoid, protected)
+        return _build(city, net, draft, wanted, kind, beside, protected)
     scratch = replace(draft, ledger=draft.ledger.copy(), taken=[], port_load={})
     try:
-        return _build(city, net, scratch, wanted, kind, avoid, False)
+        return _build(city, net, scratch, wanted, kind, beside, False)
     except TooRareError:
-        return _build(city, net, draft, wanted, kind, avoid, True)
+        return _build(city, net, draft, wanted, kind, beside, True)
 
 
 def _build(
@@ -81,12 +116,12 @@ def _build(
     draft: Draft,
     wanted: ExclusiveSlice,
     kind: Isolation,
-    avoid: frozenset[int],
+    beside: Others,
     protected: bool,
 ) -> Placement:
     if kind is Isolation.NRP:
-        return place_partition(city, net, draft, wanted, avoid, protected)
-    return _circuits(city, net, draft, wanted, kind, avoid, protected)
+        return place_partition(city, net, draft, wanted, beside.avoid, beside.together, protected)
+    return _circuits(city, net, draft, wanted, kind, beside, protected)
 
 
 def _circuits(
@@ -95,7 +130,7 @@ def _circuits(
     draft: Draft,
     wanted: ExclusiveSlice,
     kind: Isolation,
-    avoid: frozenset[int],
+    beside: Others,
     protected: bool,
 ) -> Placement:
     accesses = {a.name: a for a in wanted.endpoints}
@@ -107,7 +142,7 @@ def _circuits(
         a, z = accesses[demand.a], accesses[demand.z]
         if a.attach is not z.attach:
             raise CannotPlaceError(f"{a.name} is attached at {a.attach} and {z.name} at {z.attach}; both must be alike")
-        found = _one(city, net, draft, wanted, kind, demand, (a, z), avoid, protected)
+        found = _one(city, net, draft, wanted, kind, demand, (a, z), beside, protected)
         _check_availability(found[0].availability, wanted, demand, protected)
         done[_circuit_id(wanted, demand)] = found
     results = [(d, *done[_circuit_id(wanted, d)]) for d in wanted.demands]
@@ -139,7 +174,7 @@ def _check_availability(given: float, wanted: ExclusiveSlice, demand: Demand, pr
 
 def _one(
     city: CityMap, net: Layers, draft: Draft, wanted: ExclusiveSlice, kind: Isolation, demand: Demand,
-    ends: tuple[AccessSite, AccessSite], avoid: frozenset[int], protected: bool,
+    ends: tuple[AccessSite, AccessSite], beside: Others, protected: bool,
 ) -> tuple[Lit, Stitch | None, list[RateReservation]]:  # fmt: skip
     circuit_id = _circuit_id(wanted, demand)
     old = next((c for c in draft.old.circuits if c.id == circuit_id), None) if draft.old is not None else None
@@ -154,7 +189,10 @@ def _one(
         for access, found, keep in zip(ends, options, before, strict=True)
     ]
     vlan, a_vlan, z_vlan = _vlans(draft, ends, chosen, whole, old)
-    wish = Wish(circuit_id, "wavelength" if whole else "odu", wanted.slo.latency_s, protected, wanted.boundaries, avoid)
+    wish = Wish(
+        circuit_id, "wavelength" if whole else "odu", Limits.of(wanted.slo), protected, wanted.boundaries, beside.avoid,
+        beside.together, wanted.disjoint, wanted.plane,
+    )  # fmt: skip
     a, z = chosen[0][1], chosen[1][1]
     result = light(net, draft, Ends(a.ref, z.ref, a_vlan, z_vlan, rate), wish, old)
     held = [RateReservation(f"port:{p.ref}", rate) for p in (a, z)]
@@ -282,10 +320,17 @@ def _stitch(city: CityMap, draft: Draft, demand: Demand, routers: tuple[Port, Po
 
 def risks_of(net: Layers, placement: Placement) -> frozenset[int]:
     """Return the shared risks under what a service normally rides on: working legs, routes, borders, hoses."""
-    links = {k for t in placement.tunnels for k in t.working.links}
-    links |= {s.link for s in placement.stitches if s.link is not None and s.rank == 1}
-    links |= {r.link for r in placement.rates if placement.trees}  # a plane: all that it may load
-    risks = {r for k in links if k in net.link_index for r in net.links[net.link_index[k]].srlgs}
+    links = {k for k in worked_over(placement) if k in net.link_index}
+    risks = {r for k in links for r in net.links[net.link_index[k]].srlgs}
     for circuit in placement.circuits:
         risks |= risks_of_route(net, circuit.working.route)
     return frozenset(risks)
+
+
+def worked_over(placement: Placement) -> frozenset[str]:
+    """Return the IP links, fibres and ODU links that a service normally rides on; of a plane all that it may load."""
+    parts = {k for t in placement.tunnels for k in t.working.links}
+    parts |= {s.link for s in placement.stitches if s.link is not None and s.rank == 1}
+    parts |= {r.link for r in placement.rates if placement.trees}
+    parts |= {hop for c in placement.circuits for hop in c.working.route}
+    return frozenset(parts)

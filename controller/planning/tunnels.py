@@ -10,38 +10,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise, product
+from itertools import product
 
 import numpy as np
 
-from controller.intent.model import ServiceId
+from controller.intent.model import Disjointness, ServiceId
 from controller.network.ledger import BitsPerSecond
 from controller.network.model import Link
-from controller.planning.draft import CannotPlaceError, rate_text, ratio_text, time_text
-from controller.planning.layers import Layers, either, series
+from controller.planning.beyond import Bound, why_beyond
+from controller.planning.chains import Chain, Need, Segment
+from controller.planning.constrained import (
+    DISJOINT,
+    Shared,
+    Vector,
+    apart,
+    best_pair,
+    best_way,
+    kept_apart,
+    without,
+)
+from controller.planning.draft import CannotPlaceError, TooRareError, rate_text, ratio_text
+from controller.planning.layers import Layers
+from controller.planning.limits import DELAY, NO_LIMITS, Limits, tightest, worse
 from controller.planning.paths import Mask, Path
 from controller.planning.placement import Promise, Route, TunnelPlacement
 from controller.planning.reasons import risk_names, short, why_no_pair
-
-MOST_MIXED = 3  # pairs of domains of which any border may be gone while the others stay
-Segment = tuple[str, str, str]  # domain, source, destination
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """Traffic between two provider edges, both directions."""
-
-    a: str  # node ids
-    z: str
-    rate_bps: int
-    label_a: str  # how the promise names the ends
-    label_z: str
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    segments: tuple[Segment, ...]  # in travel order; empty where both ends are one node
-    borders: tuple[Link, ...]  # directed a → z
+from controller.planning.reliability import availability
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +44,19 @@ class Ways:
 
     need: Need
     chains: tuple[Chain, ...]
-    delay_s: float
-    standby_s: float | None
+    sums: Vector  # of the normal way
+    standby_sums: Vector | None  # the worst that each comes to on any other way
     availability: float
     protected: bool
     via: tuple[str, ...]
+
+    @property
+    def delay_s(self) -> float:
+        return self.sums[DELAY]
+
+    @property
+    def standby_s(self) -> float | None:
+        return None if self.standby_sums is None else self.standby_sums[DELAY]
 
     def promise(self, budget_s: float | None) -> Promise:
         need = self.need
@@ -82,6 +84,11 @@ class Weave:
     free: BitsPerSecond
     protect: bool  # look for a standby on every segment
     old: Mapping[Segment, TunnelPlacement]
+    limits: Limits = NO_LIMITS  # of every need's way, end to end
+    strict: bool = False  # a standby keeps the limits too; else any standby is better than none
+    disjoint: tuple[Disjointness, ...] = DISJOINT
+    together: Mask | None = None  # where working paths have to run
+    needs: dict[Segment, list[tuple[Need, Chain]]] = field(default_factory=dict)
     rates: dict[Segment, dict[int, int]] = field(default_factory=dict)  # segment → case → rate
     loads: dict[int, BitsPerSecond] = field(default_factory=dict)  # case → load per link
     routes: dict[Segment, tuple[Path, Path | None]] = field(default_factory=dict)
@@ -101,6 +108,7 @@ class Weave:
         load = self.loads.setdefault(number, np.zeros(len(self.net.links), dtype=np.int64))
         for domain, src, dst in chain.segments:
             for segment in ((domain, src, dst), (domain, dst, src)):
+                self.needs.setdefault(segment, []).append((need, chain))
                 per_chain = self.rates.setdefault(segment, {})
                 per_chain[number] = per_chain.get(number, 0) + need.rate_bps
         for border in chain.borders:
@@ -119,8 +127,9 @@ class Weave:
         room = self.free - self.loads_of(rates)
         inside = np.array([k.domain == domain for k in self.net.links], dtype=np.bool_) & self.usable
         usable = inside & (room >= max(rates.values()))
-        kept = self._kept(segment, usable)
-        working, standby = kept if kept is not None else self._search(src, dst, usable, inside, max(rates.values()))
+        limits = self._left(segment)
+        kept = self._kept(segment, usable, limits)
+        working, standby = kept if kept is not None else self._search(segment, usable, inside, limits)
         back = (domain, dst, src)
         self.routes[segment] = (working, standby)
         self.routes[back] = (self._mirror(working), self._mirror(standby) if standby is not None else None)
@@ -134,15 +143,65 @@ class Weave:
         result: BitsPerSecond = np.maximum.reduce([self.loads[n] for n in rates])
         return result
 
-    def _search(self, src: str, dst: str, usable: Mask, inside: Mask, rate_bps: int) -> tuple[Path, Path | None]:
-        graph = self.net.ip
-        path = graph.shortest(src, dst, usable)
+    def _left(self, segment: Segment) -> Limits:
+        """What the limits of all needs leave to one segment: those routed take what they take, the others the least.
+
+        So a limit that can be kept at all is kept, each for itself, over any number of domains.
+        """
+        if self.limits == NO_LIMITS:
+            return self.limits
+        left: list[Limits] = []
+        for _, chain in self.needs[segment]:
+            limits = self.limits.less(self.net.ip_burdens.of(self.net.link_index[b.id] for b in chain.borders))
+            for other in chain.segments:
+                if set(other) != set(segment):
+                    limits = limits.less(self._taken(other))
+            left.append(limits)
+        return tightest(left)
+
+    def _taken(self, segment: Segment) -> Vector:
+        burdens = self.net.ip_burdens
+        if segment in self.routes:
+            return worse(*(burdens.of(p) for p in self.routes[segment] if p is not None))
+        index = self.net.ip.node_index
+        least = burdens.least_to(index[segment[2]], self._inside(segment[0]))[index[segment[1]]]
+        return tuple(float(x) for x in least)
+
+    def _inside(self, domain: str) -> Mask:
+        result: Mask = self.net.inside[domain] & self.usable
+        return result
+
+    def _search(self, segment: Segment, usable: Mask, inside: Mask, limits: Limits) -> tuple[Path, Path | None]:
+        _, src, dst = segment
+        burdens, rate_bps = self.net.ip_burdens, max(self.rates[segment].values())
+        first = usable if self.together is None else usable & self.together
+        path = best_way(burdens, src, dst, first, limits.fits)
         if path is None:
+            if self.net.ip.shortest(src, dst, first) is not None:
+                bound = self._bound(limits, protected=False)
+                raise CannotPlaceError(why_beyond(bound, src, dst, usable))
+            if self.net.ip.shortest(src, dst, usable) is not None:
+                raise CannotPlaceError(f"no way from {short(src)} to {short(dst)} keeps to the ducts asked for")
             raise CannotPlaceError(self._why_none(src, dst, inside, rate_bps))
         if not self.protect:
             return path, None
-        pair = graph.disjoint_pair(src, dst, usable)
+        narrowed = None if self.together is None else first
+        pair = best_pair(burdens, src, dst, usable, limits.fits, self.disjoint, narrowed)
+        if pair is None and not self.strict and limits != NO_LIMITS:
+            rest = without(burdens, usable, kept_apart(burdens, path, self.disjoint))
+            return path, self.net.ip.shortest(src, dst, rest) or None
+        free = NO_LIMITS.fits
+        if pair is None and self.strict and best_pair(burdens, src, dst, usable, free, self.disjoint, narrowed):
+            raise CannotPlaceError(why_beyond(self._bound(limits, protected=True), src, dst, usable))
         return (path, None) if pair is None else (pair.working, pair.standby)
+
+    def _bound(self, limits: Limits, *, protected: bool) -> Bound:
+        names = tuple(k.id for k in self.net.links)
+        together = self.together
+        return Bound(
+            self.net, self.net.ip_burdens, limits, protected, self.disjoint, (0.0,) * 5, names,
+            lambda mask: mask if together is None else mask & together,
+        )  # fmt: skip
 
     def _why_none(self, src: str, dst: str, inside: Mask, rate_bps: int) -> str:
         path = self.net.ip.shortest(src, dst, inside)
@@ -152,7 +211,7 @@ class Weave:
         left = rate_text(max(0, int(self.free[at])))
         return f"link {_pair(self.net.links[at])} has {left} left of {rate_text(self.net.links[at].capacity_bps)}"
 
-    def _kept(self, segment: Segment, usable: Mask) -> tuple[Path, Path | None] | None:
+    def _kept(self, segment: Segment, usable: Mask, limits: Limits) -> tuple[Path, Path | None] | None:
         """The present route, where it still serves."""
         old = self.old.get(segment)
         if old is None or (self.protect and old.standby is None):
@@ -162,6 +221,14 @@ class Weave:
         if any(k not in index or not usable[index[k]] for r in routes for k in r.links):
             return None
         paths = [tuple(index[k] for k in r.links) for r in routes]
+        burdens = self.net.ip_burdens
+        bound = paths if self.strict else paths[:1]
+        if not all(limits.fits(burdens.of(p)) for p in bound):
+            return None
+        if self.together is not None and not np.all(self.together[list(paths[0])]):
+            return None
+        if len(paths) > 1 and not apart(burdens, paths[0], paths[1], self.disjoint):
+            return None
         return paths[0], paths[1] if len(paths) > 1 else None
 
     def _mirror(self, path: Path) -> Path:
@@ -169,53 +236,58 @@ class Weave:
 
     def _ways(self, need: Need, chains: tuple[Chain, ...]) -> Ways:
         first = chains[0]
-        delay = self._delay(first, standby=False)
-        others = [self._delay(c, standby=s) for c in chains for s in (False, True)][1:]
+        others = [self._sums(c, standby=s) for c in chains for s in (False, True)][1:]
         fatal = frozenset.intersection(*(self._fatal(c) for c in chains))
-        availability = self._availability(chains[0], need)
-        if len(chains) > 1:
-            availability = either(availability, self._availability(chains[-1], need))  # all borders the next ones
         spare = len(chains) > 1 or any(self.routes[s][1] is not None for s in first.segments)
         return Ways(
-            need, chains, delay, max(others) if spare else None, availability, not fatal, self._via(need, first)
+            need, chains, self._sums(first, standby=False), worse(*others) if spare else None,
+            self._availability(chains, need), not fatal, self._via(need, first),
         )  # fmt: skip
 
-    def _delay(self, chain: Chain, *, standby: bool) -> float:
-        total = sum(b.delay_s for b in chain.borders)
+    def _sums(self, chain: Chain, *, standby: bool) -> Vector:
+        path = [self.net.link_index[b.id] for b in chain.borders]
         for segment in chain.segments:
             working, second = self.routes[segment]
-            total += self.net.ip.delay_of(second if standby and second is not None else working)
-        return total
+            path += second if standby and second is not None else working
+        return self.net.ip_burdens.of(path)
 
-    def _fatal(self, chain: Chain) -> frozenset[int]:
-        """Risks that alone take the whole chain down."""
-        graph = self.net.ip
-        result: set[int] = set()
-        for border in chain.borders:
-            result |= graph.edges[self.net.link_index[border.id]].risks
+    def _delay(self, chain: Chain, *, standby: bool) -> float:
+        return self._sums(chain, standby=standby)[DELAY]
+
+    def _fatal(self, chain: Chain) -> frozenset[Shared]:
+        """What alone takes the whole chain down, of the kinds that working and standby must not share."""
+        burdens = self.net.ip_burdens
+        borders = tuple(self.net.link_index[b.id] for b in chain.borders)
+        result = set(kept_apart(burdens, borders, self.disjoint))
+        if Disjointness.NODE in self.disjoint:
+            index = self.net.ip.node_index
+            inner = {n for b in chain.borders for n in (b.src.node, b.dst.node)} - {chain.start, chain.end}
+            result |= {("node", index[n]) for n in inner}
         for segment in chain.segments:
             working, second = self.routes[segment]
-            risks = graph.risks_of(working)
-            result |= risks if second is None else risks & graph.risks_of(second)
+            own = kept_apart(burdens, working, self.disjoint)
+            result |= own if second is None else own & kept_apart(burdens, second, self.disjoint)
         return frozenset(result)
 
-    def _availability(self, chain: Chain, need: Need) -> float:
-        """Borders and segments in series, each segment with its standby; the two end nodes are left out."""
-        inner = {n for s in chain.segments for n in s[1:]} | {
-            n for b in chain.borders for n in (b.src.node, b.dst.node)
-        }
-        total = series(self.net, sorted(inner - {need.a, need.z}), (b.availability for b in chain.borders))
-        for segment in chain.segments:
-            working, second = self.routes[segment]
-            one = self._path_availability(*segment[1:], working)
-            total *= one if second is None else either(one, self._path_availability(*segment[1:], second))
-        return total
+    def _availability(self, chains: tuple[Chain, ...], need: Need) -> float:
+        """Every chain with every mix of working and standby is a way; the two end nodes are left out."""
+        ways: list[frozenset[str]] = []
+        for chain in chains:
+            borders = tuple(self.net.link_index[b.id] for b in chain.borders)
+            options = [[p for p in self.routes[s] if p is not None] for s in chain.segments]
+            for mix in product(*options):
+                edges = (*borders, *(i for path in mix for i in path))
+                ways.append(frozenset(self._parts(edges)) - {need.a, need.z})
+        return availability(ways, {part: self._works(part) for part in frozenset().union(*ways)})
 
-    def _path_availability(self, src: str, dst: str, path: Path) -> float:
-        nodes = self.net.ip.nodes_on(src, path)
-        return series(
-            self.net, (n for n in nodes if n not in (src, dst)), (self.net.links[i].availability for i in path)
-        )
+    def _works(self, part: str) -> float:
+        node = self.net.nodes.get(part)
+        return node.availability if node is not None else self.net.links[self.net.link_index[part]].availability
+
+    def _parts(self, edges: Iterable[int]) -> Iterable[str]:
+        for i in edges:
+            link = self.net.links[i]
+            yield from (min(link.id, link.reverse), link.src.node, link.dst.node)
 
     def _via(self, need: Need, chain: Chain) -> tuple[str, ...]:
         nodes = [short(need.a)]
@@ -287,99 +359,31 @@ class Weave:
                         result[segment] = min(share, result.get(segment, share))
         return result
 
-    def check(self, way: Ways, budget_s: float | None, availability: float, *, must_protect: bool) -> None:
-        """Refuse a way that breaks what was asked; raises CannotPlaceError."""
+    def check(self, way: Ways, least: float) -> None:
+        """Refuse a way that breaks what was asked; raises CannotPlaceError (TooRareError: a standby may mend it)."""
         pair = f"{way.need.label_a}–{way.need.label_z}"
-        if budget_s is not None and way.delay_s > budget_s:
-            raise CannotPlaceError(f"latency: the way {pair} takes {time_text(way.delay_s)}")
-        if must_protect and not way.protected:
+        said = self.limits.beyond(way.sums)
+        if said:
+            name, _, rest = said.partition(": ")
+            raise CannotPlaceError(f"{name}: the way {pair} {rest}")
+        if self.strict and not way.protected:
             raise CannotPlaceError(self._why_unprotected(way))
-        if must_protect and budget_s is not None and way.standby_s is not None and way.standby_s > budget_s:
-            raise CannotPlaceError(f"latency: the standby {pair} takes {time_text(way.standby_s)}")
-        if way.availability < availability:
-            raise CannotPlaceError(f"availability: the way {pair} gives {ratio_text(way.availability)}")
+        said = self.limits.beyond(way.standby_sums) if self.strict and way.standby_sums is not None else ""
+        if said:
+            name, _, rest = said.partition(": ")
+            raise CannotPlaceError(f"{name}: the standby {pair} {rest}")
+        if way.availability < least:
+            kind = CannotPlaceError if self.protect else TooRareError
+            raise kind(f"availability: the way {pair} gives {ratio_text(way.availability)}")
 
     def _why_unprotected(self, way: Ways) -> str:
         fatal = frozenset.intersection(*(self._fatal(c) for c in way.chains))
-        named = risk_names(self.net, fatal)
         if len(way.chains[0].segments) == 1 and not way.chains[0].borders:
             domain, src, dst = way.chains[0].segments[0]
-            inside = np.array([k.domain == domain for k in self.net.links], dtype=np.bool_) & self.usable
-            return why_no_pair(self.net, self.net.ip, src, dst, inside)
-        return f"{named or 'a single cable'}: every way {way.need.label_a}–{way.need.label_z} uses it"
-
-
-Borders = Mapping[frozenset[str], tuple[Link, ...]]
-
-
-def usable_borders(net: Layers, borders: Borders, usable: Mask) -> Borders:
-    """Return the borders that the mask allows, best first."""
-    allowed = {ends: tuple(k for k in links if usable[net.link_index[k.id]]) for ends, links in borders.items()}
-    return {ends: links for ends, links in allowed.items() if links}
-
-
-def cases(
-    net: Layers, borders: Borders, needs: Iterable[Need], order: tuple[int, ...]
-) -> list[tuple[Need, tuple[Chain, ...]]]:
-    """Return every need with its chain in each case. `order`: which border is the best, and which the next, if any."""
-    needs = list(needs)
-    domains = [_domains(net, borders, need) for need in needs]
-    pairs = sorted({frozenset(pair) for one in domains for pair in pairwise(one)}, key=sorted)
-    mixes = list(product(order, repeat=len(pairs)))
-    if len(pairs) > MOST_MIXED:
-        mixes = [(choice,) * len(pairs) for choice in order]
-    choices = [dict(zip(pairs, mix, strict=True)) for mix in mixes]
-    return [
-        (need, tuple(_chain(net, borders, need, one, choice) for choice in choices))
-        for need, one in zip(needs, domains, strict=True)
-    ]
-
-
-def _domains(net: Layers, borders: Borders, need: Need) -> tuple[str, ...]:
-    found = _domain_sequence(borders, net.nodes[need.a].domain, net.nodes[need.z].domain)
-    if found is None:
-        raise CannotPlaceError(
-            f"no border that is up and within the boundaries leads from {short(need.a)} to {short(need.z)}"
-        )
-    return found
-
-
-def _chain(
-    net: Layers, borders: Borders, need: Need, domains: tuple[str, ...], choice: Mapping[frozenset[str], int]
-) -> Chain:
-    """Return the way over the chosen border of every two domains (the last where there are fewer)."""
-    at, crossed, segments = need.a, [], []
-    for here, there in pairwise(domains):
-        options = borders[frozenset((here, there))]
-        link = options[min(choice[frozenset((here, there))], len(options) - 1)]
-        if net.nodes[link.src.node].domain != here:
-            link = net.links[net.link_index[link.reverse]]
-        if at != link.src.node:
-            segments.append((here, at, link.src.node))
-        crossed.append(link)
-        at = link.dst.node
-    if at != need.z:
-        segments.append((domains[-1], at, need.z))
-    return Chain(tuple(segments), tuple(crossed))
-
-
-def _domain_sequence(borders: Borders, first: str, last: str) -> tuple[str, ...] | None:
-    """Fewest borders from one domain to the other; of equals the first by name."""
-    seen: dict[str, tuple[str, ...]] = {first: (first,)}
-    front = [first]
-    while front:
-        if last in seen:
-            return seen[last]
-        front.sort()
-        following: list[str] = []
-        for here in front:
-            for ends in sorted(borders, key=sorted):
-                there = next(iter(ends - {here}), None)
-                if here in ends and there is not None and there not in seen:
-                    seen[there] = (*seen[here], there)
-                    following.append(there)
-        front = following
-    return seen.get(last)
+            return why_no_pair(self.net, self.net.ip, src, dst, self._inside(domain), self.disjoint)
+        named = risk_names(self.net, (n for kind, n in fatal if kind == "risk"))
+        nodes = ", ".join(short(self.net.ip.nodes[n]) for kind, n in sorted(fatal) if kind == "node")
+        return f"{named or nodes or 'a single cable'}: every way {way.need.label_a}–{way.need.label_z} uses it"
 
 
 def _pair(link: Link) -> str:

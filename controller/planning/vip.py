@@ -15,11 +15,13 @@ import numpy as np
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, MediaFlow, Service, ServiceId, VipAssurance, Window
 from controller.network.ledger import BitsPerSecond, Ledger
 from controller.network.model import CityMap, Link
+from controller.planning.chains import Borders, Need, cases, usable_borders
 from controller.planning.draft import CannotPlaceError, Draft, rate_text
 from controller.planning.layers import Layers, allowed_mask, ip_mask
+from controller.planning.limits import Limits
 from controller.planning.placement import Placement, Promise, RateReservation, Steering
 from controller.planning.reasons import short
-from controller.planning.tunnels import Borders, Need, Ways, Weave, cases, usable_borders
+from controller.planning.tunnels import Ways, Weave
 
 MOST_NAMED = 5
 REST = "rest"  # the class of a VIP that assures all traffic of what it protects
@@ -134,11 +136,11 @@ def _route(
     for order, kept in product(((0, 1), (0,)), (old, {}) if old else ({},)):
         within = lasting if len(order) > 1 else usable
         borders = usable_borders(net, stitched, within)
-        weave = Weave(net, within, free.clip(max=free[net.reverse]), True, kept)
+        weave = Weave(net, within, free.clip(max=free[net.reverse]), True, kept, Limits.of(wanted.slo))
         try:
             ways = weave.run(cases(net, borders, needs, order))
             for way in ways:
-                weave.check(way, wanted.slo.latency_s, wanted.slo.availability, must_protect=False)
+                weave.check(way, wanted.slo.availability)
             return weave, ways
         except CannotPlaceError as error:
             last = last or error

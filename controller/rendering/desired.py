@@ -68,6 +68,12 @@ class Desired:
             found = {s for unit, shares in state.units.items() if unit[: len(path)] == path for s in shares}
         return tuple(sorted(found))
 
+    def around(self, domain: str, path: Path) -> tuple[ServiceId, ...]:
+        """Return the services whose unit (a VPN, a tunnel, a circuit …) a place lies in, theirs or not; sorted."""
+        state = self._domains.get(domain)
+        inner = range(len(path), 0, -1) if state is not None else range(0)
+        return next((tuple(sorted(state.units[path[:n]])) for n in inner if state and path[:n] in state.units), ())
+
     def with_changes(self, puts: Mapping[ServiceId, Fragments], drops: Set[ServiceId] = frozenset()) -> Desired:
         """Return the state with these services put (new or changed) and those dropped; this one stays as it is.
 

@@ -125,7 +125,7 @@ def _changed(
     children: Mapping[str, SchemaNode] = child.children if child else {}
     old, new = (was, value) if _ordered(children) else _without_the_same(was, value)
     if step_name(path[-1]) in _WHOLE or _leaf_list_changed(old, new):
-        if _differ(was, value):
+        if was != value or _disordered(children, was, value):
             operations.append(Operation(OperationKind.REPLACE, path, value))
     else:
         _compare(children, path, old, new, operations)
@@ -171,14 +171,20 @@ def _leaf_list_changed(was: Tree, value: Tree) -> bool:
     return any(isinstance(leaf := was[step], tuple) and value.get(step) != leaf for step in moved)
 
 
-def _differ(was: Tree, value: Tree) -> bool:
-    return (
-        was != value
-        or list(was) != list(value)
-        or any(
-            isinstance(one, dict) and isinstance(other := value[step], dict) and _differ(one, other)
-            for step, one in was.items()
-        )
+def _disordered(children: Mapping[str, SchemaNode], was: Tree, value: Tree) -> bool:
+    """Say of two equal trees whether entries stand in another order where order is the user's; elsewhere it is none."""
+    ordered = {name for name, child in children.items() if child.user_ordered and child.kind == "list"}
+    if ordered and any(
+        [step for step in was if step_name(step) == name] != [step for step in value if step_name(step) == name]
+        for name in ordered
+    ):
+        return True
+    return any(
+        isinstance(one, dict)
+        and isinstance(other := value[step], dict)
+        and (child := children.get(step_name(step))) is not None
+        and _disordered(child.children, one, other)
+        for step, one in was.items()
     )
 
 

@@ -56,6 +56,7 @@ class DomainSettings:
     ca_file: str = ""  # gRPC/gNMI: the CA that signed the server's certificate
     token_file: str = ""  # gRPC/gNMI: bearer token sent with every call; empty: none
     telemetry_address: str = ""  # gNMI host:port; empty: none
+    drift: str = "alert"  # or "revert", "accept": what the controller does where the domain runs something else
     timers: DomainTimers = field(default_factory=DomainTimers)
 
 

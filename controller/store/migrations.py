@@ -39,6 +39,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE change_domains (
             change TEXT NOT NULL, domain TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (change, domain))""",
     ),
+    (
+        # Places that may run otherwise than desired, because somebody said so.
+        """CREATE TABLE acceptances (
+            domain TEXT NOT NULL, path TEXT NOT NULL, record TEXT NOT NULL,
+            PRIMARY KEY (domain, path)) WITHOUT ROWID""",
+    ),
 )
 
 

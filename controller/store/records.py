@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from controller.intent.model import Service, ServiceId
 from controller.planning.placement import Placement
-from controller.rendering.tree import Tree
+from controller.rendering.tree import Leaf, Path, Tree
 
 
 class WindowState(StrEnum):
@@ -85,6 +85,18 @@ class DomainChange:
     native: str  # exactly what the domain was sent, step by step
     places: tuple[PlaceChange, ...]
     left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A place that runs otherwise than desired, and may, because somebody said so; as it was then."""
+
+    domain: str
+    path: Path
+    running: Tree | Leaf | None  # None: is not there
+    wanted: Tree | Leaf | None  # None: should not be there
+    change_id: str  # that put it into the history: who, when and why
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

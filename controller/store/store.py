@@ -23,9 +23,17 @@ from typing import Any, TypeVar
 from controller.errors import StoreError, UnknownNameError
 from controller.intent.model import ServiceId
 from controller.network.discovered import DomainTopology
+from controller.rendering.tree import Path as DataPath
 from controller.store import tables
 from controller.store.migrations import migrate
-from controller.store.records import ChangeRecord, DomainChange, JournalRecord, OpenChange, StoredService
+from controller.store.records import (
+    Acceptance,
+    ChangeRecord,
+    DomainChange,
+    JournalRecord,
+    OpenChange,
+    StoredService,
+)
 from controller.store.writer import Writer, as_store_error
 
 T = TypeVar("T")
@@ -169,6 +177,25 @@ class Store:
     def change_by_request(self, request_id: str) -> ChangeRecord | None:
         """Return the change that this request id made, or None."""
         return self._read(lambda db: tables.select_change(db, "request_id", request_id)) if request_id else None
+
+    # What may run otherwise than desired
+
+    def acceptances(self) -> tuple[Acceptance, ...]:
+        """Return the places that may run otherwise than desired."""
+        return self._read(tables.select_acceptances)
+
+    async def accept(self, record: ChangeRecord, puts: tuple[Acceptance, ...]) -> None:
+        """Let places run otherwise than desired from now on, with the entry in the history that says who and why."""
+
+        def write(db: sqlite3.Connection) -> None:
+            tables.record_change(db, record, (), ())
+            tables.write_acceptances(db, puts, ())
+
+        await self._writer.write(write)
+
+    async def forget_acceptances(self, places: tuple[tuple[str, DataPath], ...]) -> None:
+        """Drop acceptances, by domain and path, of places that do not run any more what was accepted."""
+        await self._writer.write(lambda db: tables.write_acceptances(db, (), places))
 
     # The last known map
 

@@ -15,8 +15,16 @@ from typing import Any
 from controller.errors import ConflictError, StoreError
 from controller.intent.model import ServiceId
 from controller.network.discovered import DomainTopology
+from controller.rendering.tree import Path
 from controller.store.codec import dumps, encode, loads
-from controller.store.records import ChangeRecord, DomainChange, JournalRecord, OpenChange, StoredService
+from controller.store.records import (
+    Acceptance,
+    ChangeRecord,
+    DomainChange,
+    JournalRecord,
+    OpenChange,
+    StoredService,
+)
 
 Database = sqlite3.Connection
 
@@ -193,6 +201,21 @@ def _close(db: Database, record: ChangeRecord) -> ChangeRecord:
     ).fetchone()
     _index_services(db, seq, record)
     return replace(record, revision=seq)
+
+
+def select_acceptances(db: Database) -> tuple[Acceptance, ...]:
+    rows = db.execute("SELECT record FROM acceptances ORDER BY domain, path")
+    return tuple(loads(Acceptance, record) for (record,) in rows)
+
+
+def write_acceptances(db: Database, puts: tuple[Acceptance, ...], drops: tuple[tuple[str, Path], ...]) -> None:
+    db.executemany(
+        "DELETE FROM acceptances WHERE domain = ? AND path = ?", [(domain, dumps(Path, path)) for domain, path in drops]
+    )
+    db.executemany(
+        "INSERT OR REPLACE INTO acceptances VALUES (?, ?, ?)",
+        [(put.domain, dumps(Path, put.path), dumps(Acceptance, put)) for put in puts],
+    )
 
 
 def write_topology(db: Database, topology: DomainTopology, at: float) -> None:

@@ -30,7 +30,8 @@ class Member:
         edits = self.step.edits
         places = frozenset((edit.domain, path) for edit in edits for path in edit.touched)
         domains = frozenset(edit.domain for edit in edits)
-        return Waiting(domains, begin, self.step.waves, places, self._urgent, self)
+        lane = None if self.step.guarded else self.step.waves  # what starts from what runs goes alone
+        return Waiting(domains, begin, lane, places, self._urgent, self)
 
     def settle(self, result: StepResult | None) -> None:
         """Give the answer; None: it did not set out, and has to queue again."""

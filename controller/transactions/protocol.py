@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from controller.errors import DomainError, DomainUnreachableError, OnecityError, StoreError
 from controller.rendering.tree import Edit
 from controller.transactions.calls import Calls
-from controller.transactions.images import disagreement
+from controller.transactions.images import disagreement, inverse
 from controller.transactions.journal import Journal, OpenTransaction
 from controller.transactions.step import DomainFailure, Step
 
@@ -116,9 +116,16 @@ class Approach:
         self._report(domain, "connected", "")
 
     async def _prepare(self, domain: str) -> None:
+        if self._step.guarded:
+            await self._still_before(self._edits[domain])
         warnings = await self._calls.prepare(self._step.txn, self._edits[domain], within_s=self._left(domain))
         self.warnings.extend(f"{domain}: {warning}" for warning in warnings)
         self._report(domain, "prepared", "")
+
+    async def _still_before(self, edit: Edit) -> None:
+        running = await self._calls.read(edit.domain, edit.touched, within_s=self._left(edit.domain))
+        if difference := disagreement(inverse(edit), running):
+            raise DomainError(edit.domain, f"runs something else than a moment ago: {difference}; look at it again")
 
     async def _commit(self, domain: str) -> None:
         timeout_s, left_s = self._timeouts_s[domain], self._left(domain)

@@ -23,6 +23,8 @@ class Step:
     edits: tuple[Edit, ...]
     waves: tuple[tuple[str, ...], ...]
     members: tuple[Step, ...] = ()  # of a group: the steps of the changes that travel in it, each whole
+    # Its before-images are what ran there, not what we left there: sent only where a domain still runs them.
+    guarded: bool = False
 
     @property
     def txn(self) -> str:

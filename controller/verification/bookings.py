@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from controller.intent.model import ServiceId
+from controller.intent.model import Disjointness, ServiceId
 from controller.network.model import CityMap, Fibre, OduLink, PortRef
 from controller.verification.facts import Circuit, CircuitLeg, Hops, Partition, Tunnel
 from controller.verification.forwarding import Forwarding
@@ -18,8 +18,12 @@ from controller.verification.proof import CounterExample, Property, srlg_text
 SLOT_BPS = 1.301467e9  # the most that one 1.25G tributary slot carries, in an ODU4 (ITU-T G.709 table 7-8)
 
 
-def circuit_bookings(circuit: Circuit, forwarding: Forwarding) -> Iterator[CounterExample]:
-    """Check one circuit: labels free, ends free, legs continuous and disjoint, enough slots for the rate."""
+Apart = tuple[Disjointness, ...]
+SRLG: Apart = (Disjointness.SRLG,)
+
+
+def circuit_bookings(circuit: Circuit, forwarding: Forwarding, apart: Apart = SRLG) -> Iterator[CounterExample]:
+    """Check one circuit: labels free, ends free, legs continuous and as far apart as asked, enough slots."""
     service, city = ServiceId(circuit.owner), forwarding.city
     yield from _ends(circuit, forwarding)
     for leg in (circuit.working, circuit.protect):
@@ -28,8 +32,14 @@ def circuit_bookings(circuit: Circuit, forwarding: Forwarding) -> Iterator[Count
             yield from _labels(circuit, leg, forwarding)
     if circuit.protect is not None:
         shared = leg_risks(circuit.working, city) & leg_risks(circuit.protect, city)
+        shared = shared if Disjointness.SRLG in apart else frozenset()
         if shared or set(circuit.working.route) & set(circuit.protect.route):
             reason = f"working and protect share {srlg_text(city, shared)}"
+            yield CounterExample(Property.DISJOINTNESS, service, circuit.id, circuit.protect.route, reason)
+        ends = {port.rsplit("/", 1)[0] for port, _ in circuit.ends}
+        both = _leg_nodes(circuit.working, city) & _leg_nodes(circuit.protect, city) - ends
+        if both and Disjointness.NODE in apart:
+            reason = f"working and protect both pass {', '.join(sorted(both))}"
             yield CounterExample(Property.DISJOINTNESS, service, circuit.id, circuit.protect.route, reason)
 
 
@@ -117,6 +127,11 @@ def _enough(circuit: Circuit, leg: CircuitLeg, service: ServiceId, city: CityMap
             yield CounterExample(Property.CAPACITY, service, circuit.id, leg.route, reason)
 
 
+def _leg_nodes(leg: CircuitLeg, city: CityMap) -> frozenset[str]:
+    spans = [city.fibres.get(hop) or city.odu_links.get(hop) for hop in leg.route]
+    return frozenset(node for span in spans if span is not None for node in (span.a, span.z))
+
+
 def leg_risks(leg: CircuitLeg, city: CityMap) -> frozenset[int]:
     """Return the shared risks under a leg."""
     spans = [city.fibres.get(hop) or city.odu_links.get(hop) for hop in leg.route]
@@ -128,16 +143,21 @@ def route_risks(hops: Hops, forwarding: Forwarding) -> frozenset[int]:
     return frozenset().union(*(forwarding.out[h].srlgs for h in hops if h in forwarding.out))
 
 
-def tunnel_bookings(tunnel: Tunnel, forwarding: Forwarding) -> Iterator[CounterExample]:
-    """Check one tunnel: hops from source to destination inside its domain without a loop, paths that share no risk."""
+def tunnel_bookings(tunnel: Tunnel, forwarding: Forwarding, apart: Apart = SRLG) -> Iterator[CounterExample]:
+    """Check one tunnel: hops from source to destination inside its domain, no loop, paths as far apart as asked."""
     service = owner_of("tunnel", tunnel.name)
     for role, hops in (("working", tunnel.working), ("standby", tunnel.standby)):
         if hops is not None:
             yield from _route(tunnel, role, hops, forwarding, service)
     if tunnel.standby is not None:
         shared = route_risks(tunnel.working, forwarding) & route_risks(tunnel.standby, forwarding)
+        shared = shared if Disjointness.SRLG in apart else frozenset()
         if shared or set(tunnel.working) & set(tunnel.standby):
             reason = f"working and standby share {srlg_text(forwarding.city, shared)}"
+            yield CounterExample(Property.DISJOINTNESS, service, f"tunnel {tunnel.name}", (), reason)
+        both = {hop.node for hop in tunnel.working[1:]} & {hop.node for hop in tunnel.standby[1:]}
+        if both and Disjointness.NODE in apart:
+            reason = f"working and standby both pass {', '.join(sorted(both))}"
             yield CounterExample(Property.DISJOINTNESS, service, f"tunnel {tunnel.name}", (), reason)
     if tunnel.partition is not None:
         yield from _draws(tunnel, tunnel.partition, forwarding, service)

@@ -117,6 +117,8 @@ def outside(bounds: Boundaries, nodes: Iterable[Node | None], links: Iterable[Li
             return f"{node.id} is where the service must not go"
         if bounds.include_regions and not node.regions & bounds.include_regions:
             return f"{node.id} is outside {', '.join(sorted(bounds.include_regions))}"
+        if bounds.include_nodes and not {node.id, node.id.removeprefix("node:")} & bounds.include_nodes:
+            return f"{node.id} is not among the nodes that it must stay on"
         if node.trust < bounds.least_trust:
             return f"{node.id} has trust level {node.trust}, {bounds.least_trust} is the least"
     for link in links:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
-from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId, VipAssurance
+from controller.intent.model import DedicatedPlane, Disjointness, ExclusiveSlice, Service, ServiceId, VipAssurance
 from controller.network.model import CityMap
 from controller.verification.bookings import circuit_bookings, partition_bookings, tunnel_bookings
 from controller.verification.forwarding import Forwarding
@@ -109,17 +109,21 @@ class _Change:
             protectors = tuple(self.vips.get(owner_of(kind, name), ()))
             yield from NetworkProver(self.model.vpns[at], self.forwarding, protectors).check()
         elif kind == "tunnel" and at in self.model.tunnels:
-            yield from tunnel_bookings(self.model.tunnels[at], self.forwarding)
+            yield from tunnel_bookings(self.model.tunnels[at], self.forwarding, self._apart(unit))
         elif kind == "partition" and at in self.model.partitions:
             yield from partition_bookings(self.model.partitions[at], self.forwarding)
         elif kind == "circuit" and at in self.model.circuits:
-            yield from circuit_bookings(self.model.circuits[at], self.forwarding)
+            yield from circuit_bookings(self.model.circuits[at], self.forwarding, self._apart(unit))
         else:
             return
         owner = self._owner(unit)
         if owner not in self.intents:
             reason = f"no service {owner} stands that it could belong to"
             yield CounterExample(Property.ISOLATION, owner, f"{kind} {name} in {domain}", (), reason)
+
+    def _apart(self, unit: Unit) -> tuple[Disjointness, ...]:
+        service = self.intents.get(self._owner(unit))
+        return service.disjoint if isinstance(service, ExclusiveSlice) else (Disjointness.SRLG,)
 
     def _prover(self, sid: ServiceId) -> ServiceProver:
         service, carrier = self.intents[sid], self._carrier(sid)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from controller.intent.model import AccessSite, AttachLayer, Demand, ExclusiveSlice, Isolation, Protection
+from controller.intent.model import (
+    AccessSite,
+    AttachLayer,
+    Demand,
+    Disjointness,
+    ExclusiveSlice,
+    Isolation,
+    Protection,
+)
 from controller.network.model import PortRef
 from controller.verification.bookings import leg_risks, route_risks
 from controller.verification.facts import Access, Circuit, CircuitLeg, Span
@@ -62,7 +70,8 @@ class SliceProver(Prover):
         for carried, taken in zip(self.carried, (way, spare or way), strict=True):
             for name in {t.name for t in taken.tunnels}:
                 carried[name] = carried.get(name, 0) + demand.rate_bps
-        if self.wanted.protection is Protection.STANDBY and not way.circuits:
+        srlg = Disjointness.SRLG in self.wanted.disjoint
+        if self.wanted.protection is Protection.STANDBY and srlg and not way.circuits:
             fatal = self._fatal(way) & (self._fatal(spare) if spare is not None else self._fatal(way))
             if fatal:
                 reason = f"protection was asked, but {srlg_text(self.city, fatal)} takes every way"

@@ -29,7 +29,8 @@ _NETWORKS: InstancePath = ("nw:networks", "nw:network")
 class IpDomainController:
     """All parts of one domain. `start` opens the ports, `stop` closes them; state lies under `directory/domain`."""
 
-    def __init__(self, city: str, domain: str, directory: Path) -> None:
+    def __init__(self, city: str, domain: str, directory: Path, devices: Path | None = None) -> None:
+        """devices: the socket behind which its devices are; default the modelled plant of the run directory."""
         self._directory = directory
         self._schema = load_schema()
         self.topology = DomainTopology(load_city(city), domain)
@@ -51,7 +52,7 @@ class IpDomainController:
         self._netconf = NetconfServer(self.datastore, self._operational, login)
         self._tree = TelemetryTree()
         self._telemetry = IpTelemetry(self._tree, self.topology)
-        self._plant = PlantLink(directory / "plant.sock", domain, self._all_units, self._hear)
+        self._plant = PlantLink(devices or directory / "plant.sock", domain, self._all_units, self._hear)
         self._told: Data = {}  # the version of running that the plant has
         self._telling: asyncio.Handle | None = None
         self._tasks: list[asyncio.Task[None]] = []

@@ -13,7 +13,7 @@ from lab.process import end_with_stdin, say_ready, until_signal
 
 
 async def run(arguments: argparse.Namespace) -> None:
-    controller = IpDomainController(arguments.city, arguments.domain, arguments.dir)
+    controller = IpDomainController(arguments.city, arguments.domain, arguments.dir, arguments.devices)
     netconf, gnmi = await controller.start(arguments.netconf_port, arguments.gnmi_port)
     # The datastore is a large heap without cycles: scanning it again and again would cost every commit.
     gc.freeze()
@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--dir", type=Path, required=True)
     parser.add_argument("--netconf-port", type=int, default=0, help="0: the system picks one")
     parser.add_argument("--gnmi-port", type=int, default=0)
+    parser.add_argument("--devices", type=Path, help="the socket of its devices (default: the modelled plant's)")
     parser.add_argument("--watch-stdin", action="store_true", help="end when stdin closes")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format=f"%(asctime)s {arguments.domain} %(message)s")

@@ -101,7 +101,7 @@ def _class_flows(forwarding: Forwarding, access: Access, sites: list[Access]) ->
     for rule in access.rules:
         by_class.setdefault(rule.target, []).append(rule)
     for target, rules in by_class.items():
-        packets = [p for rule in rules[:SAMPLED_PEERS] for p in _packets(access, rule, sites)][:SAMPLED_PEERS]
+        packets = [p for rule in rules[:SAMPLED_PEERS] for p in packets_of(access, rule, sites)][:SAMPLED_PEERS]
         for packet in packets:
             way = walk(forwarding, access, packet)
             out = way.delivered
@@ -109,7 +109,7 @@ def _class_flows(forwarding: Forwarding, access: Access, sites: list[Access]) ->
             yield Flow(access, target, len(packets), ok, way)
 
 
-def _packets(access: Access, rule: Rule, sites: list[Access]) -> Iterator[Packet]:
+def packets_of(access: Access, rule: Rule, sites: list[Access]) -> Iterator[Packet]:
     """Make packets that the rule describes; without a destination they go to those who sort out the same class."""
     source = first_host(rule.source) if rule.source is not None else host_of(access)
     if rule.source is not None and rule.source[1] == (32 if source[0] == 4 else 128):

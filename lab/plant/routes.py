@@ -65,14 +65,14 @@ class Table:
 
 def tables(vrfs: Sequence[Vrf], sessions: Iterable[Session], port_up: Callable[[Access], bool]) -> dict[VrfKey, Table]:
     """Return the settled routing table of every VRF of a set that is closed under imports and sessions."""
-    own = {v.key: _originated(v, port_up) for v in vrfs}
-    sources = _sources(vrfs)
+    own = {v.key: originated(v, port_up) for v in vrfs}
+    imported = sources(vrfs)
     session_list = list(sessions)
     learnt: dict[VrfKey, dict[Prefix, Route]] = {v.key: {} for v in vrfs}
     full: dict[VrfKey, dict[Prefix, Route]] = {}
     for _ in range(_ROUNDS):
-        held = {k: _merge(k, own[k], learnt[k].values()) for k in own}
-        full = {k: _with_imports(k, held, sources[k]) for k in own}
+        held = {k: merge(k, own[k], learnt[k].values()) for k in own}
+        full = {k: with_imports(k, held, imported[k]) for k in own}
         now: dict[VrfKey, dict[Prefix, Route]] = {k: {} for k in own}
         for s in session_list:
             _teach(s, full[s.teacher], now[s.learner])
@@ -82,20 +82,20 @@ def tables(vrfs: Sequence[Vrf], sessions: Iterable[Session], port_up: Callable[[
     return {k: Table(routes) for k, routes in full.items()}
 
 
-def _originated(vrf: Vrf, port_up: Callable[[Access], bool]) -> dict[Prefix, Route]:
+def originated(vrf: Vrf, port_up: Callable[[Access], bool]) -> dict[Prefix, Route]:
     found: dict[Prefix, Route] = {}
     for access in vrf.accesses:
         if not port_up(access):
             continue
         for subnet, _, _ in access.addresses:
-            _offer(vrf.key, found, Route(subnet, access, vrf.key, None, (), DEFAULT_PREFERENCE))
+            offer(vrf.key, found, Route(subnet, access, vrf.key, None, (), DEFAULT_PREFERENCE))
         for lan, hop in access.lans:
             if any(covers(subnet, hop) and hop != ours for subnet, ours, _ in access.addresses):
-                _offer(vrf.key, found, Route(lan, access, vrf.key, hop, (), DEFAULT_PREFERENCE))
+                offer(vrf.key, found, Route(lan, access, vrf.key, hop, (), DEFAULT_PREFERENCE))
     return found
 
 
-def _sources(vrfs: Sequence[Vrf]) -> dict[VrfKey, list[VrfKey]]:
+def sources(vrfs: Sequence[Vrf]) -> dict[VrfKey, list[VrfKey]]:
     """Return from which VRFs each one imports, by an index over the export targets of each domain."""
     exporters: dict[tuple[str, str], list[VrfKey]] = {}
     for vrf in vrfs:
@@ -108,14 +108,14 @@ def _sources(vrfs: Sequence[Vrf]) -> dict[VrfKey, list[VrfKey]]:
     return found
 
 
-def _merge(here: VrfKey, own: Mapping[Prefix, Route], more: Iterable[Route]) -> dict[Prefix, Route]:
+def merge(here: VrfKey, own: Mapping[Prefix, Route], more: Iterable[Route]) -> dict[Prefix, Route]:
     merged = dict(own)
     for route in more:
-        _offer(here, merged, route)
+        offer(here, merged, route)
     return merged
 
 
-def _with_imports(
+def with_imports(
     here: VrfKey, held: Mapping[VrfKey, Mapping[Prefix, Route]], sources: Sequence[VrfKey]
 ) -> dict[Prefix, Route]:
     merged = dict(held[here])
@@ -124,11 +124,11 @@ def _with_imports(
             if prefix not in merged:
                 merged[prefix] = route
             else:
-                _offer(here, merged, route)
+                offer(here, merged, route)
     return merged
 
 
-def _offer(here: VrfKey, routes: dict[Prefix, Route], route: Route) -> None:
+def offer(here: VrfKey, routes: dict[Prefix, Route], route: Route) -> None:
     standing = routes.get(route.prefix)
     if standing is None or route.rank(here) < standing.rank(here):
         routes[route.prefix] = route
@@ -143,7 +143,7 @@ def _teach(session: Session, table: Mapping[Prefix, Route], learnt: dict[Prefix,
         if bgp.local_as in route.as_path or bgp.local_as == teacher.local_as:
             continue
         path = (teacher.local_as, *route.as_path)
-        _offer(
+        offer(
             session.learner,
             learnt,
             Route(prefix, session.access, session.learner, teacher_hop(session), path, bgp.preference),

@@ -21,12 +21,14 @@ slos = st.fixed_dictionaries(
         "jitter": st.integers(1, 10**6).map(lambda us: f"{us}us"),
         "loss": st.floats(1e-9, 0.99).map(repr),
         "availability": st.floats(0.5, 0.9999999).map(repr),
+        "hops": st.integers(1, 64),
     },
 )
 bounds = {
     "slo": slos,
     "regions": st.fixed_dictionaries({"include": st.lists(names, max_size=3, unique=True)}),
     "avoid": st.fixed_dictionaries({"nodes": st.lists(names, max_size=3, unique=True)}),
+    "within": st.fixed_dictionaries({"nodes": st.just(["only.here", "node:and/there"])}),
     "trust": st.sampled_from(["L1", "2", 3, "l4"]),
 }
 vlans = st.integers(1, 4094)
@@ -54,7 +56,16 @@ def documents(draw):
         spec |= {"bandwidth": draw(rates), "endpoints": ends, "diverseFrom": ["one-more-survey", "other/b"]}
         spec |= draw(
             st.sampled_from(
-                [{}, {"connectivity": "hub-and-spoke", "hub": ends[1].get("name", called[1])}, {"isolation": "nrp"}]
+                [
+                    {},
+                    {"connectivity": "hub-and-spoke", "hub": ends[1].get("name", called[1])},
+                    {
+                        "isolation": "nrp",
+                        "plane": "A",
+                        "togetherWith": ["a-name-longer-than-any-drawn", "other/c"],
+                        "disjoint": ["node", "link"],
+                    },
+                ]
             )
         )
     else:

@@ -8,7 +8,15 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from onecity.v1 import intent_pb2 as pb
 
-from controller.intent.model import AttachLayer, DedicatedPlane, ExclusiveSlice, Isolation, VipAssurance, Window
+from controller.intent.model import (
+    AttachLayer,
+    DedicatedPlane,
+    Disjointness,
+    ExclusiveSlice,
+    Isolation,
+    VipAssurance,
+    Window,
+)
 from controller.intent.reading import from_document
 from controller.northbound.typed_intents import documents
 
@@ -34,8 +42,13 @@ def test_a_slice_keeps_every_field() -> None:
         traffic_class=pb.TRAFFIC_CLASS_NATURAL_RESOURCES,
         protection=pb.PROTECTION_STANDBY,
         diverse_from=["gov/other"],
-        objectives=pb.Objectives(latency=Duration(nanos=1_500_000), loss_ratio=1e-6, availability=0.9999),
-        boundaries=pb.Boundaries(exclude_regions=["east"], exclude_nodes=["otn-pinghu"], least_trust=3),
+        disjoint=[pb.DISJOINTNESS_NODE, pb.DISJOINTNESS_UNSPECIFIED],
+        together_with=["beside"],
+        plane="B",
+        objectives=pb.Objectives(latency=Duration(nanos=1_500_000), loss_ratio=1e-6, availability=0.9999, most_hops=4),
+        boundaries=pb.Boundaries(
+            exclude_regions=["east"], exclude_nodes=["otn-pinghu"], include_nodes=["otn-buji"], least_trust=3
+        ),
     )
     found = service(pb.Document(exclusive_slice=wanted))
     assert isinstance(found, ExclusiveSlice)
@@ -49,6 +62,9 @@ def test_a_slice_keeps_every_field() -> None:
     assert (found.slo.latency_s, found.slo.loss_ratio, found.slo.availability) == (0.0015, 1e-6, 0.9999)
     assert found.boundaries.least_trust == 3
     assert found.boundaries.exclude_nodes == frozenset({"otn-pinghu"})
+    assert found.boundaries.include_nodes == frozenset({"otn-buji"})
+    assert found.disjoint == (Disjointness.NODE, Disjointness.SRLG)
+    assert (found.together_with, found.plane, found.slo.most_hops) == (("gov/beside",), "B", 4)
 
 
 def test_an_unset_field_takes_the_catalogues_default() -> None:

@@ -71,7 +71,7 @@ def test_a_plane_with_affinity_is_pinned_where_routing_would_leave_it() -> None:
 
 def test_a_plane_with_boundaries_is_dropped_sooner_than_led_outside() -> None:
     bounds = Boundaries(exclude_nodes=frozenset({"node:lg-zhihui"}))
-    placement, done = _placed(plane("a", "nanwan", "pinghu", "buji", boundaries=bounds))
+    placement, done = _placed(plane("a", "nanwan", "pinghu", "buji", boundaries=bounds, slo=Slo(availability=0.99)))
     _agree(done)
     assert {s.fallback for s in placement.steering} == {"drop"}
     used = {hop.node for t in placement.tunnels for r in (t.working, t.standby) if r for hop in r.hops}

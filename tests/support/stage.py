@@ -142,9 +142,9 @@ class Stage:
 
 
 @contextmanager
-def stage(city: str, directory: Path) -> Iterator[Stage]:
-    """Yield a city with a daemon; everything is stopped at the end."""
-    with start_city(city, directory) as running:
+def stage(city: str, directory: Path, **more: Any) -> Iterator[Stage]:
+    """Yield a city with a daemon; everything is stopped at the end. `more`: as `start_city` takes it."""
+    with start_city(city, directory, **more) as running:
         standing = Stage(running)
         try:
             yield standing

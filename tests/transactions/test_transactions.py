@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -98,6 +99,20 @@ async def test_a_domain_that_runs_something_else_than_it_was_sent_fails_the_step
     assert result.outcome is StepOutcome.ROLLED_BACK
     assert "/t:entry[x]/t:name: is missing" in result.failures[0].message
     assert city.values() == [None, None, None]
+
+
+async def test_a_guarded_step_goes_only_where_its_before_image_still_runs(city):
+    await city.apply(value="1")
+    city.domains["city-ip"].running = put("city-ip", "x", "theirs").after
+    edits = tuple(put(name, "x", "2", "1") for name in ("city-ip", "district-ip"))
+    step = Step("c2", 0, "build", edits, (("city-ip", "district-ip"),), guarded=True)
+    result = await city.engine.run(step)
+    assert result.outcome is StepOutcome.ROLLED_BACK
+    assert ["runs something else than a moment ago" in f.message for f in result.failures] == [True]
+    assert city.values() == ["1", "theirs", "1"]
+    city.domains["city-ip"].running = put("city-ip", "x", "1").after
+    assert (await city.engine.run(replace(step, change_id="c3"))).outcome is StepOutcome.COMMITTED
+    assert city.values() == ["1", "2", "2"]
 
 
 async def test_too_little_time_on_a_confirm_timer_means_back(city):

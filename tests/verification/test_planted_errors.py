@@ -119,7 +119,8 @@ def test_spokes_meet_only_at_the_hub_wherever_it_stands(hub: str) -> None:
 def test_a_plane_that_routing_would_lead_outside_its_bounds_is_caught_without_its_tunnels() -> None:
     """The domains' own shortest ways know nothing of regions, excluded nodes or planes A and B."""
     bounds = Boundaries(exclude_nodes=frozenset({"lg-zhihui"}))
-    scene, _ = empty().after(Wanted((plane("around", "nanwan", "pinghu", "buji", boundaries=bounds),)))
+    around = plane("around", "nanwan", "pinghu", "buji", boundaries=bounds, slo=Slo(availability=0.99))
+    scene, _ = empty().after(Wanted((around,)))
     assert scene.in_full().broken == ()
     pinned = [(n, e) for n, e in scene.model.vpns["city-ip", "gov.around"].steering.items() if "nanwan" in n[0]]
     trees = scene.trees

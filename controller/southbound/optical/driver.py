@@ -122,7 +122,8 @@ class OpticalDriver:
         if not replay:
             edit, told = what_remains(edit, tree_of(standing))
         request = self._request(txn, edit, {c.spec.id: c.version for c in standing}, replay)
-        self._own.note(txn, circuit_ids(edit))
+        put = [circuit for circuit in circuit_ids(edit) if (CIRCUIT, circuit) in edit.after]
+        self._own.note(txn, put, [circuit for circuit in circuit_ids(edit) if circuit not in put])
         end = _now() + self._timers.edit_s
         try:
             answer = await self._call("Prepare", request, self._timers.edit_s)

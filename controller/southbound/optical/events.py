@@ -25,18 +25,20 @@ class OwnChanges:
 
     def __init__(self) -> None:
         self._txns: dict[str, None] = {}
-        self._circuits: dict[str, None] = {}
+        self._removed: dict[str, None] = {}  # circuits that we meant to take down last
 
-    def note(self, txn: str, circuits: Sequence[str]) -> None:
+    def note(self, txn: str, put: Sequence[str], removed: Sequence[str]) -> None:
         self._txns[txn] = None
-        self._circuits |= dict.fromkeys(circuits)
-        for memory in (self._txns, self._circuits):
+        for circuit in put:
+            self._removed.pop(circuit, None)
+        self._removed |= dict.fromkeys(removed)
+        for memory in (self._txns, self._removed):
             while len(memory) > REMEMBERED:
                 del memory[next(iter(memory))]
 
     def made(self, circuit: str, last_txn: str | None) -> bool:
         """Say whether we brought a circuit to where it is; None: it is gone."""
-        return last_txn in self._txns or (last_txn is None and circuit in self._circuits)
+        return last_txn in self._txns if last_txn is not None else circuit in self._removed
 
 
 class TopologyWatch:

@@ -1,0 +1,91 @@
+"""Why no way within the limits exists where there are ways: which limit binds, and what the best way would take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from controller.intent.model import Disjointness
+from controller.planning.constrained import Burdens, Vector, best_pair, best_way
+from controller.planning.containers import LINE_MODE, reach_hops
+from controller.planning.draft import time_text
+from controller.planning.layers import Layers
+from controller.planning.limits import DELAY, HOPS, JITTER, Limits, jitter_text, loss_of
+from controller.planning.paths import Mask, Path
+from controller.planning.reasons import short, why_no_pair
+
+_ONE_EACH = ("delay_s", "jitter_s", "loss_ratio", "hops", "reach")
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a search was held to. `fixed`: what the ends add; `names`: of the parts under the graph's edges."""
+
+    net: Layers
+    burdens: Burdens
+    limits: Limits
+    protected: bool
+    disjoint: tuple[Disjointness, ...]
+    fixed: Vector
+    names: tuple[str, ...]
+    working_within: Callable[[Mask], Mask]
+
+    def paths(self, src: str, dst: str, usable: Mask, limits: Limits) -> tuple[Path, ...]:
+        first = self.working_within(usable)
+        if self.protected:
+            pair = best_pair(self.burdens, src, dst, usable, limits.fits, self.disjoint, first)
+            return () if pair is None else (pair.working, pair.standby)
+        path = best_way(self.burdens, src, dst, first, limits.fits)
+        return (path,) if path else ()
+
+
+def why_beyond(bound: Bound, src: str, dst: str, usable: Mask) -> str:
+    """Name what binds where there is room, but no path, or no pair, within the limits."""
+    free = bound.paths(src, dst, usable, Limits())
+    if not free:
+        return why_no_pair(bound.net, bound.burdens.graph, src, dst, usable, bound.disjoint)
+    alone = replace(bound, protected=False)
+    for name in _ONE_EACH:
+        only = replace(Limits(), **{name: getattr(bound.limits, name)})
+        if not alone.paths(src, dst, usable, only):
+            return _words(bound, name, src, dst, usable, alone.paths(src, dst, usable, Limits()), "way")
+    for name in _ONE_EACH:
+        only = replace(Limits(), **{name: getattr(bound.limits, name)})
+        if bound.protected and not bound.paths(src, dst, usable, only):
+            return _words(bound, name, src, dst, usable, free, "standby")
+    asked = [words for name, words in _ASKED.items() if getattr(bound.limits, name) is not None]
+    if not bound.net.nodes or not asked:
+        return f"no two ways from {short(src)} to {short(dst)} are apart"
+    quickest = ", ".join(time_text(bound.burdens.of(p)[DELAY] + bound.fixed[DELAY]) for p in free)
+    return (
+        f"{' and '.join(asked)}: each could be kept, but no way from {short(src)} to {short(dst)} keeps them together "
+        f"(the quickest takes {quickest})"
+    )
+
+
+_ASKED = {"delay_s": "latency", "jitter_s": "jitter", "loss_ratio": "loss", "hops": "hops", "reach": "reach"}
+
+
+def _words(bound: Bound, name: str, src: str, dst: str, usable: Mask, paths: Iterable[Path], what: str) -> str:
+    """Say what the limit meets: of one way the least it could come to, of a pair what its worse path comes to."""
+    ends = f"from {short(src)} to {short(dst)}"
+    found = [tuple(x + y for x, y in zip(bound.burdens.of(p), bound.fixed, strict=True)) for p in paths]
+    worst = tuple(map(max, *found)) if len(found) > 1 else found[0]
+    if what == "way":
+        graph = bound.burdens.graph
+        least = bound.burdens.least_to(graph.node_index[dst], usable)[graph.node_index[src]]
+        worst = tuple(float(x) + y for x, y in zip(least, bound.fixed, strict=True))
+    if name == "delay_s":
+        return f"latency: the quickest {what} {ends} takes {time_text(worst[DELAY])}"
+    if name == "jitter_s":
+        return f"jitter: the steadiest {what} {ends} varies by {jitter_text(worst[JITTER])}"
+    if name == "loss_ratio":
+        return f"loss: the best {what} {ends} loses {loss_of(worst):.2g} of its packets"
+    if name == "hops":
+        return f"hops: the shortest {what} {ends} is led over {round(worst[HOPS])} links"
+    far = max(paths, key=lambda p: bound.burdens.of(p)[-1])
+    lengths = [bound.net.fibre_of[i].length_m for i in far]
+    return (
+        f"reach of {LINE_MODE}: {len(far)} fibres over {', '.join(bound.names[i] for i in far)}, "
+        f"at most {reach_hops(lengths)} without regeneration"
+    )

@@ -1,0 +1,24 @@
+"""A city of real packets with a daemon over it, one for all tests of a module; without root or tools they skip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.openflow.processes import missing
+from tests.lab.packets import PacketStage, packet_stage
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _possible() -> None:
+    if reason := missing():
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PacketStage]:
+    directory: Path = tmp_path_factory.mktemp("packets")
+    with packet_stage("longgang", directory) as standing:
+        yield standing
