@@ -7,7 +7,7 @@ two ends are left out, no choice of way changes them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from controller.intent.model import AccessSite, AttachLayer, Demand, ExclusiveSlice, Isolation, Protection, ServiceId
@@ -21,6 +21,7 @@ from controller.planning.limits import Limits
 from controller.planning.partition import place_partition
 from controller.planning.placement import (
     CircuitPlacement,
+    LabelReservation,
     Placement,
     Promise,
     RateReservation,
@@ -136,6 +137,7 @@ def _circuits(
     accesses = {a.name: a for a in wanted.endpoints}
     number = draft.number()
     standing = {c.id for c in draft.old.circuits} if draft.old is not None else set()
+    _keep_for_a_while(draft, {_circuit_id(wanted, d) for d in wanted.demands})
     done: dict[str, tuple[Lit, Stitch | None, list[RateReservation]]] = {}
     # What stands first: a demand that was added must not take its port or VLAN.
     for demand in sorted(wanted.demands, key=lambda d: _circuit_id(wanted, d) not in standing):
@@ -160,6 +162,30 @@ def _circuits(
         rates=(*(r for _, _, _, held in results for r in held), *port_rates(attachments)),
         labels=draft.labels(), isolation=str(kind),
     )  # fmt: skip
+
+
+def _keep_for_a_while(draft: Draft, staying: set[str]) -> None:
+    """Leave to circuits that go what they hold in the optical domain: they are taken down after the new are up."""
+    for circuit in draft.old.circuits if draft.old is not None else ():
+        if circuit.id in staying:
+            continue
+        for resource, label in _held_in_optics(circuit):
+            if draft.free(resource, label):
+                draft.ledger.take(ServiceId(f"{draft.service}#before"), LabelReservation(resource, label))
+        for port in (circuit.a, circuit.z):
+            draft.port_load[str(port)] = draft.port_load.get(str(port), 0) + circuit.rate_bps
+
+
+def _held_in_optics(circuit: CircuitPlacement) -> Iterator[tuple[str, int]]:
+    for port, vlan in ((circuit.a, circuit.a_vlan), (circuit.z, circuit.z_vlan)):
+        yield (f"vlan:{port}", vlan) if vlan else (f"port:{port}", 0)
+    for leg in (circuit.working, circuit.protect):
+        for position, hop in enumerate(leg.route if leg is not None else ()):
+            assert leg is not None
+            if leg.channel is not None:
+                yield f"channel:{hop}", leg.channel
+            else:
+                yield from ((f"slot:{hop}", slot) for slot in leg.slots[position])
 
 
 def _circuit_id(wanted: ExclusiveSlice, demand: Demand) -> str:

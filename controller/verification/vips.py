@@ -231,10 +231,37 @@ class VipProver(Prover):
                 yield self.broken(Property.CAPACITY, f"tunnel {tunnel.name}", (tunnel.src, tunnel.dst), reason)
 
     def loads(self) -> Loads:
-        """Return what the VIP takes of links: its tunnels, and a conference's media at the borders.
+        """Return what the VIP takes of links: tunnels with their standby, and a conference's media at the borders.
 
-        Tunnels to a second border carry only while the first is gone, so a link bears the larger of the two sums.
+        What leads to a second border carries only while the first is gone, so a link bears the larger of the two
+        sums. Of a conference it is known who talks to whom, and so what every tunnel carries in either case.
         """
+        normal, spare = self._media() if self.vip.conference is not None else self._tunnels()
+        return {link: max(normal[link], spare[link]) for link in {*normal, *spare}}
+
+    def _media(self) -> tuple[Counter[str], Counter[str]]:
+        by_class: Counter[str] = Counter()
+        for flow in self.flows:
+            by_class[class_of(self.vip, flow.target_class)] += flow.rate_bps
+        books: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+        carried: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+        for book, rides, cut in zip(books, carried, (False, True), strict=True):
+            for (src, dst), seats in self._talks().items():
+                for name, rate in by_class.items():
+                    way = self.walks.way(src, dst, name, cut=cut)
+                    for tunnel in way.tunnels:
+                        rides[tunnel.name] += seats * rate
+                    for near, _ in way.borders:
+                        book[self.forwarding.out[near.where].id] += seats * rate
+        for tunnel in self.tunnels:
+            most = max(rides[tunnel.name] for rides in carried)
+            more = max(0, tunnel.rate_bps - most)  # its domain sets aside what is configured, used or not
+            for link in _links(tunnel, self) if tunnel.partition is None else ():
+                for book, rides in zip(books, carried, strict=True):
+                    book[link] += rides[tunnel.name] + more
+        return books
+
+    def _tunnels(self) -> tuple[Counter[str], Counter[str]]:
         normal: Counter[str] = Counter()
         spare: Counter[str] = Counter()
         only_second = self._second_edges()
@@ -243,13 +270,7 @@ class VipProver(Prover):
                 book = spare if {tunnel.src, tunnel.dst} & only_second else normal
                 for link in _links(tunnel, self):
                     book[link] += tunnel.rate_bps
-        if self.vip.conference is not None:
-            media = sum(f.rate_bps for f in self.flows)
-            for (src, dst), seats in self._talks().items():
-                for book, cut in ((normal, False), (spare, True)):
-                    for near, _ in self.walks.way(src, dst, cut=cut).borders:
-                        book[self.forwarding.out[near.where].id] += seats * media
-        return {link: max(normal[link], spare[link]) for link in {*normal, *spare}}
+        return normal, spare
 
     def _second_edges(self) -> frozenset[str]:
         """Return the nodes that the VPN uses for nothing but a second border."""

@@ -198,3 +198,20 @@ def test_the_access_pool_leaves_the_border_pool_out() -> None:
     assert pools.access_net(15 * 2**14 - 1)[0] == "172.30.255.253"
     assert len(pools.access_nets) == 15 * 2**14
     assert Pools(border=IPv4Network("172.16.0.0/16")).access_net(0)[0] == "172.17.0.1"
+
+
+def test_a_plane_takes_the_second_border_where_the_first_is_full() -> None:
+    wide = [plane(n, "zhihui", "pingdi", rate_bps=60 * GBPS, lan_pool=None) for n in ("a", "b", "c")]
+    outcome = place(CITY, Ledger(CITY), wide, {}, NOW)
+    stitched = {n: {s.rank: s.link for s in p.stitches} for n, p in outcome.placements.items()}
+    assert stitched["gov/a"][1] == stitched["gov/b"][2]
+    assert stitched["gov/a"][2] == stitched["gov/b"][1]
+    for name, placement in outcome.placements.items():
+        held = {r.link for r in placement.rates if r.rate_bps == 60 * GBPS}
+        assert stitched[name][1] in held
+        assert stitched[name][2] not in held
+    assert [r.service for r in outcome.refusals] == ["gov/c"]
+    assert outcome.refusals[0].binds.endswith("has 40 Gbit/s left of 100 Gbit/s")
+    standing = {w.metadata.service: (w, outcome.placements[w.metadata.service]) for w in wide[:2]}
+    again = place(CITY, outcome.ledger, wide[:2], standing, NOW)
+    assert again.placements == outcome.placements
