@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.bench import apply, recovery, repair, sustained, telemetry
+from tests.bench import apply, drift, recovery, repair, sustained, telemetry
 from tests.bench.numbers import write
 from tests.support.stage import stage
 
@@ -19,6 +19,8 @@ GOALS = {
     "apply.plan_empty_ms": 300.0,
     "apply.sustained_p99_ms": 500.0,
     "recover.open_change_s": 2.0,
+    "drift.detect_s": 5.0,
+    "drift.full_compare_10k_services_s": 10.0,
     "repair.first_vip_ms": 100.0,
     "repair.all1000_s": 1.0,
     "telemetry.lag_p99_ms": 1000.0,
@@ -39,6 +41,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="onecity-bench-") as directory, stage("longgang", Path(directory)) as city:
         numbers |= repair.measure(city)
         numbers |= telemetry.measure(city)
+    with tempfile.TemporaryDirectory(prefix="onecity-bench-") as directory:
+        numbers |= drift.measure(Path(directory))
     write(ROOT / "build" / "bench.json", numbers)
     width = max(map(len, numbers))
     for key, value in sorted(numbers.items()):
