@@ -26,7 +26,8 @@ OFTEN_ACROSS = 20  # every so manieth goes over the border
 BASE = "urn:ietf:params:xml:ns:netconf:base:1.0"
 L3NM = "urn:ietf:params:xml:ns:yang:ietf-l3vpn-ntw"
 FILTER = (
-    f'<l3vpn-ntw xmlns="{L3NM}"><vpn-services><vpn-service><vpn-id>{{}}</vpn-id></vpn-service></vpn-services></l3vpn-ntw>'
+    f'<l3vpn-ntw xmlns="{L3NM}"><vpn-services><vpn-service>'
+    "<vpn-id>{}</vpn-id></vpn-service></vpn-services></l3vpn-ntw>"
 )
 WATCHED = "bench/small-00005"  # in the west
 
