@@ -12,6 +12,10 @@ What makes it safe:
   else made it so. What this life of the daemon sent does say it: without a commit there is nothing to undo, and without
   a confirming commit nothing can be final. Only of a transaction whose confirm is unanswered, or that an earlier life
   began and `outcome` was asked about, do the images decide.
+- Some servers grant no lock while a confirmed commit is pending (RFC 6241 §7.5 forbids that for `running` only): its
+  `in-use` names no holder. Such a commit is ended without the lock, the candidate being discarded in the same breath;
+  what the lock would have proved is then not taken for granted: nothing but a standing after-image is an answer, and
+  "not pending" is none.
 - A delete of what is gone and a create of what is there are no reason to fail: see surprises.py.
 - NETCONF has no question that tells a pending commit from a final one without touching it (a follow-up confirmed
   commit would, but restarts the timer and destroys the rollback of at least one server in use). So after-image
@@ -31,6 +35,7 @@ from controller.rendering.tree import Edit, Path, Tree
 from controller.southbound.driver import FINAL, DomainTimers, TransactionState
 from controller.southbound.netconf import operations as op
 from controller.southbound.netconf.client import NetconfClient
+from controller.southbound.netconf.quirks import forgets_what_it_validated
 from controller.southbound.netconf.replies import Reply, refusal
 from controller.southbound.netconf.surprises import SURPRISES, go_on, places_to_read
 from controller.southbound.netconf.wire import edit_payload, same_at
@@ -61,6 +66,14 @@ class _Open:
     txn: str
     client: NetconfClient
     committed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """A session over a clean candidate, or over the transaction's own edit; locked where the server grants that."""
+
+    client: NetconfClient
+    locked: bool
 
 
 class CandidateTransactions:
@@ -109,7 +122,7 @@ class CandidateTransactions:
     async def _fill_candidate(self, client: NetconfClient, payload: str) -> list[Reply]:
         edit = op.edit_config(payload, rollback_on_error=op.ROLLBACK_ON_ERROR in client.capabilities)
         sent = [client.send("discard-changes", op.DISCARD), client.send("edit-config", edit)]
-        if not client.capabilities.isdisjoint(op.VALIDATE):
+        if not client.capabilities.isdisjoint(op.VALIDATE) and not forgets_what_it_validated(client.capabilities):
             sent.append(client.send("validate", op.VALIDATE_CANDIDATE))
         discarded, *replies = await client.receive(sent, self._timers.edit_s)
         self._accepted(discarded)
@@ -139,10 +152,13 @@ class CandidateTransactions:
     async def confirm(self, txn: str) -> None:
         if txn in self._confirmed:
             return
-        client = await self._holding_lock(txn)
+        hold = await self._holding_lock(txn)
         if txn in self._stages:
             self._reached(txn, _Stage.CONFIRM_SENT)
-        requests = [client.send("commit", op.commit_finally(txn)), client.send("unlock", op.UNLOCK)]
+        client = hold.client
+        # Without the lock the candidate was discarded a moment ago, and is once more.
+        around = ("unlock", op.UNLOCK) if hold.locked else ("discard-changes", op.DISCARD)
+        requests = [client.send("commit", op.commit_finally(txn)), client.send(*around)]
         committed, unlocked = await client.receive(requests, self._timers.commit_s)
         self._open = None
         if unlocked.errors:
@@ -160,14 +176,20 @@ class CandidateTransactions:
             return
         if self._stages.get(txn) is _Stage.PREPARED and (opened is None or not opened.client.alive):
             return  # its candidate ended with its session, and nothing was committed
-        client = await self._holding_lock(txn)
+        hold = await self._holding_lock(txn)
+        client = hold.client
         sent = [] if self._stages.get(txn) is _Stage.PREPARED else [client.send("cancel-commit", op.cancel_commit(txn))]
-        sent += [client.send("discard-changes", op.DISCARD), client.send("unlock", op.UNLOCK)]
-        *cancelled, discarded, unlocked = await client.receive(sent, self._timers.commit_s)
+        cleaning = [client.send("discard-changes", op.DISCARD)]
+        if hold.locked:
+            cleaning.append(client.send("unlock", op.UNLOCK))
+        replies = await client.receive([*sent, *cleaning], self._timers.commit_s)
+        cancelled, cleaned = replies[: len(sent)], replies[len(sent) :]
         self._open = None
-        if discarded.errors or unlocked.errors:
+        if any(reply.errors for reply in cleaned):
             client.cut()  # candidate and lock end with the session
         if cancelled and cancelled[0].errors:
+            if not hold.locked:
+                raise self._pending_elsewhere(refusal(self._domain, cancelled[0].errors).reason)
             await self._settle_refused_cancel(txn, refusal(self._domain, cancelled[0].errors))
 
     async def outcome(self, txn: str, edit: Edit) -> TransactionState:
@@ -188,38 +210,50 @@ class CandidateTransactions:
         return TransactionState.ABSENT if same_at(edit.touched, now, edit.before) else TransactionState.UNKNOWN
 
     async def _read_after_the_lost_session(self, txn: str, edit: Edit) -> Tree:
-        client = await self._holding_lock(txn)
+        hold = await self._holding_lock(txn)
         try:
-            return await self._read(edit.touched)
+            now = await self._read(edit.touched)
         finally:
-            if client.alive:
-                await self._leave(client)
+            if hold.client.alive and hold.locked:
+                await self._leave(hold.client)
             self._open = None
+        if not hold.locked and not same_at(edit.touched, now, edit.after):
+            raise self._pending_elsewhere("its lost session may not have ended yet")
+        return now
 
-    async def _holding_lock(self, txn: str) -> NetconfClient:
+    def _pending_elsewhere(self, why: str) -> DomainError:
+        problem = f"a confirmed commit is pending that is not known to be this transaction's: {why}"
+        return DomainError(self._domain, problem, tag="in-use")
+
+    async def _holding_lock(self, txn: str) -> _Hold:
         """Return a session that holds the lock over a clean candidate, or over this transaction's own edit."""
         opened = self._open
         if opened is not None and opened.txn == txn and opened.client.alive:
-            return opened.client
+            return _Hold(opened.client, locked=True)
         self._refuse_a_second(txn)
         self._open = None
         client = await self._connect()
-        await self._lock(client)
+        locked = await self._lock(client, beside_a_pending_commit=True)
         discarded = await client.call("discard-changes", op.DISCARD, self._timers.edit_s)
         if discarded.errors:
             client.cut()
             raise refusal(self._domain, discarded.errors)
-        return client
+        return _Hold(client, locked)
 
-    async def _lock(self, client: NetconfClient) -> None:
-        """Lock the candidate, waiting for whoever holds it up to the edit deadline."""
+    async def _lock(self, client: NetconfClient, *, beside_a_pending_commit: bool = False) -> bool:
+        """Lock the candidate, waiting for whoever holds it up to the edit deadline.
+
+        False, and no lock, only where `beside_a_pending_commit` is asked for and the server grants none while one is.
+        """
         loop = asyncio.get_running_loop()
         end, pause_s = loop.time() + self._timers.edit_s, FIRST_RETRY_S
         while True:
             reply = await client.call("lock", op.LOCK, max(0.05, end - loop.time()))
             if not reply.errors:
-                return
+                return True
             error = reply.errors[0]
+            if beside_a_pending_commit and error.tag == "in-use" and not error.session:
+                return False
             if error.tag not in ("lock-denied", "in-use"):
                 raise refusal(self._domain, reply.errors)
             if loop.time() + pause_s >= end:
