@@ -23,12 +23,14 @@ from pathlib import Path
 
 from controller import quiet
 from controller.changes.acceptance import Acceptances
+from controller.changes.attainment import Attainment
 from controller.changes.conduct import Conductor, InDoubt
 from controller.changes.desk import Desk, Taken
 from controller.changes.domains import Domains
 from controller.changes.drift import Drift
 from controller.changes.drift_port import DriftPolicy
 from controller.changes.keep import standing
+from controller.changes.observed import Observer
 from controller.changes.recovery import Doubtful, end_open_changes
 from controller.changes.repair import Repairs
 from controller.changes.resend import Resender
@@ -37,6 +39,7 @@ from controller.changes.state import Standing, rebuilt
 from controller.errors import OnecityError
 from controller.intent.model import ServiceId
 from controller.northbound.drift import DriftSeries
+from controller.northbound.instruments import Instruments
 from controller.northbound.metrics import Metrics
 from controller.northbound.scrapes import ScrapeServer
 from controller.northbound.server import NorthboundServer
@@ -72,10 +75,13 @@ class Daemon:
         if die is not None:
             journal = die.before(journal)
         watch = die.hear if die is not None else None
-        self.transactions = Transactions(journal, self.drivers, timers, on_state=self._on_state, watch=watch)
+        self.transactions = Transactions(
+            journal, self.drivers, timers, on_state=self._on_state, watch=watch, on_call=self._on_call
+        )
         self.domains = Domains(self.drivers, settings.inventory, self.store, self._back)
         self.telemetry = Telemetry(tuple(self.drivers.values()))
         self._conductor: Conductor | None = None
+        self._instruments: Instruments | None = None
         self._early: list[tuple[Step, StepResult]] = []  # what transactions came to before there was a conductor
         self._started = AsyncExitStack()  # what has to be stopped, in the other order
         self._started.callback(self.store.close)
@@ -129,9 +135,7 @@ class Daemon:
         self.repairs = Repairs(self.desk, self.domains, self.changes.repair, time.monotonic)
         self._started.push_async_callback(self.repairs.stop)
         self.telemetry.listen(self.repairs.hear)
-        metrics = Metrics(self.changes)
-        self.changes.on_end(metrics.change_ended)
-        metrics.registry.register(DriftSeries(self.changes.remedies))
+        metrics = self._measured()
         self._northbound = NorthboundServer(self.changes, self.settings.listen, self.changes.remedies)
         self._scrapes = ScrapeServer(metrics, self.settings.metrics)
         self._started.push_async_callback(self._scrapes.stop)
@@ -145,7 +149,38 @@ class Daemon:
         _spare_the_collector()
         await self.changes.start()
         await self.repairs.start()
+        await self._attainment.start()
         await self._northbound.ready(True)
+
+    def _measured(self) -> Metrics:
+        """Have every room told to the metrics, and what services attain kept."""
+        observer = Observer(
+            self.desk,
+            self.domains,
+            self.transactions,
+            self.telemetry,
+            self.repairs,
+            self.store,
+            self.changes.in_flight,
+        )
+        self._attainment = Attainment(self.store, self.changes.readings, observer.links, self._now, time.monotonic)
+        self._started.push_async_callback(self._attainment.stop)
+        metrics = Metrics(self.changes, observer, self._attainment)
+        metrics.registry.register(DriftSeries(self.changes.remedies))
+        hooks = self._instruments = metrics.instruments
+        self.changes.on_end(hooks.change_ended)
+        self.changes.on_told.append(hooks.change_told)
+        self.repairs.on_fault.append(hooks.fault)
+        self.telemetry.on_batch.append(hooks.samples_taken)
+        self.telemetry.listen(hooks.states_heard)
+        self.store.on_commit(hooks.written)
+        watching = asyncio.create_task(hooks.watch_loop(), name="event loop lag")
+        self._started.callback(watching.cancel)
+        return metrics
+
+    def _on_call(self, domain: str, verb: str, outcome: str, elapsed_s: float) -> None:
+        if self._instruments is not None:
+            self._instruments.called(domain, verb, outcome, elapsed_s)
 
     async def stop(self) -> None:
         """Accept nothing more, let changes end, close sessions and the store."""

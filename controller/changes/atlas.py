@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import chain
 
 from controller.changes.domains import DomainState
 from controller.changes.views import DomainView, LinkView, NodeView, SiteView, Topology
@@ -23,12 +22,15 @@ def topology_view(city: CityMap, states: Mapping[str, DomainState], ledger: Ledg
         NodeView(n.id, n.domain, n.kind.value, n.site or "", n.trust, n.up)
         for n in sorted(city.nodes.values(), key=lambda n: n.id)
     )
+    links = links_view(city, ledger)
+    return Topology(city.version, sites, _domains(city, states), nodes, links, _problems(city, states))
+
+
+def links_view(city: CityMap, ledger: Ledger) -> tuple[LinkView, ...]:
+    """Return every IP link and fibre with what is reserved on it."""
     booked = ledger.on(city)
-    links = chain(
-        (_link(link, booked, city) for link in city.links),
-        (_fibre(fibre, ledger, city) for _, fibre in sorted(city.fibres.items())),
-    )
-    return Topology(city.version, sites, _domains(city, states), nodes, tuple(links), _problems(city, states))
+    links = (_link(link, booked, city) for link in city.links)
+    return (*links, *(_fibre(fibre, ledger, city) for _, fibre in sorted(city.fibres.items())))
 
 
 def _problems(city: CityMap, states: Mapping[str, DomainState]) -> tuple[str, ...]:

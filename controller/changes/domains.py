@@ -57,6 +57,7 @@ class Domains:
         self._version = 0
         self.suspect: Callable[[str], None] = lambda domain: None  # may run something else than what we committed
         self._changed = asyncio.Condition()
+        self.notification_gaps: dict[str, int] = dict.fromkeys(drivers, 0)  # times the domain could not be heard
         self.city = self._discovered = merge((), inventory, 0, frozenset())
         self._reported: frozenset[str] = frozenset()  # components that streams say are down, and what rides on them
 
@@ -104,6 +105,7 @@ class Domains:
         """Turn the domain's events into discoveries; the driver reconnects by itself."""
         async for event in self.drivers[name].events():
             if event.kind is EventKind.LOST:
+                self.notification_gaps[name] += 1
                 self._note(name, DomainState(False, event.detail))
                 self._fresh.discard(name)
                 self._remerge()

@@ -89,6 +89,15 @@ def within_slo(slo: SloView, measured: ServiceIndicators) -> Condition:
     return Condition("WithinSlo", "True", "Measured")
 
 
+def health_word(judged: Condition) -> str:
+    """Return what `within_slo` judged in one word: "ok", "violated", "down" or "unknown"."""
+    if judged.status == "True":
+        return "ok"
+    if judged.status == "Unknown":
+        return "unknown"
+    return "violated" if judged.reason == "Violated" else "down"
+
+
 def _named(names: list[str] | tuple[str, ...]) -> str:
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return ", ".join(names[:MOST_NAMED]) + more

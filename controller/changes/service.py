@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
@@ -93,11 +93,16 @@ class Changes:
         self.remedies = Remedies(drift, resender, lambda: desk.state, policies, self._begin_work, now)
         domains.suspect = drift.suspect
         self._on_end: list[Ended] = []
+        self.on_told: list[Callable[[Outcome, Sequence[ChangeEvent]], None]] = []  # the events of a change that ended
         self._aside = SideProcess()
 
     def on_end(self, hear: Ended) -> None:
         """Be told of every change that ends."""
         self._on_end.append(hear)
+
+    def in_flight(self) -> int:
+        """Return how many changes were accepted and have not ended."""
+        return len(self._tasks)
 
     async def start(self) -> None:
         """Begin to turn windows; call once changes may be accepted."""
@@ -200,6 +205,8 @@ class Changes:
             self._drift.committed([a.service for a in moved if not a.refusal], order.wanted.drops)
         for hear in self._on_end:
             hear(order.kind, result.outcome, result.elapsed_s)
+        for told in self.on_told:
+            told(result.outcome, live.events)
         live.end(result)
         untold = result.outcome is Outcome.REFUSED and order.kind not in ("window", "repair")  # these try again
         if untold or (partial and result.outcome is not Outcome.UNCHANGED):

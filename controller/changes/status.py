@@ -13,7 +13,7 @@ import yaml
 
 from controller.changes import present
 from controller.changes.drift import Drift
-from controller.changes.health import protected, within_slo
+from controller.changes.health import health_word, protected, within_slo
 from controller.changes.state import Standing
 from controller.changes.views import (
     Condition,
@@ -78,11 +78,15 @@ def status(standing: Standing, around: Circumstances, *, leaving: bool = False) 
 
 
 def reading(standing: Standing, around: Circumstances) -> ServiceReading:
-    """Return what /metrics shows of a service."""
+    """Return what /metrics and reports take of a service."""
     at = phase(standing, False, around)
-    measured = around.telemetry.service_view(standing.placement) if at == "Active" else ServiceIndicators()
+    slo, service = present.slo_view(standing.service), standing.service
+    if not standing.active or at in ("Expired", "Scheduled"):  # a change under way does not hide how it fares
+        return ServiceReading(service.metadata.service, service.kind, at, slo, ServiceIndicators())
+    measured = around.telemetry.service_view(standing.placement)
+    judged = within_slo(slo, measured)
     return ServiceReading(
-        standing.service.metadata.service, standing.service.kind, at, present.slo_view(standing.service), measured
+        service.metadata.service, service.kind, at, slo, measured, health_word(judged), judged.message
     )
 
 

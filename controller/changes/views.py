@@ -417,3 +417,5 @@ class ServiceReading:
     phase: str
     slo: SloView
     measured: ServiceIndicators
+    health: str = ""  # "ok" | "at-risk" | "violated" | "down" | "unknown"; "" not in the network, so not judged
+    reason: str = ""  # one sentence, where it is not ok

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from controller.network.discovered import DomainKind, DomainTopology
 from controller.rendering.tree import Edit, Path, Tree
@@ -85,6 +85,22 @@ class Sample:
     metric: str  # "delay_s", "jitter_s", "loss_ratio", "throughput_bps", "margin_db", "up"
     value: float
     at: float  # seconds since the epoch, the domain's clock
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCounts:
+    """What a domain's measurement streams went through since start."""
+
+    reconnects: int = 0  # attempts to stand a stream up again after it was lost
+    dropped: int = 0  # batches lost here, because nobody fetched them in time
+
+
+@runtime_checkable
+class CountsStreams(Protocol):
+    """A driver that can say so; drivers need not."""
+
+    def stream_counts(self) -> StreamCounts:
+        """Answer from memory."""
 
 
 class Driver(Protocol):

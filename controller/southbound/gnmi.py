@@ -94,6 +94,7 @@ class Telemetry:
         self._settings, self._on_change, self._sampled = settings, on_change, sampled
         self._link_of_port: dict[tuple[str, str], str] = {}
         self.dropped = 0  # batches that nobody fetched in time
+        self.reconnects = 0  # attempts to stand a stream up again after it was lost
 
     def learn(self, topology: DomainTopology) -> None:
         """Take over which link leaves by which port: octets are counted at ports, throughput belongs to links."""
@@ -144,6 +145,7 @@ class Telemetry:
                 with suppress(grpc.aio.AioRpcError):  # a gap; who listens for events is told of the loss there
                     await self._read_stream(channel, wanted, take, backoff)
             await asyncio.sleep(backoff.next_s())
+            self.reconnects += 1
 
     async def _read_stream(
         self,

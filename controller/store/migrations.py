@@ -45,6 +45,25 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             domain TEXT NOT NULL, path TEXT NOT NULL, record TEXT NOT NULL,
             PRIMARY KEY (domain, path)) WITHOUT ROWID""",
     ),
+    (
+        # What was measured of services and links, by the hour, and when services were broken.
+        """CREATE TABLE service_hours (
+            service TEXT NOT NULL, hour INTEGER NOT NULL,
+            ok_s REAL NOT NULL, violated_s REAL NOT NULL, down_s REAL NOT NULL, unknown_s REAL NOT NULL,
+            delay_seen_s REAL NOT NULL, delay_over_s REAL NOT NULL, delay_sum REAL NOT NULL, delay_max REAL NOT NULL,
+            jitter_seen_s REAL NOT NULL, jitter_over_s REAL NOT NULL, jitter_sum REAL NOT NULL,
+            jitter_max REAL NOT NULL,
+            loss_seen_s REAL NOT NULL, loss_over_s REAL NOT NULL, loss_sum REAL NOT NULL, loss_max REAL NOT NULL,
+            PRIMARY KEY (service, hour)) WITHOUT ROWID""",
+        """CREATE TABLE link_hours (
+            link TEXT NOT NULL, hour INTEGER NOT NULL, looks REAL NOT NULL, rate_sum REAL NOT NULL,
+            rate_max REAL NOT NULL, reserved_max REAL NOT NULL, capacity_max REAL NOT NULL,
+            PRIMARY KEY (link, hour)) WITHOUT ROWID""",
+        """CREATE TABLE outages (
+            service TEXT NOT NULL, began REAL NOT NULL, ended REAL, state TEXT NOT NULL, reason TEXT NOT NULL,
+            PRIMARY KEY (service, began)) WITHOUT ROWID""",
+        "CREATE INDEX outages_open ON outages (service) WHERE ended IS NULL",
+    ),
 )
 
 

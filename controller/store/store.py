@@ -15,7 +15,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +24,8 @@ from controller.errors import StoreError, UnknownNameError
 from controller.intent.model import ServiceId
 from controller.network.discovered import DomainTopology
 from controller.rendering.tree import Path as DataPath
-from controller.store import tables
+from controller.store import attained, tables
+from controller.store.attained import LinkHour, Outage, ServiceHour
 from controller.store.migrations import migrate
 from controller.store.records import (
     Acceptance,
@@ -249,7 +250,41 @@ class Store:
         """Return how a transaction ended (a StepOutcome), or None where it is open, unknown or long forgotten."""
         return self._read(lambda db: tables.select_end(db, txn))
 
+    # What was measured
+
+    async def add_attained(
+        self, services: Sequence[ServiceHour], links: Sequence[LinkHour], outages: Sequence[Outage]
+    ) -> None:
+        """Add what was measured to the hours that are kept."""
+        await self._writer.write(lambda db: attained.add(db, services, links, outages))
+
+    async def fold_attained(self, at: float) -> None:
+        """Make days of old hours and forget the oldest; at: seconds since the epoch."""
+        while await self._writer.write(lambda db: attained.fold(db, int(at // 3600))):
+            pass
+
+    def service_hours(self, tenant: str, first: int, last: int) -> tuple[ServiceHour, ...]:
+        """Return, service by service, what was measured in hours [first, last); tenant "": all."""
+        return self._read(lambda db: attained.select_service_hours(db, tenant, first, last))
+
+    def link_hours(self, first: int, last: int) -> tuple[LinkHour, ...]:
+        """Return what links carried in hours [first, last), by link and hour."""
+        return self._read(lambda db: attained.select_link_hours(db, first, last))
+
+    def outages(self, tenant: str, since: float, until: float) -> tuple[Outage, ...]:
+        """Return when services were broken within [since, until), oldest first; tenant "": all."""
+        return self._read(lambda db: attained.select_outages(db, tenant, since, until))
+
+    def open_outages(self) -> tuple[Outage, ...]:
+        """Return what was broken and had not ended when last seen."""
+        return self._read(attained.select_open_outages)
+
     # Upkeep
+
+    def on_commit(self, told: Callable[[float], None]) -> None:
+        """Have every durable write told, in the writer's thread: how long it took, seconds."""
+        self._writer.on_commit = told
+
 
     async def backup(self, path: str | os.PathLike[str]) -> int:
         """Write a consistent copy while running and return its bytes; it appears whole or not at all.

@@ -56,6 +56,7 @@ class Writer:
         self._backlog: list[_Write] = []  # lazy writes not yet on disk, oldest first; only the thread touches it
         self._closed = False
         self.commits = 0  # SQLite transactions so far, each one fsync
+        self.on_commit: Callable[[float], None] | None = None  # told in the writer's thread how long each took, seconds
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -134,6 +135,7 @@ class Writer:
 
     def _together(self, writes: list[_Write]) -> bool:
         """Run the writes in one SQLite transaction; False, with nothing kept, where any of them fails."""
+        began = time.perf_counter()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for write in writes:
@@ -144,6 +146,8 @@ class Writer:
             writes[0].error = as_store_error(err)
             return False
         self.commits += 1
+        if self.on_commit is not None:
+            self.on_commit(time.perf_counter() - began)
         return True
 
     def _one_by_one(self, batch: list[_Write]) -> None:

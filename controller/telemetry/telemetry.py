@@ -53,6 +53,7 @@ class Telemetry:
         self._flows: tuple[float, tuple[str, ...]] = (-1.0, ())
         self._tasks: list[asyncio.Task[None]] = []
         self._listeners: list[Callable[[Sequence[Sample]], None]] = []
+        self.on_batch: list[Callable[[Sequence[Sample]], None]] = []  # told of every batch, each of one domain
 
     def listen(self, hear: Callable[[Sequence[Sample]], None]) -> None:
         """Have samples that tell whether something is up told at once, as they arrive."""
@@ -77,6 +78,8 @@ class Telemetry:
         """Take samples that arrived now."""
         now = self._clock()
         batch = tuple(batch)
+        for told in self.on_batch:
+            told(batch)
         states = [s for s in batch if s.metric == "up"] if self._listeners else []
         for hear in self._listeners if states else ():
             hear(states)
@@ -90,6 +93,20 @@ class Telemetry:
     def indicator(self, subject: str, metric: str) -> Indicator | None:
         """Return one metric of one subject; None where nothing fresh was measured."""
         return self._windows.indicator(subject, metric, self._clock())
+
+    def newest(self, subject: str, metric: str) -> float | None:
+        """Return the newest sample alone; None where nothing fresh was measured. Cheaper than `indicator`."""
+        return self._windows.fresh(subject, self._clock()).get(metric)
+
+    @property
+    def series(self) -> int:
+        """Subject and metric pairs held in memory."""
+        return len(self._windows)
+
+    @property
+    def refused(self) -> int:
+        """Samples for which there was no room."""
+        return self._windows.refused
 
     def measured(self, subject: str) -> ServiceIndicators | None:
         """Return all of one subject; None where nothing was ever heard of it or all of it is stale."""

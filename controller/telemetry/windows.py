@@ -96,6 +96,10 @@ class Windows:
             self._series += 1
         ring.add(value, now)
 
+    def __len__(self) -> int:
+        """Subject and metric pairs held."""
+        return self._series
+
     def fresh(self, subject: str, now: float) -> dict[str, float]:
         """Return the newest value of every metric of a subject that is fresh; empty where there is a gap."""
         rings = self._rings.get(subject)

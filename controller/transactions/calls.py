@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -23,6 +24,8 @@ T = TypeVar("T")
 _GRACE_S = 1.0  # the driver's own deadline comes first, with better words
 _DEFAULT_TIMERS = DomainTimers()
 
+CallSink = Callable[[str, str, str, float], None]  # domain, verb, how it ended, seconds
+
 
 class Calls:
     """The drivers' verbs, guarded. Each raises DomainError (refused) or DomainUnreachableError (unknown)."""
@@ -30,6 +33,7 @@ class Calls:
     def __init__(self, drivers: Mapping[str, Driver], timers: Mapping[str, DomainTimers]) -> None:
         self._drivers = drivers
         self._timers = timers
+        self.on_call: CallSink | None = None  # told of every call that ended
 
     def timers(self, domain: str) -> DomainTimers:
         return self._timers.get(domain, _DEFAULT_TIMERS)
@@ -81,6 +85,31 @@ class Calls:
         limit_s: float,
         call: Callable[[Driver], Awaitable[T]],
         within_s: float = math.inf,
+    ) -> T:
+        """Make a guarded call and tell how it ended."""
+        began, outcome = time.perf_counter(), "ok"
+        try:
+            return await self._guarded(domain, verb, limit_s, call, within_s)
+        except DomainUnreachableError:
+            outcome = "unreachable"
+            raise
+        except DomainError:
+            outcome = "refused"
+            raise
+        except asyncio.CancelledError:
+            outcome = "abandoned"
+            raise
+        finally:
+            if self.on_call is not None:
+                self.on_call(domain, verb, outcome, time.perf_counter() - began)
+
+    async def _guarded(
+        self,
+        domain: str,
+        verb: str,
+        limit_s: float,
+        call: Callable[[Driver], Awaitable[T]],
+        within_s: float,
     ) -> T:
         driver = self._drivers.get(domain)
         if driver is None:

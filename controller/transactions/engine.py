@@ -19,7 +19,7 @@ from typing import cast
 
 from controller.errors import StoreError
 from controller.southbound.driver import DomainTimers, Driver
-from controller.transactions.calls import Calls
+from controller.transactions.calls import Calls, CallSink
 from controller.transactions.gate import Gate, Waiting
 from controller.transactions.group import answer_to, members_of, parts, together
 from controller.transactions.journal import Journal, OpenTransaction
@@ -53,13 +53,16 @@ class Transactions:
         on_state: StateHook | None = None,
         sleep: Sleep = asyncio.sleep,
         watch: ProgressSink | None = None,
+        on_call: CallSink | None = None,
     ) -> None:
         """on_state is told how a transaction ends, or stays in doubt, outside of `run`; drivers may grow later.
 
-        watch hears the progress of every transaction, also of those that end in the background.
+        watch hears the progress of every transaction, also of those that end in the background; on_call is told of
+        every call to a driver.
         """
         self._journal = journal
         self._calls = Calls(drivers, timers or {})
+        self._calls.on_call = on_call
         self._settlement = Settlement(self._calls, journal)
         self._clock = clock
         self._on_state = on_state

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from controller.changes.views import Outcome, ServiceReading, SloView
+from controller.changes.observed import CircuitObservation, DomainObservation, Observation
+from controller.changes.repair import Fault
+from controller.changes.views import LinkView, Outcome, ServiceReading, SloView
 from controller.errors import ConfigurationError
+from controller.intent.model import ServiceId
 from controller.northbound import metrics as room
+from controller.northbound.instruments import Instruments
 from controller.northbound.metrics import Metrics
 from controller.northbound.scrapes import ScrapeServer
 from controller.settings import Listen
+from controller.southbound.driver import Sample, StreamCounts
 from controller.telemetry.indicator import Indicator, ServiceIndicators
 
 
@@ -70,6 +77,99 @@ async def test_series_are_bounded_and_what_is_left_out_is_counted(monkeypatch: p
     assert len([1 for name, _ in found if name == "onecity_service_delay_seconds"]) == 3
     assert found[("onecity_services_without_series", ())] == 2.0
     assert found[("onecity_services", ("ExclusiveSlice", "Active"))] == 5.0
+
+
+def network(links: int, fibres: int, circuits: int) -> Observation:
+    domain = DomainObservation(True, 1, False, 0.4, StreamCounts(2, 0))
+    cables = [LinkView(f"link:{n}", "city-ip", "ip", "a", "z", 10**11, n, 1e-4, 0, 0, (), True) for n in range(links)]
+    glass = [
+        LinkView(f"f-{n}", "city-otn", "optical", "a", "z", 0, 0, 1e-4, 80, n % 80, (), True) for n in range(fibres)
+    ]
+    lit = [CircuitObservation(f"c{n}", "city-otn", n / 10, 1e-4, 1e-3) for n in range(circuits)]
+    rates = {k.id: 1e9 for k in cables}
+    return Observation(
+        {f"d{n}": domain for n in range(8)}, 1, 0, links=(*cables, *glass), rates=rates, circuits=tuple(lit)
+    )
+
+
+class Looks:
+    def __init__(self, seen: Observation) -> None:
+        self.seen = seen
+
+    async def look(self) -> Observation:
+        return self.seen
+
+
+class Ten:
+    by_kind = {("ExclusiveSlice", "good"): 10.0}  # noqa: RUF012
+
+    def seconds(self, service: str) -> Mapping[str, float]:
+        return {"good": 10.0}
+
+
+async def test_ten_thousand_services_over_a_large_city_stay_within_the_bound_on_series() -> None:
+    large = Metrics(Seen(10_000), Looks(network(5_000, 1_000, 2_000)), Ten())
+    for domain in (f"d{n}" for n in range(8)):
+        for verb in ("connect", "prepare", "commit", "confirm", "cancel", "outcome", "read"):
+            for outcome in ("ok", "refused", "unreachable"):
+                large.instruments.called(domain, verb, outcome, 0.01)
+    found = await samples(large)
+    per_service = [key for key in found if any(label.startswith("gov/") for label in key[1])]
+    assert len({key[1][0] for key in per_service}) == room.MOST_SERVICES
+    assert len(per_service) <= 15 * room.MOST_SERVICES
+    assert len(found) < 22_000
+    assert found[("onecity_services_without_series", ())] == 9_000
+    assert found[("onecity_links_without_series", ())] == 4_500
+    assert ("onecity_circuit_margin_decibels", ("c0",)) in found  # the worst is always shown
+    assert ("onecity_circuit_margin_decibels", ("c1999",)) not in found
+    twice = await samples(Metrics(Seen(20_000), Looks(network(5_000, 1_000, 2_000)), Ten()))
+    assert len([k for k in twice if any(label.startswith("gov/") for label in k[1])]) == len(per_service)
+
+
+async def test_a_service_that_is_broken_has_series_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "MOST_SERVICES", 3)
+    readings = [
+        ServiceReading(f"gov/s{n}", "DedicatedPlane", "Active", SloView(), ServiceIndicators()) for n in range(9)
+    ]
+    assert room.with_series(readings) == ()  # promised nothing, and nothing is wrong
+    broken = [replace(r, health="down" if n == 7 else "violated") for n, r in enumerate(readings)]
+    assert room.with_series(broken)[0].service == "gov/s7"
+    assert len(room.with_series(broken)) == 3
+
+
+async def test_a_gap_is_told_as_a_gap_and_never_as_good_or_bad() -> None:
+    class Blind(Seen):
+        def readings(self) -> Iterable[ServiceReading]:
+            for name, health in (("seen", "violated"), ("blind", "unknown")):
+                yield ServiceReading(
+                    f"gov/{name}", "ExclusiveSlice", "Active", SloView(delay_s=1.0), ServiceIndicators(), health
+                )
+
+    found = await samples(Metrics(Blind()))
+    assert found[("onecity_service_within_slo", ("ExclusiveSlice", "gov/seen"))] == 0.0
+    assert found[("onecity_service_up", ("ExclusiveSlice", "gov/seen"))] == 1.0
+    assert ("onecity_service_within_slo", ("ExclusiveSlice", "gov/blind")) not in found
+    assert found[("onecity_services_by_health", ("unknown", "ExclusiveSlice"))] == 1.0
+
+
+async def test_the_closed_loop_is_told_stage_by_stage_and_a_repeated_state_is_no_second_detection() -> None:
+    hooks = Instruments(registry := CollectorRegistry(), wall=lambda: 100.0)
+    down = Sample("city-otn", "fibre:f", "up", 0.0, 99.9)
+    for _ in range(3):
+        hooks.states_heard((down,))
+    fault = Fault(frozenset({"fibre:f"}), 10.0, concerned={ServiceId("a/b"), ServiceId("a/c")}, decided=10.01)
+    hooks.fault(fault)
+    fault.repaired, fault.first_vip, fault.ended = {ServiceId("a/b")}, 10.05, 10.2
+    hooks.fault(fault)
+
+    def value(name: str, stage: str) -> float | None:
+        return registry.get_sample_value(f"onecity_repair_stage_duration_seconds_{name}", {"stage": stage})
+
+    assert value("count", "detect") == 1.0
+    assert value("sum", "detect") == pytest.approx(0.1)
+    assert value("sum", "first_vip") == pytest.approx(0.05)
+    assert value("sum", "restore") == pytest.approx(0.2)
+    assert registry.get_sample_value("onecity_fault_services_total", {"result": "waiting"}) == 1.0
 
 
 async def ask(port: int, request: bytes) -> bytes:

@@ -16,7 +16,7 @@ from lxml import etree
 from controller.errors import DomainError, DomainUnreachableError
 from controller.network.discovered import DomainKind, DomainTopology
 from controller.rendering.tree import Edit, Path, Tree
-from controller.southbound.driver import DomainEvent, DomainSettings, Sample, TransactionState
+from controller.southbound.driver import DomainEvent, DomainSettings, Sample, StreamCounts, TransactionState
 from controller.southbound.endpoint import with_remedy
 from controller.southbound.gnmi import Telemetry
 from controller.southbound.netconf import operations as op
@@ -106,6 +106,9 @@ class NetconfDriver:
 
     def samples(self, interval_s: float) -> AsyncIterator[tuple[Sample, ...]]:
         return self._telemetry.samples(interval_s)
+
+    def stream_counts(self) -> StreamCounts:
+        return StreamCounts(self._telemetry.reconnects, self._telemetry.dropped)
 
     async def _watched(self, verb: Awaitable[_T]) -> _T:
         """Await a verb; where the domain did not answer, have the listening session prove itself as well."""

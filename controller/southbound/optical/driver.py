@@ -23,7 +23,7 @@ from controller.errors import DomainError, DomainUnreachableError
 from controller.network.discovered import DomainKind, DomainTopology
 from controller.rendering.tree import Edit, Path, Tree
 from controller.southbound.channel import Metadata, call_metadata, open_channel
-from controller.southbound.driver import DomainEvent, DomainSettings, Sample, TransactionState
+from controller.southbound.driver import DomainEvent, DomainSettings, Sample, StreamCounts, TransactionState
 from controller.southbound.endpoint import with_remedy
 from controller.southbound.gnmi import OPTICAL_ON_CHANGE, OPTICAL_SAMPLED, Telemetry
 from controller.southbound.optical.circuits import (
@@ -187,6 +187,9 @@ class OpticalDriver:
 
     def samples(self, interval_s: float) -> AsyncIterator[tuple[Sample, ...]]:
         return self._telemetry.samples(interval_s)
+
+    def stream_counts(self) -> StreamCounts:
+        return StreamCounts(self._telemetry.reconnects, self._telemetry.dropped)
 
     def _request(self, txn: str, edit: Edit, versions: dict[str, int], replay: bool) -> pb.PrepareRequest:
         try:

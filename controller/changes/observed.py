@@ -1,0 +1,154 @@
+"""The controller's own state at one moment, as /metrics shows it: domains, changes, links, circuits, the store.
+
+Taken from memory in the event loop; the links are worked out in a thread, from values that are never mutated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from controller.changes.atlas import links_view
+from controller.changes.desk import Desk
+from controller.changes.domains import Domains
+from controller.changes.repair import Repairs
+from controller.changes.views import LinkView
+from controller.southbound.driver import CountsStreams, StreamCounts
+from controller.store.store import Store
+from controller.telemetry.telemetry import Telemetry
+from controller.transactions.engine import Transactions
+
+
+@dataclass(frozen=True, slots=True)
+class DomainObservation:
+    """One domain. None: never heard."""
+
+    up: bool
+    notification_gaps: int  # times its notifications could not be heard
+    unsettled: bool  # closed to changes until an earlier one has ended there
+    silence_s: float | None
+    streams: StreamCounts
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitObservation:
+    """One lit circuit, as far as it is measured."""
+
+    circuit: str
+    domain: str
+    margin_db: float | None
+    pre_fec_ber: float | None
+    delay_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One moment."""
+
+    domains: Mapping[str, DomainObservation] = field(default_factory=dict)
+    in_flight: int = 0
+    in_doubt: int = 0
+    waiting: int = 0  # services that are hurt and cannot be repaired for now
+    flapping: int = 0  # components held down because they come and go
+    down: Mapping[str, int] = field(default_factory=dict)  # kind of component → how many are down
+    links: tuple[LinkView, ...] = ()
+    rates: Mapping[str, float] = field(default_factory=dict)  # link → measured bit/s
+    circuits: tuple[CircuitObservation, ...] = ()
+    store_bytes: int = 0
+    store_free_bytes: int = 0
+    series: int = 0  # measured subject and metric pairs held in memory
+    refused: int = 0  # samples for which there was no room
+
+
+class Observer:
+    """Looks at the rooms. `in_flight` counts changes that have not ended."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        domains: Domains,
+        transactions: Transactions,
+        telemetry: Telemetry,
+        repairs: Repairs,
+        store: Store,
+        in_flight: Callable[[], int],
+    ) -> None:
+        self._desk, self._domains, self._transactions = desk, domains, transactions
+        self._telemetry, self._repairs, self._store = telemetry, repairs, store
+        self._in_flight = in_flight
+
+    async def look(self) -> Observation:
+        """Return the present moment."""
+        city, ledger = self._domains.city, self._desk.state.ledger
+        links, (size, free) = await asyncio.to_thread(
+            lambda: (links_view(city, ledger), _store_bytes(self._store.path))
+        )
+        down: dict[str, int] = {}
+        for component in self._repairs.down:
+            kind = component.partition(":")[0]
+            down[kind] = down.get(kind, 0) + 1
+        return Observation(
+            domains=self._of_domains(),
+            in_flight=self._in_flight(),
+            in_doubt=len(self._transactions.in_doubt()),
+            waiting=len(self._repairs.waiting),
+            flapping=len(self._repairs.flapping()),
+            down=down,
+            links=links,
+            rates=self.rates(links),
+            circuits=self._circuits(),
+            store_bytes=size,
+            store_free_bytes=free,
+            series=self._telemetry.series,
+            refused=self._telemetry.refused,
+        )
+
+    def links(self) -> tuple[tuple[LinkView, ...], Mapping[str, float]]:
+        """Return the links with what is reserved, and what is measured on them."""
+        links = links_view(self._domains.city, self._desk.state.ledger)
+        return links, self.rates(links)
+
+    def rates(self, links: tuple[LinkView, ...]) -> dict[str, float]:
+        """Return what is measured on links, bit/s; a link without a fresh sample is missing."""
+        found = {k.id: self._telemetry.newest(k.id, "throughput_bps") for k in links if k.layer == "ip"}
+        return {link: rate for link, rate in found.items() if rate is not None}
+
+    def _of_domains(self) -> dict[str, DomainObservation]:
+        unsettled = self._transactions.unsettled()
+        found = {}
+        for name, state in self._domains.states().items():
+            driver = self._domains.drivers[name]
+            counts = driver.stream_counts() if isinstance(driver, CountsStreams) else StreamCounts()
+            gaps = self._domains.notification_gaps[name]
+            silence_s = self._telemetry.silence_s(name)
+            found[name] = DomainObservation(state.up, gaps, name in unsettled, silence_s, counts)
+        return found
+
+    def _circuits(self) -> tuple[CircuitObservation, ...]:
+        found = []
+        for standing in self._desk.state.services.values():
+            for circuit in standing.placement.circuits if standing.active else ():
+                subject = f"circuit:{circuit.id}"
+                margin, ber = (self._telemetry.newest(subject, m) for m in ("margin_db", "pre_fec_ber"))
+                delay = self._telemetry.newest(subject, "delay_s")
+                if margin is not None or ber is not None or delay is not None:
+                    found.append(CircuitObservation(circuit.id, circuit.domain, margin, ber, delay))
+        return tuple(found)
+
+
+def _store_bytes(path: Path) -> tuple[int, int]:
+    """Return the size of the store with its log, and what is free beside it."""
+    size = 0
+    for file in (path, path.with_name(path.name + "-wal")):
+        try:
+            size += file.stat().st_size
+        except OSError:
+            continue
+    try:
+        room = os.statvfs(path.parent)
+    except OSError:
+        return size, 0
+    return size, room.f_bavail * room.f_frsize

@@ -1,0 +1,131 @@
+"""The controller's own state and the network's as series: domains, changes, links, fibres, circuits, the store.
+
+Bounded: links and fibres by how much of them is taken, circuits by how little margin they have left; what does not fit
+is counted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from controller.changes.observed import DomainObservation, Observation
+from controller.changes.views import LinkView
+
+MOST_LINKS = 500
+MOST_FIBRES = 500
+MOST_CIRCUITS = 200
+COMPONENTS = ("fibre", "link", "node", "odu")
+
+
+def network_series(now: Observation) -> Iterator[Metric]:
+    """Yield every family."""
+    yield from _domains(now)
+    for name, words, value in (
+        ("changes_in_flight", "Changes accepted that have not ended.", now.in_flight),
+        ("changes_in_doubt", "Decided changes that a domain out of reach has yet to hear of.", now.in_doubt),
+        ("repairs_waiting", "Services that are hurt and cannot be repaired for now.", now.waiting),
+        ("components_flapping", "Components held down because they come and go.", now.flapping),
+        ("store_bytes", "Size of the store, its log included.", now.store_bytes),
+        ("store_free_bytes", "Room left on the store's disk.", now.store_free_bytes),
+        ("telemetry_series", "Measured subject and metric pairs held in memory.", now.series),
+    ):
+        yield GaugeMetricFamily(f"onecity_{name}", words, value=value)
+    yield CounterMetricFamily("onecity_telemetry_refused_samples", "Samples without room.", value=now.refused)
+    down = GaugeMetricFamily("onecity_components_down", "Components that count as down.", labels=["kind"])
+    for kind in sorted({*COMPONENTS, *now.down}):
+        down.add_metric([kind], now.down.get(kind, 0))
+    yield down
+    yield from _links(now)
+    yield from _fibres(now)
+    yield from _circuits(now)
+
+
+def _domains(now: Observation) -> Iterator[Metric]:
+    gauges: tuple[tuple[str, str, Callable[[DomainObservation], float | None]], ...] = (
+        ("domain_unsettled", "1: closed to changes until an earlier one has ended there.", lambda d: d.unsettled),
+        ("telemetry_silence_seconds", "Since the last measurement of a domain.", lambda d: d.silence_s),
+    )
+    counters: tuple[tuple[str, str, Callable[[DomainObservation], float]], ...] = (
+        (
+            "domain_notification_gaps",
+            "Times the notifications of a domain could not be heard.",
+            lambda d: d.notification_gaps,
+        ),
+        ("telemetry_reconnects", "Attempts to stand a lost stream up again.", lambda d: d.streams.reconnects),
+        ("telemetry_dropped_batches", "Batches lost here for want of time.", lambda d: d.streams.dropped),
+    )
+    for name, words, value in gauges:
+        family = GaugeMetricFamily(f"onecity_{name}", words, labels=["domain"])
+        for domain, seen in sorted(now.domains.items()):
+            if (number := value(seen)) is not None:
+                family.add_metric([domain], float(number))
+        yield family
+    for name, words, count in counters:
+        counter = CounterMetricFamily(f"onecity_{name}", words, labels=["domain"])
+        for domain, seen in sorted(now.domains.items()):
+            counter.add_metric([domain], count(seen))
+        yield counter
+
+
+def _links(now: Observation) -> Iterator[Metric]:
+    links = sorted((k for k in now.links if k.layer == "ip"), key=lambda k: (-_taken(k), k.id))
+    chosen = links[:MOST_LINKS]
+
+    def family(name: str, words: str) -> GaugeMetricFamily:
+        return GaugeMetricFamily(f"onecity_link_{name}", words, labels=["link", "domain"])
+
+    capacity, reserved = family("capacity_bps", "What a link can carry."), family("reserved_bps", "Reserved on a link.")
+    rate, up = family("throughput_bps", "Measured on a link."), family("up", "Whether a link is up.")
+    for link in sorted(chosen, key=lambda k: k.id):
+        labels = [link.id, link.domain]
+        capacity.add_metric(labels, link.capacity_bps)
+        reserved.add_metric(labels, link.reserved_bps)
+        up.add_metric(labels, float(link.up))
+        if link.id in now.rates:
+            rate.add_metric(labels, now.rates[link.id])
+    yield from (capacity, reserved, rate, up)
+    yield GaugeMetricFamily(
+        "onecity_links_without_series", "Links beyond the bound on series.", value=len(links) - len(chosen)
+    )
+
+
+def _taken(link: LinkView) -> float:
+    if not link.up:
+        return math.inf
+    return link.reserved_bps / link.capacity_bps if link.capacity_bps else 0.0
+
+
+def _fibres(now: Observation) -> Iterator[Metric]:
+    fibres = sorted(
+        (k for k in now.links if k.layer == "optical"), key=lambda k: (k.up, -k.channels_taken, k.id)
+    )  # fmt: skip
+    taken = GaugeMetricFamily("onecity_fibre_channels_taken", "Channels of a fibre that are lit.", labels=["fibre"])
+    channels = GaugeMetricFamily("onecity_fibre_channels", "Channels of a fibre.", labels=["fibre"])
+    up = GaugeMetricFamily("onecity_fibre_up", "Whether a fibre is whole.", labels=["fibre"])
+    for fibre in sorted(fibres[:MOST_FIBRES], key=lambda k: k.id):
+        taken.add_metric([fibre.id], fibre.channels_taken)
+        channels.add_metric([fibre.id], fibre.channels)
+        up.add_metric([fibre.id], float(fibre.up))
+    yield from (taken, channels, up)
+
+
+def _circuits(now: Observation) -> Iterator[Metric]:
+    lit = GaugeMetricFamily("onecity_circuits", "Measured circuits of services.", labels=["domain"])
+    counts: dict[str, int] = {}
+    for circuit in now.circuits:
+        counts[circuit.domain] = counts.get(circuit.domain, 0) + 1
+    for domain, count in sorted(counts.items()):
+        lit.add_metric([domain], count)
+    yield lit
+    margin = GaugeMetricFamily("onecity_circuit_margin_decibels", "Optical margin left.", labels=["circuit"])
+    ber = GaugeMetricFamily("onecity_circuit_pre_fec_ber", "Bit errors before correction.", labels=["circuit"])
+    delay = GaugeMetricFamily("onecity_circuit_delay_seconds", "One-way delay of a circuit.", labels=["circuit"])
+    worst = sorted(now.circuits, key=lambda c: (math.inf if c.margin_db is None else c.margin_db, c.circuit))
+    for found in sorted(worst[:MOST_CIRCUITS], key=lambda c: c.circuit):
+        for family, value in ((margin, found.margin_db), (ber, found.pre_fec_ber), (delay, found.delay_s)):
+            if value is not None:
+                family.add_metric([found.circuit], value)
+    yield from (margin, ber, delay)
