@@ -25,7 +25,7 @@ from controller import quiet
 from controller.changes.acceptance import Acceptances
 from controller.changes.attainment import Attainment
 from controller.changes.conduct import Conductor, InDoubt
-from controller.changes.desk import Desk, Taken
+from controller.changes.desk import Desk, Taken, leavings
 from controller.changes.domains import Domains
 from controller.changes.drift import Drift
 from controller.changes.drift_port import DriftPolicy
@@ -96,11 +96,15 @@ class Daemon:
         self._started.push_async_callback(self.domains.stop)
         doubtful = await end_open_changes(self.store, self.transactions, self._now())
         await self.domains.start()
-        self.desk = Desk(rebuilt(self._standing(doubtful), self.domains.city), lambda: self.domains.city, self._now)
-        self._conductor = Conductor(self.desk, self.domains, self.transactions, self.store, self._now)
         stored = self._stored()
+        state = rebuilt(_with(stored, doubtful), self.domains.city)
+        for one in doubtful:  # what they let go is not free before they have ended
+            for left in leavings(stored, state.services, _concerned(one.change), one.change.record.id):
+                state.ledger.add(left)
+        self.desk = Desk(state, lambda: self.domains.city, self._now)
+        self._conductor = Conductor(self.desk, self.domains, self.transactions, self.store, self._now)
         for one in doubtful:
-            taken = _taken(one.change, stored)
+            taken = Taken.between(stored, state.services, _concerned(one.change), one.change.record.id)
             self._conductor.await_end(InDoubt(taken, one.change.record, one.steps, one.awaited))
         for step, result in self._early:
             self._conductor.on_state(step, result)
@@ -189,15 +193,6 @@ class Daemon:
     def _stored(self) -> dict[ServiceId, Standing]:
         return {kept.id: standing(kept) for kept in self.store.load_services()}
 
-    def _standing(self, doubtful: tuple[Doubtful, ...]) -> dict[ServiceId, Standing]:
-        """Return what stands; a decided change counts, whatever domain has yet to hear of it."""
-        services = self._stored()
-        for one in doubtful:
-            services.update({kept.id: standing(kept) for kept in one.change.puts})
-            for sid in one.change.drops:
-                services.pop(sid, None)
-        return services
-
     def _on_state(self, step: Step, result: StepResult) -> None:
         if self._conductor is None:
             self._early.append((step, result))
@@ -219,9 +214,18 @@ def _spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def _taken(change: OpenChange, stored: dict[ServiceId, Standing]) -> Taken:
-    concerned = frozenset({kept.id for kept in change.puts} | set(change.drops))
-    return Taken(change.record.id, concerned, {s: v for s, v in stored.items() if s in concerned}, ())
+def _with(stored: dict[ServiceId, Standing], doubtful: tuple[Doubtful, ...]) -> dict[ServiceId, Standing]:
+    """Return what stands; a decided change counts, whatever domain has yet to hear of it."""
+    services = dict(stored)
+    for one in doubtful:
+        services.update({kept.id: standing(kept) for kept in one.change.puts})
+        for sid in one.change.drops:
+            services.pop(sid, None)
+    return services
+
+
+def _concerned(change: OpenChange) -> frozenset[ServiceId]:
+    return frozenset({kept.id for kept in change.puts} | set(change.drops))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ from controller.planning.placement import LabelReservation, Placement, RateReser
 from controller.rendering.desired import edits as edits_between
 from controller.verification.model import ConfigurationModel
 
+Services = Mapping[ServiceId, Standing]
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -35,8 +37,13 @@ class Taken:
     @classmethod
     def of(cls, planned: Planned, change_id: str) -> Taken:
         concerned = frozenset(planned.puts) | planned.drops
-        before = {sid: s for sid, s in planned.base.services.items() if sid in concerned}
-        return cls(change_id, concerned, before, tuple(p.service for p in _leavings(planned, change_id)))
+        return cls.between(planned.base.services, planned.after.services, concerned, change_id)
+
+    @classmethod
+    def between(cls, before: Services, after: Services, concerned: frozenset[ServiceId], change_id: str) -> Taken:
+        left = leavings(before, after, concerned, change_id)
+        standing = {sid: s for sid, s in before.items() if sid in concerned}
+        return cls(change_id, concerned, standing, tuple(placement.service for placement in left))
 
 
 class Desk:
@@ -129,24 +136,25 @@ class Desk:
 
 
 def _with_leavings(planned: Planned, change_id: str) -> Ledger:
-    leavings = _leavings(planned, change_id)
-    if not leavings:
+    concerned = planned.drops.union(planned.puts)
+    left = leavings(planned.base.services, planned.after.services, concerned, change_id)
+    if not left:
         return planned.after.ledger
     ledger = planned.after.ledger.copy()
-    for placement in leavings:
+    for placement in left:
         ledger.add(placement)
     return ledger
 
 
-def _leavings(planned: Planned, change_id: str) -> list[Placement]:
+def leavings(before: Services, after: Services, concerned: Iterable[ServiceId], change_id: str) -> list[Placement]:
     """Return what only the old placements hold, under names of their own, until the change has ended."""
     found = []
-    for sid in sorted({*planned.puts, *planned.drops}):
-        old: Standing | None = planned.base.services.get(sid)
+    for sid in sorted(concerned):
+        old = before.get(sid)
         if old is None or old.expired:
             continue
-        new: Mapping[ServiceId, Standing] = planned.after.services
-        kept = new[sid].placement if sid in new and not new[sid].expired else None
+        new = after.get(sid)
+        kept = new.placement if new is not None and not new.expired else None
         labels = _left(old.placement.labels, kept.labels if kept else ())
         rates = _less(old.placement.rates, kept.rates if kept else ())
         if labels or rates:

@@ -7,11 +7,14 @@ a resize too, since no container of a constant bit rate can be resized while it 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from controller.intent import FieldChange, Impact
 from controller.planning.placement import CircuitPlacement, Placement
 
+_ACCESS = re.compile(r"spec\.(?:sites|endpoints)\[([^\]]*)\]\.(vlan|port)")
 _ORDER = (Impact.NONE, Impact.MAKE_BEFORE_BREAK, Impact.INTERRUPTING)
 
 
@@ -19,6 +22,20 @@ def impact_of(fields: Sequence[FieldChange], old: Placement | None, new: Placeme
     """Return the worst that happens to the service's traffic. Without placements: what its fields declare."""
     declared = [field.impact for field in fields]
     return max([*declared, *_moved_circuits(old, new)], key=_ORDER.index, default=Impact.NONE)
+
+
+def as_placed(fields: Sequence[FieldChange], old: Placement | None, new: Placement | None) -> tuple[FieldChange, ...]:
+    """Return the fields with what their placements make of them: to pin what the planner had chosen moves nothing."""
+    if old is None or new is None:
+        return tuple(fields)
+    before = {a.access: (a.node, a.port, a.vlan) for a in old.attachments}
+    after = {a.access: (a.node, a.port, a.vlan) for a in new.attachments}
+
+    def stays(field: FieldChange) -> bool:
+        found = _ACCESS.fullmatch(field.path)
+        return found is not None and before.get(found[1], ()) == after.get(found[1])
+
+    return tuple(replace(field, impact=Impact.NONE) if stays(field) else field for field in fields)
 
 
 def stops_everywhere(old: Placement | None, new: Placement | None) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 
-from controller.changes.impact import impact_of
+from controller.changes.impact import as_placed, impact_of
 from controller.changes.state import DesiredState, Standing
 from controller.errors import ConflictError
 from controller.intent import FieldChange, Impact, changed_fields, check_hosts
@@ -327,7 +327,7 @@ def _plan_of(state: DesiredState, service: Service, placement: Placement | None,
         )
     if old is None:
         return ServicePlan(sid, service.kind, "create", "none", (), placement, None, service.metadata.source)
-    fields = changed_fields(old.service, service)
+    fields = as_placed(changed_fields(old.service, service), old.placement, placement)
     start, ended = placement.start if placement else None, old.placement.end
     if start is not None and ended is not None and ended <= start and not fields:
         fields = (_again(ended, start),)

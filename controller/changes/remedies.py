@@ -213,4 +213,3 @@ def _reason(found: Sequence[Deviation]) -> str:
     first: Difference = found[0].view()
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
     return f"brings back what ran something else: {first.path}{more}"
-

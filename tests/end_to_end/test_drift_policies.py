@@ -242,5 +242,3 @@ def test_a_domain_that_lost_most_of_ours_is_left_to_a_person(watched: Stage) -> 
     assert run.returncode == 0, run.stderr
     assert all(runs(watched, "city-ip", f"gov.{n}") for n in names)
     assert not any(watched.client.differences().values())
-
-
