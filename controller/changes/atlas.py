@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from controller.changes.domains import DomainState
-from controller.changes.views import DomainView, LinkView, NodeView, SiteView, Topology
+from controller.changes.map_views import DomainView, LinkView, NodeView, SiteView, Topology
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap, Fibre, Link
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from controller.changes.map_views import Topology
 from controller.changes.views import (
     Blame,
     ChangeDescription,
@@ -20,7 +21,6 @@ from controller.changes.views import (
     ServiceDescription,
     ServiceReading,
     ServiceStatus,
-    Topology,
 )
 from controller.simulation.campaign import SimulationEvent
 

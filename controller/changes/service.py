@@ -23,6 +23,7 @@ from controller.changes.drift import Drift
 from controller.changes.drift_port import DriftPolicy
 from controller.changes.keep import refused_record
 from controller.changes.live import LiveChange, LiveChanges
+from controller.changes.map_views import Topology
 from controller.changes.orders import Order, catalogue, content_digest, understand
 from controller.changes.pipeline import Planned, Wanted
 from controller.changes.ports import ApplyRequest, BlameRequest, PlanRequest, SimulateRequest
@@ -46,7 +47,6 @@ from controller.changes.views import (
     ServiceDescription,
     ServiceReading,
     ServiceStatus,
-    Topology,
 )
 from controller.errors import ConfigurationError, ConflictError, OnecityError, UnknownNameError
 from controller.intent import json_schema

@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 from onecity.v1 import controller_pb2, history_pb2, plan_pb2, status_pb2, topology_pb2
 
-from controller.changes import views
+from controller.changes import map_views, views
 from controller.telemetry.indicator import Indicator, ServiceIndicators
 
 
@@ -273,7 +273,7 @@ def blame(value: views.Blame) -> controller_pb2.BlameResponse:
     )
 
 
-def topology(value: views.Topology) -> topology_pb2.Topology:
+def topology(value: map_views.Topology) -> topology_pb2.Topology:
     layer = plan_pb2.Layer
     return topology_pb2.Topology(
         version=value.version,

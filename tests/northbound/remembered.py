@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 import yaml
 
-from controller.changes import ports, views
+from controller.changes import map_views, ports, views
 from controller.errors import (
     ConfigurationError,
     ConflictError,
@@ -301,18 +301,18 @@ class RememberedChanges:
             raise ConfigurationError(f"{path}: is no absolute path; the file is written where the daemon runs")
         return 4096
 
-    async def topology(self) -> views.Topology:
-        link = views.LinkView(
+    async def topology(self) -> map_views.Topology:
+        link = map_views.LinkView(
             "link:a", "city-ip", "ip", "node:lg-buji", "node:lg-nanwan", 10**11, 10**10, 1e-4, 0, 0, ("D7",), True
         )
-        fibre = views.LinkView(
+        fibre = map_views.LinkView(
             "f-zhihui-nanwan", "city-otn", "optical", "otn-zhihui", "otn-nanwan", 0, 0, 6e-5, 80, 1, ("D1",), True
         )
-        return views.Topology(
+        return map_views.Topology(
             3,
-            (views.SiteView("buji", "Buji (布吉)", "west", 22.6, 114.1, "node:lg-buji/tp:acc-1"),),
-            (views.DomainView("city-ip", "ip", True, False, 1),),
-            (views.NodeView("node:lg-buji", "city-ip", "ip", "buji", 3, True),),
+            (map_views.SiteView("buji", "Buji (布吉)", "west", 22.6, 114.1, "node:lg-buji/tp:acc-1"),),
+            (map_views.DomainView("city-ip", "ip", True, False, 1),),
+            (map_views.NodeView("node:lg-buji", "city-ip", "ip", "buji", 3, True),),
             (link, fibre),
             ("plug abc has one end only",),
         )

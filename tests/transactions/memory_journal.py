@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from controller.errors import StoreError
 from controller.store.records import JournalRecord
+from controller.transactions.group import members_of
 from controller.transactions.journal import OpenTransaction, intention, replay
 from controller.transactions.step import Step, StepOutcome
 from tests.transactions.model_domain import Crash
@@ -66,14 +67,18 @@ class MemoryJournal:
                 raise Crash
 
     def ends(self) -> dict[str, StepOutcome]:
-        """Return how transactions ended, also under the names of those who travelled in them."""
+        """Return how transactions ended, also under the names of those who travelled in them.
+
+        Who is in one that has not ended has not ended, whatever became of those that it was in before.
+        """
         records = [*self.disk, *self._lazy]
         found = {record.txn: StepOutcome(record.body) for record in records if record.kind == "end"}
         for record in records:
             outcome = found.get(record.txn)
             if record.kind == "member" and outcome and found.get(record.body) is not StepOutcome.COMMITTED:
                 found[record.body] = outcome
-        return found
+        opened = {member.txn for one in self.open_transactions() for member in members_of(one.step)}
+        return {txn: outcome for txn, outcome in found.items() if txn not in opened}
 
     def open_transactions(self) -> tuple[OpenTransaction, ...]:
         records = self.disk + self._lazy
