@@ -15,7 +15,8 @@ from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
-from controller.changes.views import LinkView, ServiceReading
+from controller.changes.map_views import LinkView
+from controller.changes.views import ServiceReading
 from controller.errors import OnecityError
 from controller.store.attained import LinkHour, Outage, ServiceHour
 from controller.store.store import Store

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from controller.changes.map_views import LinkView
 from controller.changes.observed import DomainObservation, Observation
-from controller.changes.views import LinkView
 
 MOST_LINKS = 500
 MOST_FIBRES = 500
