@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from controller.changes.attainment import Attainment
-from controller.changes.views import LinkView, ServiceReading, SloView
+from controller.changes.map_views import LinkView
+from controller.changes.views import ServiceReading, SloView
 from controller.errors import StoreError
 from controller.store.store import Store
 from controller.telemetry.indicator import Indicator, ServiceIndicators

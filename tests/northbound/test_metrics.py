@@ -10,9 +10,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from controller.changes.map_views import LinkView
 from controller.changes.observed import CircuitObservation, DomainObservation, Observation
 from controller.changes.repair import Fault
-from controller.changes.views import LinkView, Outcome, ServiceReading, SloView
+from controller.changes.views import Outcome, ServiceReading, SloView
 from controller.errors import ConfigurationError
 from controller.intent.model import ServiceId
 from controller.northbound import metrics as room
