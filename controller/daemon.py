@@ -36,6 +36,8 @@ from controller.changes.repair import Repairs
 from controller.changes.resend import Resender
 from controller.changes.service import Changes
 from controller.changes.state import Standing, rebuilt
+from controller.changes.tickets import Tickets
+from controller.changes.webhook import Webhook
 from controller.errors import OnecityError
 from controller.intent.model import ServiceId
 from controller.northbound.drift import DriftSeries
@@ -139,8 +141,15 @@ class Daemon:
         self.repairs = Repairs(self.desk, self.domains, self.changes.repair, time.monotonic)
         self._started.push_async_callback(self.repairs.stop)
         self.telemetry.listen(self.repairs.hear)
+        self.tickets = Tickets(self.domains, self.repairs, self.telemetry, self._now, time.monotonic)
+        self._started.push_async_callback(self.tickets.stop)
+        if self.settings.webhook:
+            webhook = Webhook(self.settings.webhook)
+            self.tickets.on_news.append(webhook.tell)
+            self._started.push_async_callback(webhook.stop)
+            await webhook.start()
         metrics = self._measured()
-        self._northbound = NorthboundServer(self.changes, self.settings.listen, self.changes.remedies)
+        self._northbound = NorthboundServer(self.changes, self.settings.listen, self.changes.remedies, self.tickets)
         self._scrapes = ScrapeServer(metrics, self.settings.metrics)
         self._started.push_async_callback(self._scrapes.stop)
         self._started.push_async_callback(self._northbound.stop)
@@ -154,6 +163,7 @@ class Daemon:
         await self.changes.start()
         await self.repairs.start()
         await self._attainment.start()
+        await self.tickets.start()
         await self._northbound.ready(True)
 
     def _measured(self) -> Metrics:

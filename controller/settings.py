@@ -65,6 +65,7 @@ class Settings:
     metrics: Listen = Listen("127.0.0.1", 9464)  # Prometheus
     state: Path = Path("onecity.db")  # the store
     compare_every_s: float = COMPARE_EVERY_S  # between comparisons of a domain that says nothing; 0: none
+    webhook: str = ""  # told of incidents, as Alertmanager tells its receivers; empty: nobody
     domains: tuple[DomainSettings, ...] = ()
     inventory: Inventory = field(default_factory=Inventory)
 
@@ -90,12 +91,13 @@ def parse_settings(text: str, source: str, base: Path) -> Settings:
     """Return the settings in `text`; `base` is where relative paths start. Raises ConfigurationError."""
     document = _load(text, source)
     try:
-        _only(document, ("listen", "metrics", "state", "compareEvery", "domains", "inventory"), "")
+        _only(document, ("listen", "metrics", "state", "compareEvery", "webhook", "domains", "inventory"), "")
         return Settings(
             listen=_listen(document, "listen", 50505),
             metrics=_listen(document, "metrics", 9464),
             state=base / _text(document, "state", "", "onecity.db"),
             compare_every_s=_compare_every_s(document),
+            webhook=_webhook(document),
             domains=_domains(document.get("domains"), base),
             inventory=read_inventory(document.get("inventory")),
         )
@@ -242,6 +244,13 @@ def _text(document: Mapping[str, Any], key: str, prefix: str, default: str) -> s
     if not isinstance(value, str) or "\0" in value:
         raise ConfigurationError(f"{prefix}{key}: must be text, not {value!r}")
     return value
+
+
+def _webhook(document: Mapping[str, Any]) -> str:
+    url = _text(document, "webhook", "", "")
+    if url and not url.startswith(("http://", "https://")):
+        raise ConfigurationError(f"webhook: {url!r} is no address; write http://HOST:PORT/PATH")
+    return url
 
 
 def _only(document: Mapping[str, Any], known: tuple[str, ...], prefix: str) -> None:

@@ -65,6 +65,11 @@ class Domains:
     def kinds(self) -> Mapping[str, DomainKind]:
         return {name: driver.kind for name, driver in self.drivers.items()}
 
+    @property
+    def discovered(self) -> CityMap:
+        """Return the map as the domains told it when they were last asked."""
+        return self._discovered
+
     def states(self) -> Mapping[str, DomainState]:
         return dict(self._states)
 
@@ -163,14 +168,14 @@ class Domains:
         stale = frozenset(self.drivers) - self._fresh
         merged = merge(tuple(self._topologies.values()), self._inventory, self._version, stale)
         self._discovered = _sharing(merged, self._discovered)
-        self._show(without(self._discovered, closure(self._discovered, self._reported, self._lit())))
+        self._show(without(self._discovered, closure(self._discovered, self._reported, self.lit())))
 
     def outage(self, down: AbstractSet[str]) -> frozenset[str]:
         """Show these components as down (and what rides on them), whatever was discovered; return all of them.
 
         Discovery takes a second and a failure must be planned around at once. Those not named are as discovered.
         """
-        fallen = closure(self._discovered, down, self._lit())
+        fallen = closure(self._discovered, down, self.lit())
         if down != self._reported:
             self._reported = frozenset(down)
             self._show(without(self._discovered, fallen))
@@ -182,7 +187,7 @@ class Domains:
             self._version += 1
             self.city = _sharing(replace(city, version=self._version), self.city)
 
-    def _lit(self) -> dict[str, tuple[str, ...]]:
+    def lit(self) -> dict[str, tuple[str, ...]]:
         """Return the fibres under each circuit that has no second leg."""
         every = (c for t in self._topologies.values() for c in t.circuits)
         return {c.id: c.route for c in every if c.layer == "wavelength" and not c.protect_route}

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from controller.assurance.components import Component, Damage
+from controller.assurance.components import Component, Damage, damage
 from controller.assurance.damping import Damper, DampingSettings
 from controller.assurance.waves import Harm, Hurt, Riders, hurt, tier, waves
 from controller.changes.desk import Desk
@@ -29,7 +29,7 @@ from controller.southbound.driver import Sample
 
 log = logging.getLogger(__name__)
 
-COMPONENTS = frozenset({"link", "fibre", "odu", "node"})
+COMPONENTS = frozenset({"link", "fibre", "odu", "node", "circuit"})
 KEPT_FAULTS = 256
 FOLLOW_S = 0.5  # how old the index of riders may be while nothing is down
 
@@ -115,6 +115,19 @@ class Repairs:
         """Return the services that are hurt and cannot be repaired for now."""
         return self._waiting
 
+    @property
+    def reported(self) -> frozenset[Component]:
+        """Return what counts as down because it said so itself."""
+        return self._damper.down(self._clock())
+
+    def concerned_by(self, components: AbstractSet[Component]) -> tuple[set[str], set[str]]:
+        """Return the services that the failure of these concerns, and those of them that nothing carries."""
+        standing = self._desk.state.services
+        riding = self._riders.on(components)
+        harm = {sid: damage(standing[sid].placement, components) for sid in riding if sid in standing}
+        hurt_now = {str(sid) for sid, found in harm.items() if found is not Damage.NONE}
+        return hurt_now, {str(sid) for sid, found in harm.items() if found is Damage.DEAD}
+
     def flapping(self) -> tuple[str, ...]:
         return self._damper.flapping()
 
@@ -123,7 +136,8 @@ class Repairs:
         now = self._clock()
         changed: set[Component] = set()
         for sample in samples:
-            if sample.subject.partition(":")[0] in COMPONENTS:
+            kind, _, name = sample.subject.partition(":")
+            if kind in COMPONENTS and not (kind == "circuit" and "/" in name):  # a service's own is no equipment
                 up = sample.value >= 0.5
                 if self._damper.told(sample.subject, up, now) and not up:
                     changed.add(sample.subject)

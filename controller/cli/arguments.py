@@ -126,7 +126,12 @@ def _reading_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     simulate.add_argument("--add", nargs="+", default=[], metavar="FILE|DIR", help="as if these intents stood too")
     simulate.add_argument("--seed", type=int, default=1, metavar="N", help="draws the pairs of double (1)")
     simulate.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many rows of a table (20)")
-    for verb in (get, describe, diff, history, blame, topology, simulate):
+    incidents = verbs.add_parser("incidents", help="what went wrong, why, and whom it concerns; one for every cause")
+    incidents.add_argument("incident", nargs="?", default="", metavar="ID", help="all of one, with its timeline")
+    incidents.add_argument("--all", action="store_true", help="also those that are over")
+    incidents.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many (50)")
+    incidents.add_argument("-w", "--watch", action="store_true", help="follow them as they happen; Ctrl-C leaves")
+    for verb in (get, describe, diff, history, blame, topology, simulate, incidents):
         _connection(verb)
         _format(verb)
     schema = verbs.add_parser("schema", help="print the JSON Schema of intents, for editors")

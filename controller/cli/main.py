@@ -16,7 +16,20 @@ from contextlib import suppress
 from controller.errors import OnecityError
 
 ERROR, STOPPED = 1, 130
-READING = ("validate", "get", "describe", "diff", "history", "blame", "topology", "simulate", "schema", "version")
+READING = (
+    "validate",
+    "get",
+    "describe",
+    "diff",
+    "history",
+    "blame",
+    "topology",
+    "simulate",
+    "incidents",
+    "schema",
+    "version",
+)
+BESIDE = ("incidents",)  # reads, in a module of its own
 CHANGING = ("plan", "apply", "delete", "rollback", "watch", "backup", "drift")
 
 
@@ -76,6 +89,10 @@ def _run(given: list[str]) -> int:
             from controller.cli.simulating import simulate
 
             return simulate(parsed, screen)
+        if parsed.verb == "incidents":
+            from controller.cli.incidents import incidents
+
+            return incidents(parsed, screen)
         from controller.cli import reading
 
         return int(getattr(reading, parsed.verb)(parsed, screen))

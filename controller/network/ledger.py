@@ -324,9 +324,7 @@ class Ledger:
             "always": dict(sorted(self._always.items())),
             "windowed": {k: sorted(v, key=repr) for k, v in sorted(self._windowed.items())},
             "labels": {
-                f"{r}={n}": sorted(h, key=repr)
-                for r, t in sorted(self._labels.items())
-                for n, h in sorted(t.items())
+                f"{r}={n}": sorted(h, key=repr) for r, t in sorted(self._labels.items()) for n, h in sorted(t.items())
             },
             "full": self._full[:-1].tolist(),
             "hard": self._hard[:-1].tolist(),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from onecity.v1 import controller_pb2, controller_pb2_grpc, drift_pb2, drift_pb2_grpc
+from onecity.v1 import controller_pb2, controller_pb2_grpc, drift_pb2, drift_pb2_grpc, incident_pb2_grpc
 
 from controller.changes.drift_port import DriftService
 from controller.changes.ports import ChangeService
 from controller.errors import ConfigurationError
 from controller.northbound.drift import DriftServicer
+from controller.northbound.incidents import SERVICE as INCIDENT_SERVICE
+from controller.northbound.incidents import IncidentServicer, IncidentSource
 from controller.northbound.service import ControllerServicer
 from controller.settings import Listen
 
@@ -30,7 +32,13 @@ OPTIONS = (
 class NorthboundServer:
     """Serves one ChangeService. `port` is known once started, also where the settings left it to the system."""
 
-    def __init__(self, changes: ChangeService, listen: Listen, drift: DriftService | None = None) -> None:
+    def __init__(
+        self,
+        changes: ChangeService,
+        listen: Listen,
+        drift: DriftService | None = None,
+        incidents: IncidentSource | None = None,
+    ) -> None:
         self._listen = listen
         self._server = grpc.aio.server(options=OPTIONS)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
@@ -41,9 +49,14 @@ class NorthboundServer:
             drift_pb2_grpc.add_DriftServiceServicer_to_server(  # type: ignore[no-untyped-call]
                 DriftServicer(drift), self._server
             )
+        if incidents is not None:
+            incident_pb2_grpc.add_IncidentServiceServicer_to_server(  # type: ignore[no-untyped-call]
+                IncidentServicer(incidents), self._server
+            )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         health_service = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-        names = (SERVICE, *([DRIFT_SERVICE] if drift is not None else []), health_service, reflection.SERVICE_NAME)
+        beside = [DRIFT_SERVICE] * (drift is not None) + [INCIDENT_SERVICE] * (incidents is not None)
+        names = (SERVICE, *beside, health_service, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         self.port = 0
 

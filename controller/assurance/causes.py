@@ -1,0 +1,179 @@
+"""From everything that is wrong to the few things that caused it (after the assurance graph of RFC 9417).
+
+A service rides a path, a path rides links, links ride fibres and nodes, and a domain controller tells of them all. What
+is wrong lower down explains what is wrong above it: only what nothing explains is a cause. Fibres that fail together
+and share a duct have the duct as their cause; links of a node that all fail have the node, though it never said so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+
+from controller.assurance.components import Component, closure
+from controller.network.model import CityMap
+
+Routes = Mapping[str, tuple[str, ...]]  # circuit → the fibres under it
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One thing that went wrong, and everything that it explains. `root` is named like a component, or
+    "srlg:<number>", "controller:<domain>", "telemetry:<domain>"."""
+
+    root: str
+    kind: str  # "fibre" "duct" "node" "link" "odu" "circuit" "controller" "telemetry" "degraded" "congested"
+    title: str  # one sentence that names it as people do
+    members: frozenset[Component]
+
+
+def causes(
+    city: CityMap,
+    routes: Routes,
+    down: Set[Component],
+    lost: Mapping[str, str] | None = None,
+    silent: Iterable[str] = (),
+) -> tuple[Cause, ...]:
+    """Return what explains everything that is down; deterministic, roots sorted.
+
+    down: components that say they are down. lost: domain controllers out of reach, and why. silent: domains whose
+    telemetry has stopped while their controller answers.
+    """
+    left = set(down)
+    found: list[Cause] = []
+    for node in sorted(_dead_nodes(city, routes, left)):
+        members = closure(city, {f"node:{node}"}, routes)
+        found.append(Cause(f"node:{node}", "node", f"node {_short(node)} is down", members))
+        left -= members | _circuits_over(members, routes)
+    found += _fibres(city, routes, left)
+    for component in sorted(c for c in left if c.startswith("odu:")):
+        title = f"ODU link {component[4:]} is down and the fibre under it is not: a line card, or its wavelength"
+        found.append(Cause(component, "odu", title, frozenset({component})))
+    for component in sorted(c for c in left if c.startswith("circuit:") and c[8:] in routes):
+        members = closure(city, {component}, routes)
+        title = f"circuit {component[8:]} is dark and the fibres under it are not: a transponder, or its client port"
+        found.append(Cause(component, "circuit", title, members))
+        left -= members
+    found += _links(city, left)
+    for domain, why in sorted((lost or {}).items()):
+        text = f"the controller of {domain} cannot be reached: {why}" if why else f"{domain} cannot be reached"
+        root = f"controller:{domain}"
+        found.append(Cause(root, "controller", text, frozenset({root, f"telemetry:{domain}"})))
+    for domain in sorted(set(silent) - set(lost or ())):
+        root = f"telemetry:{domain}"
+        found.append(Cause(root, "telemetry", f"no measurements come from {domain}", frozenset({root})))
+    return tuple(found)
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("node:").removeprefix("link:")
+
+
+def _circuits_over(members: Set[Component], routes: Routes) -> set[Component]:
+    dark = {c[6:] for c in members if c.startswith("fibre:")}
+    return {f"circuit:{circuit}" for circuit, fibres in routes.items() if not dark.isdisjoint(fibres)}
+
+
+def _dead_nodes(city: CityMap, routes: Routes, down: Set[Component]) -> set[str]:
+    """Nodes that say so, and those around which everything is dark for no other reason."""
+    said = {c[5:] for c in down if c.startswith("node:") and c[5:] in city.nodes}
+    explained = closure(city, {c for c in down if c.startswith(("fibre:", "node:"))}, routes)
+    around: dict[str, list[bool]] = {}
+    for link in city.links:
+        dark = f"link:{link.id}" in down or f"link:{link.reverse}" in down
+        for node in (link.src.node, link.dst.node):
+            around.setdefault(node, []).append(dark and f"link:{link.id}" not in explained)
+    quiet = {n for n, dark in around.items() if len(dark) >= 4 and all(dark)}  # two cables, two directions each
+    return said | quiet
+
+
+def _fibres(city: CityMap, routes: Routes, left: set[Component]) -> list[Cause]:
+    """Take fibres out of `left` with all that they explain; together where a whole duct is gone."""
+    cut = {c[6:] for c in left if c.startswith("fibre:") and c[6:] in city.fibres}
+    found = []
+    for srlg in sorted({s for f in cut for s in city.fibres[f].srlgs}):
+        inside = {f.id for f in city.fibres.values() if srlg in f.srlgs}
+        if len(inside) > 1 and inside <= cut:
+            members = closure(city, {f"fibre:{f}" for f in inside}, routes)
+            name = city.srlg_names.get(srlg, str(srlg))
+            title = f"duct {name} is cut: {', '.join(sorted(inside))}"
+            found.append(Cause(f"srlg:{srlg}", "duct", title, members | {f"srlg:{srlg}"}))
+            left -= members | _circuits_over(members, routes)
+            cut -= inside
+    for fibre in sorted(cut):
+        members = closure(city, {f"fibre:{fibre}"}, routes)
+        part = city.fibres[fibre]
+        found.append(Cause(f"fibre:{fibre}", "fibre", f"fibre {fibre} ({part.a} – {part.z}) is cut", members))
+        left -= members | _circuits_over(members, routes)
+    return found
+
+
+def _links(city: CityMap, left: Set[Component]) -> list[Cause]:
+    found = []
+    for link in city.links:
+        if link.id < link.reverse and not left.isdisjoint((f"link:{link.id}", f"link:{link.reverse}")):
+            ends = f"{_short(link.src.node)} – {_short(link.dst.node)}"
+            members = frozenset({f"link:{link.id}", f"link:{link.reverse}"})
+            found.append(Cause(f"link:{link.id}", "link", f"link {ends} is down, what is under it is not", members))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How a directed link does, measured. None: nothing fresh was measured."""
+
+    delay_s: float | None
+    loss_ratio: float | None
+    load: float | None  # throughput over capacity
+
+
+@dataclass(frozen=True, slots=True)
+class QualityBounds:
+    """From where on a link is worse than it was planned to be."""
+
+    loss_ratio: float = 5e-4
+    more_delay_s: float = 5e-4  # beyond what was planned
+    full: float = 0.95  # loaded like this it is crowded, not broken
+
+
+def impaired(
+    city: CityMap, routes: Routes, quality: Mapping[str, Quality], bounds: QualityBounds | None = None
+) -> tuple[Cause, ...]:
+    """Return what explains links that lose or delay more than they should: a fibre that all of them share, or each.
+
+    quality: by directed link id; links that are not in it are not judged. A fibre is to blame only where every link
+    over it that is judged suffers: one healthy link over it acquits it.
+    """
+    limits = bounds or QualityBounds()
+    bad = {link.id for link in city.links if link.id in quality and _suffers(link.delay_s, quality[link.id], limits)}
+    crowded = {i for i in bad if (quality[i].load or 0.0) >= limits.full}
+    found = []
+    left = bad - crowded
+    over: dict[str, set[str]] = {}
+    for link in city.links:
+        for fibre in routes.get(link.circuit or "", ()):
+            if link.id in quality:
+                over.setdefault(fibre, set()).add(link.id)
+    guilty = {fibre for fibre, links in over.items() if links <= left}
+    while guilty and left:
+        worst = min(guilty, key=lambda f: (-len(over[f] & left), len(over[f]), f))
+        explained = over[worst] & left
+        if not explained:
+            break
+        members = frozenset({f"fibre:{worst}", *(f"link:{i}" for i in explained)})
+        found.append(Cause(f"fibre:{worst}", "degraded", f"fibre {worst} loses or delays more than it should", members))
+        left -= explained
+        guilty.discard(worst)
+    for name, links in (("congested", crowded), ("degraded", left)):
+        for pair in sorted({min(i, city.link_by_id[i].reverse) for i in links}):
+            link = city.link_by_id[pair]
+            ends = f"{_short(link.src.node)} – {_short(link.dst.node)}"
+            what = "is full" if name == "congested" else "loses or delays more than it should"
+            members = frozenset({f"link:{link.id}", f"link:{link.reverse}"})
+            found.append(Cause(f"link:{link.id}", name, f"link {ends} {what}", members))
+    return tuple(found)
+
+
+def _suffers(planned_s: float, found: Quality, limits: QualityBounds) -> bool:
+    late = found.delay_s is not None and found.delay_s > planned_s + limits.more_delay_s
+    return late or (found.loss_ratio is not None and found.loss_ratio > limits.loss_ratio)

@@ -1,0 +1,179 @@
+"""One incident for one cause: opened, kept up to date and closed by itself.
+
+A cause is known by what it explains: a link that was dark before its fibre was known to be cut is the same incident,
+whose root moves down. What bounces within the calm time is the same incident too. An incident is told to nobody in
+its first moment, in which the deeper cause may still be coming. Times are arguments: wall clock for people (seconds
+since the epoch), monotonic seconds for durations, so that a clock that steps opens and closes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Set
+from dataclasses import dataclass, field
+
+from controller.assurance.causes import Cause
+
+DEPTH = ("congested", "degraded", "telemetry", "link", "circuit", "odu", "fibre", "duct", "node", "controller")
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentSettings:
+    """How patient incidents are, in seconds."""
+
+    settle_s: float = 1.0  # before it is told: a deeper cause takes over until then
+    calm_s: float = 5.0  # without its cause before it is closed
+    most_entries: int = 200  # in one timeline
+    kept: int = 1000  # closed incidents remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    at: float  # seconds since the epoch
+    text: str
+
+
+@dataclass(slots=True)
+class Incident:
+    """What one cause did, from its beginning to its end."""
+
+    id: str
+    root: str
+    kind: str
+    title: str
+    opened: float  # seconds since the epoch
+    began: float  # monotonic seconds
+    members: frozenset[str]
+    services: set[str] = field(default_factory=set)  # all that it ever concerned
+    dead: set[str] = field(default_factory=set)  # of them, those that nothing carried
+    timeline: list[Entry] = field(default_factory=list)
+    told: bool = False
+    calm_since: float | None = None  # its cause is gone, monotonic
+    closed: float | None = None  # seconds since the epoch
+    flaps: int = 0
+    version: int = 0  # grows with everything worth telling
+
+    @property
+    def severity(self) -> str:
+        """Return "critical" where something was down, "major" where a service was concerned, else "warning"."""
+        return "critical" if self.dead else "major" if self.services else "warning"
+
+    @property
+    def tenants(self) -> tuple[str, ...]:
+        return tuple(sorted({s.partition("/")[0] for s in self.services}))
+
+
+class Incidents:
+    """All incidents. `name` gives ids."""
+
+    def __init__(self, name: Callable[[int], str], settings: IncidentSettings | None = None) -> None:
+        self._name, self._settings = name, settings or IncidentSettings()
+        self._count = 0
+        self._last_told: dict[str, int] = {}  # incident → the version that was told of it
+        self.open: list[Incident] = []
+        self.closed: list[Incident] = []  # oldest first
+
+    def update(
+        self,
+        found: Iterable[Cause],
+        concerned: Callable[[Set[str]], tuple[Set[str], Set[str]]],
+        wall: float,
+        now: float,
+    ) -> tuple[Incident, ...]:
+        """Take the causes of this moment; return the incidents of which there is something to tell.
+
+        concerned: components → (services that they concern, those of them that nothing carries).
+        """
+        news: list[Incident] = []
+        matched: set[int] = set()
+        for cause in sorted(found, key=lambda c: (-DEPTH.index(c.kind), c.root)):
+            incident = self._matching(cause, matched)
+            if incident is None:
+                incident = self._begin(cause, wall, now)
+            matched.add(id(incident))
+            self._follow(incident, cause, concerned, wall)
+        for incident in list(self.open):
+            if id(incident) not in matched:
+                self._calm(incident, wall, now)
+            if not incident.told and incident.closed is None and now >= incident.began + self._settings.settle_s:
+                incident.told = True
+                incident.version += 1
+        for incident in [*self.open, *self.closed[-50:]]:
+            if incident.told and incident.version > self._last_told.get(incident.id, 0):
+                self._last_told[incident.id] = incident.version
+                news.append(incident)
+        return tuple(news)
+
+    def note(self, members: Set[str], text: str, wall: float) -> None:
+        """Write into the timeline of the incidents that explain any of these components."""
+        for incident in self.open:
+            if not incident.members.isdisjoint(members):
+                self._write(incident, text, wall)
+
+    def next_due(self, now: float) -> float | None:
+        """Return when the next incident is to be told or closed; None: nothing is waiting."""
+        due = [i.began + self._settings.settle_s for i in self.open if not i.told]
+        due += [i.calm_since + self._settings.calm_s for i in self.open if i.calm_since is not None]
+        return min(due, default=None)
+
+    def _matching(self, cause: Cause, taken: set[int]) -> Incident | None:
+        """The same root, else the open incident that shares most with what the cause explains."""
+        free = [i for i in self.open if id(i) not in taken and _alike(i.kind, cause.kind)]
+        same = next((i for i in free if i.root == cause.root), None)
+        if same is not None:
+            return same
+        near = [i for i in free if i.root in cause.members or cause.root in i.members]
+        return max(near, key=lambda i: (len(i.members & cause.members), i.id), default=None)
+
+    def _begin(self, cause: Cause, wall: float, now: float) -> Incident:
+        self._count += 1
+        incident = Incident(self._name(self._count), cause.root, cause.kind, cause.title, wall, now, cause.members)
+        self._write(incident, cause.title, wall)
+        self.open.append(incident)
+        return incident
+
+    def _follow(
+        self,
+        incident: Incident,
+        cause: Cause,
+        concerned: Callable[[Set[str]], tuple[Set[str], Set[str]]],
+        wall: float,
+    ) -> None:
+        if incident.calm_since is not None:
+            incident.calm_since = None
+            incident.flaps += 1
+            self._write(incident, f"again: {cause.title}", wall)
+        if incident.root != cause.root and DEPTH.index(cause.kind) >= DEPTH.index(incident.kind):
+            incident.root, incident.kind, incident.title = cause.root, cause.kind, cause.title
+            self._write(incident, f"the cause is deeper: {cause.title}", wall)
+        incident.members |= cause.members
+        services, dead = concerned(cause.members)
+        fresh = services - incident.services
+        if fresh:
+            incident.services |= fresh
+            self._write(incident, f"{len(fresh)} services concerned", wall)
+        incident.dead |= dead
+
+    def _calm(self, incident: Incident, wall: float, now: float) -> None:
+        if incident.calm_since is None:
+            incident.calm_since = now
+            self._write(incident, "its cause is gone", wall)
+        elif now >= incident.calm_since + self._settings.calm_s:
+            incident.closed = wall
+            incident.told = True
+            self._write(incident, "closed", wall)
+            self.open.remove(incident)
+            self.closed.append(incident)
+            for old in self.closed[: -self._settings.kept]:
+                self._last_told.pop(old.id, None)
+            del self.closed[: -self._settings.kept]
+
+    def _write(self, incident: Incident, text: str, wall: float) -> None:
+        if len(incident.timeline) < self._settings.most_entries:
+            incident.timeline.append(Entry(wall, text))
+        incident.version += 1
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two kinds can be one matter: what is worn and what is dead are told apart, controllers stand alone."""
+    groups = ({"degraded", "congested"}, {"controller", "telemetry"})
+    return all((one in group) == (other in group) for group in groups)

@@ -1,0 +1,166 @@
+"""One ticket a fault: watches what is down, lost, silent or worn, and keeps the incidents that come of it.
+
+Woken by every failure; once a second it also looks at how links do, for what wears out says nothing. Whoever watches
+hears of an incident a moment after its beginning, of everything that happens to it, and of its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+
+from controller.assurance.causes import Cause, Quality, causes, impaired
+from controller.assurance.incidents import Incident, Incidents
+from controller.changes.domains import Domains
+from controller.changes.repair import Fault, Repairs
+from controller.southbound.driver import Sample
+from controller.telemetry.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 1.0  # how often links are judged
+TWICE = 2  # so many looks in a row must find a link worn before it counts
+SILENT_S = 5.0  # without any measurement from a domain that used to send some
+QUEUED = 1000  # incidents that wait for one watcher; one that is slower starts over
+
+Tell = Callable[[Incident], None]
+
+
+class Tickets:
+    """Owns one task. `now` is wall clock, `clock` monotonic seconds."""
+
+    def __init__(
+        self,
+        domains: Domains,
+        repairs: Repairs,
+        telemetry: Telemetry,
+        now: Callable[[], datetime],
+        clock: Callable[[], float],
+    ) -> None:
+        self._domains, self._repairs, self._telemetry = domains, repairs, telemetry
+        self._now, self._clock = now, clock
+        self._incidents = Incidents(lambda n: f"inc-{secrets.token_hex(3)}")
+        self._seen_up: set[str] = set()  # domains that answered in this life
+        self._worn: dict[str, int] = {}  # root of a degradation → looks in a row that found it
+        self._looked = float("-inf")
+        self._degraded: tuple[Cause, ...] = ()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._watchers: set[asyncio.Queue[Incident]] = set()
+        self.on_news: list[Tell] = []
+        telemetry.listen(self._hear)
+        repairs.on_fault.append(self._fault)
+
+    @property
+    def open(self) -> tuple[Incident, ...]:
+        return tuple(i for i in self._incidents.open if i.told)
+
+    def listed(self, closed: bool, limit: int) -> tuple[Incident, ...]:
+        """Return incidents, newest first; with `closed` also those that are over."""
+        every = [*self.open, *(self._incidents.closed if closed else ())]
+        return tuple(sorted(every, key=lambda i: -i.opened)[:limit])
+
+    async def watch(self) -> AsyncIterator[Incident]:
+        """Yield the open incidents, then each again whenever there is something to tell of it."""
+        queue: asyncio.Queue[Incident] = asyncio.Queue(QUEUED)
+        for incident in self.open:
+            queue.put_nowait(incident)
+        self._watchers.add(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._watchers.discard(queue)
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="incidents")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _hear(self, samples: Sequence[Sample]) -> None:
+        if any(s.value < 0.5 for s in samples):
+            self._wake.set()
+
+    def _fault(self, fault: Fault) -> None:
+        """Write the story of a repair into the incident that it belongs to."""
+        wall = self._now().timestamp()
+        if fault.ended is None:
+            self._look()
+            return
+        if fault.concerned:
+            took = fault.ended - fault.detected
+            left = len(fault.concerned) - len(fault.repaired)
+            text = f"{len(fault.repaired)} of {len(fault.concerned)} services repaired within {took:.2f} s"
+            self._incidents.note(fault.components, text + (f", {left} wait" if left else ""), wall)
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            try:
+                self._look()
+            except Exception:  # one defect must not end the watch
+                log.exception("a round of the incidents failed")
+
+    def _look(self) -> None:
+        now, wall = self._clock(), self._now().timestamp()
+        if now - self._looked >= LOOK_S * 0.9:
+            self._looked = now
+            self._degraded = self._judge_links()
+        city, routes = self._domains.discovered, self._domains.lit()
+        found = causes(city, routes, self._repairs.reported, self._lost(), self._silent())
+        dead = {m for c in found for m in c.members}
+        worn = tuple(c for c in self._degraded if dead.isdisjoint(c.members))
+        for incident in self._incidents.update((*found, *worn), self._repairs.concerned_by, wall, now):
+            if incident.version == 1 or incident.closed is not None:
+                log.info("%s: %s%s", incident.id, incident.title, " – closed" if incident.closed else "")
+            self._tell(incident)
+
+    def _tell(self, incident: Incident) -> None:
+        for hear in self.on_news:
+            hear(incident)
+        for queue in list(self._watchers):
+            if queue.full():
+                self._watchers.discard(queue)  # too slow: it hears no more, and asks again
+            else:
+                queue.put_nowait(incident)
+
+    def _lost(self) -> Mapping[str, str]:
+        states = self._domains.states()
+        self._seen_up |= {name for name, state in states.items() if state.up}
+        return {
+            name: state.message.removeprefix(f"domain {name}: ")
+            for name, state in states.items()
+            if not state.up and name in self._seen_up
+        }
+
+    def _silent(self) -> AbstractSet[str]:
+        silences = {name: self._telemetry.silence_s(name) for name in self._domains.drivers}
+        return {name for name, silence in silences.items() if silence is not None and silence > SILENT_S}
+
+    def _judge_links(self) -> tuple[Cause, ...]:
+        city = self._domains.discovered
+        quality = {}
+        for link in city.links:
+            subject = f"link:{link.id}"
+            delay, loss, rate = (
+                self._telemetry.indicator(subject, m) for m in ("delay_s", "loss_ratio", "throughput_bps")
+            )
+            if delay is not None or loss is not None:
+                load = rate.value / link.capacity_bps if rate is not None and link.capacity_bps else None
+                quality[link.id] = Quality(delay.value if delay else None, loss.value if loss else None, load)
+        found = impaired(city, self._domains.lit(), quality)
+        self._worn = {c.root: self._worn.get(c.root, 0) + 1 for c in found}
+        return tuple(c for c in found if self._worn[c.root] >= TWICE)

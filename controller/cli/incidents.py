@@ -1,0 +1,99 @@
+"""`onecity incidents`: what went wrong, why, whom it concerned; listed, or followed as it happens."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from contextlib import suppress
+
+import grpc
+from onecity.v1 import incident_pb2 as pb
+
+from controller.cli.client import Client
+from controller.cli.errors import CommandError
+from controller.cli.plain import as_text, plain
+from controller.cli.quantities import count
+from controller.cli.screen import Screen, harmless
+
+SEVERITIES = {
+    pb.SEVERITY_WARNING: ("warning", ""),
+    pb.SEVERITY_MAJOR: ("major", "yellow"),
+    pb.SEVERITY_CRITICAL: ("critical", "red"),
+}
+
+
+def incidents(arguments: Namespace, screen: Screen) -> int:
+    """List incidents, tell all of one, or follow them."""
+    with Client(arguments.server, arguments.timeout) as client:
+        if arguments.watch:
+            return _follow(client, arguments, screen)
+        closed = arguments.all or bool(arguments.incident)
+        limit = 1000 if arguments.incident else arguments.limit
+        request = pb.ListIncidentsRequest(closed=closed, limit=limit)
+        found = list(client.call(client.incidents.ListIncidents, request).incidents)
+    if arguments.incident:
+        found = [i for i in found if i.id == arguments.incident]
+        if not found:
+            raise CommandError(f"there is no incident {arguments.incident}; `onecity incidents --all` lists them")
+    if arguments.output != "table":
+        screen.line(as_text([plain(i) for i in found], arguments.output))
+    elif arguments.incident:
+        _tell(screen, found[0])
+    else:
+        _table(screen, found)
+    return 0
+
+
+def _follow(client: Client, arguments: Namespace, screen: Screen) -> int:
+    stream = client.incidents.WatchIncidents(pb.WatchIncidentsRequest())
+    with suppress(KeyboardInterrupt):
+        try:
+            for message in stream:
+                if arguments.output != "table":
+                    screen.line(as_text(plain(message.incident), arguments.output))
+                else:
+                    screen.line(_line(message.incident))
+                screen.out.flush()
+        except grpc.RpcError as error:
+            raise CommandError(f"the daemon at {client.server} ended the watch: {error}") from None
+    return 0
+
+
+def _line(one: pb.Incident) -> str:
+    word = SEVERITIES.get(one.severity, ("", ""))[0]
+    state = "closed" if one.HasField("closed_at") else "open"
+    concerned = count(len(one.services), "service")
+    return f"{_time(one)}  {one.id}  {state}  {word}  {harmless(one.title)}  {concerned}"
+
+
+def _time(one: pb.Incident) -> str:
+    return str(one.opened_at.ToDatetime().strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def _table(screen: Screen, found: Sequence[pb.Incident]) -> None:
+    if not found:
+        screen.line("Nothing is wrong.")
+        return
+    rows = []
+    for one in found:
+        word, colour = SEVERITIES.get(one.severity, ("", ""))
+        lasted = "open"
+        if one.HasField("closed_at"):
+            lasted = f"{(one.closed_at.ToDatetime() - one.opened_at.ToDatetime()).total_seconds():.0f} s"
+        rows.append(
+            [one.id, _time(one), lasted, screen.paint(word, colour), f"{len(one.services):,}", harmless(one.title)]
+        )
+    screen.table(("incident", "since (UTC)", "lasted", "severity", "services", "cause"), rows, right=(4,))
+
+
+def _tell(screen: Screen, one: pb.Incident) -> None:
+    word, colour = SEVERITIES.get(one.severity, ("", ""))
+    screen.line(f"{screen.paint(one.id, 'bold')}  {screen.paint(word, colour)}  {harmless(one.title)}")
+    screen.line(f"  root      {one.root}")
+    screen.line(f"  tenants   {', '.join(one.tenants) or 'none'}")
+    dead = set(one.dead)
+    names = [f"{s} (was down)" if s in dead else s for s in one.services]
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    screen.line(f"  services  {', '.join(names[:20]) or 'none'}{more}")
+    for entry in one.timeline:
+        screen.line(f"  {entry.at.ToDatetime().strftime('%H:%M:%S.%f')[:-3]}  {harmless(entry.text)}")

@@ -1,0 +1,77 @@
+"""IncidentService over gRPC: the incidents as they are kept, listed and followed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+from onecity.v1 import incident_pb2 as pb
+from onecity.v1 import incident_pb2_grpc
+
+from controller.assurance.incidents import Incident
+
+LIMIT_DEFAULT, LIMIT_MOST = 100, 1000
+SERVICE = pb.DESCRIPTOR.services_by_name["IncidentService"].full_name
+_SEVERITIES = {"warning": pb.SEVERITY_WARNING, "major": pb.SEVERITY_MAJOR, "critical": pb.SEVERITY_CRITICAL}
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class IncidentSource(Protocol):
+    """Who keeps incidents."""
+
+    def listed(self, closed: bool, limit: int) -> tuple[Incident, ...]:
+        """Return incidents, newest first; with `closed` also those that are over."""
+
+    def watch(self) -> AsyncIterator[Incident]:
+        """Yield the open incidents, then each again whenever there is something to tell of it."""
+
+
+class IncidentServicer(incident_pb2_grpc.IncidentServiceServicer):
+    """Every RPC of IncidentService."""
+
+    def __init__(self, source: IncidentSource) -> None:
+        self._source = source
+
+    async def ListIncidents(  # noqa: N802
+        self, request: pb.ListIncidentsRequest, context: Context
+    ) -> pb.ListIncidentsResponse:
+        if not 0 <= request.limit <= LIMIT_MOST:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"limit: must be from 0 to {LIMIT_MOST}")
+        found = self._source.listed(request.closed, request.limit or LIMIT_DEFAULT)
+        return pb.ListIncidentsResponse(incidents=[incident_message(i) for i in found])
+
+    async def WatchIncidents(  # noqa: N802
+        self, request: pb.WatchIncidentsRequest, context: Context
+    ) -> AsyncIterator[pb.WatchIncidentsResponse]:
+        watched: Any = self._source.watch()
+        async with aclosing(watched) as incidents:
+            async for incident in incidents:
+                yield pb.WatchIncidentsResponse(incident=incident_message(incident))
+
+
+def incident_message(incident: Incident) -> pb.Incident:
+    """Return an incident as it travels."""
+    return pb.Incident(
+        id=incident.id,
+        root=incident.root,
+        kind=incident.kind,
+        title=incident.title,
+        severity=_SEVERITIES[incident.severity],
+        opened_at=_stamp(incident.opened),
+        closed_at=None if incident.closed is None else _stamp(incident.closed),
+        services=sorted(incident.services),
+        dead=sorted(incident.dead),
+        tenants=incident.tenants,
+        flaps=incident.flaps,
+        timeline=[pb.TimelineEntry(at=_stamp(e.at), text=e.text) for e in incident.timeline],
+    )
+
+
+def _stamp(at: float) -> Timestamp:
+    found = Timestamp()
+    found.FromDatetime(datetime.fromtimestamp(at, UTC))
+    return found

@@ -1,0 +1,142 @@
+"""One cause, one incident, with its true root, opened and closed by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.assurance.causes import Cause, Quality, causes, impaired
+from controller.assurance.components import closure
+from controller.assurance.incidents import Incidents
+from tests.support.cities import city_map, topologies
+
+CITY = city_map("longgang")
+ROUTES = {c.id: c.route for t in topologies("longgang") for c in t.circuits}
+
+
+def _nobody(_: Set[str]) -> tuple[Set[str], Set[str]]:
+    return set(), set()
+
+
+def _seen(root: str) -> frozenset[str]:
+    """What streams say after one thing failed: all that it takes along, circuits too."""
+    members = closure(CITY, {root}, ROUTES)
+    dark = {c[6:] for c in members if c.startswith("fibre:")}
+    return members | {f"circuit:{c}" for c, fibres in ROUTES.items() if dark & set(fibres)}
+
+
+FIBRES = [f"fibre:{f}" for f in CITY.fibres]
+NODES = [f"node:{n}" for n in CITY.nodes]
+
+
+@pytest.mark.parametrize("root", FIBRES + NODES)
+def test_a_single_failure_has_one_cause_and_it_is_the_true_one(root: str) -> None:
+    assert [c.root for c in causes(CITY, ROUTES, _seen(root))] == [root]
+
+
+@pytest.mark.parametrize("node", [n for n in NODES if n.startswith("node:node:")])
+def test_a_router_that_dies_without_a_word_is_found_by_the_silence_around_it(node: str) -> None:
+    links = {c for c in closure(CITY, {node}, ROUTES) if c.startswith("link:")}
+    if len(links) >= 4:
+        assert node in [c.root for c in causes(CITY, ROUTES, links)]
+
+
+def test_a_link_that_fails_alone_is_its_own_cause() -> None:
+    link = min(k.id for k in CITY.links)
+    (found,) = causes(CITY, ROUTES, {f"link:{link}"})
+    assert found.kind == "link"
+
+
+def test_a_controller_out_of_reach_explains_its_silence() -> None:
+    (found,) = causes(CITY, ROUTES, frozenset(), {"city-ip": "no answer"}, ("city-ip",))
+    assert found.root == "controller:city-ip"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sets(st.sampled_from(FIBRES), min_size=1, max_size=3))
+def test_several_cuts_are_as_many_causes_whatever_they_share(cut: set[str]) -> None:
+    seen = frozenset().union(*(_seen(f) for f in cut))
+    assert {c.root for c in causes(CITY, ROUTES, seen)} == cut
+
+
+def _quality(fibre: str, loss: float = 0.01) -> dict[str, Quality]:
+    worn = {k.id for k in CITY.links if fibre in ROUTES.get(k.circuit or "", ())}
+    return {k.id: Quality(k.delay_s, loss if k.id in worn else 0.0, 0.1) for k in CITY.links}
+
+
+@pytest.mark.parametrize("fibre", [f for f in CITY.fibres if any(f in r for c, r in ROUTES.items())])
+def test_a_worn_fibre_is_found_from_the_links_over_it(fibre: str) -> None:
+    quality = _quality(fibre)
+    found = impaired(CITY, ROUTES, quality)
+    if not any(q.loss_ratio for q in quality.values()):
+        assert found == ()
+        return
+    over = {k.id for k in CITY.links if quality[k.id].loss_ratio}
+    assert len(found) == 1
+    blamed = found[0].root.removeprefix("fibre:")
+    assert {k.id for k in CITY.links if blamed in ROUTES.get(k.circuit or "", ())} == over  # or one just like it
+
+
+def test_a_full_link_is_crowded_not_broken() -> None:
+    link = CITY.links[0]
+    (found,) = impaired(CITY, ROUTES, {link.id: Quality(link.delay_s, 0.02, 0.99)})
+    assert found.kind == "congested"
+
+
+class _Story:
+    """Incidents over seconds of a made-up clock."""
+
+    def __init__(self) -> None:
+        self.incidents, self.now = Incidents(lambda n: f"i{n}"), 0.0
+
+    def after(self, seconds: float, *found: Cause) -> list[str]:
+        self.now += seconds
+        return [i.id for i in self.incidents.update(found, _nobody, 1e9 + self.now, self.now)]
+
+
+def _cause(root: str) -> Cause:
+    return causes(CITY, ROUTES, _seen(root))[0]
+
+
+def test_the_root_moves_down_before_anybody_is_told() -> None:
+    story, fibre = _Story(), _cause("fibre:f-nanwan-buji")
+    link = next(c for c in fibre.members if c.startswith("link:"))
+    early = causes(CITY, ROUTES, {link})
+    assert story.after(0.0, *early) == []
+    assert story.after(0.01, fibre) == []
+    assert story.after(1.0, fibre) == ["i1"]
+    assert [(i.root, i.kind) for i in story.incidents.open] == [("fibre:f-nanwan-buji", "fibre")]
+
+
+def test_an_incident_closes_by_itself_and_a_bounce_is_the_same_one() -> None:
+    story, cause = _Story(), _cause("fibre:f-nanwan-buji")
+    story.after(0.0, cause)
+    story.after(1.5, cause)
+    story.after(0.3)
+    story.after(0.3, cause)
+    story.after(1.0)
+    assert len(story.incidents.open) == 1
+    assert story.incidents.open[0].flaps == 1
+    assert story.after(6.0) == ["i1"]
+    assert not story.incidents.open
+    assert [i.closed is not None for i in story.incidents.closed] == [True]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.floats(0.0, 3.0), st.sets(st.sampled_from(FIBRES), max_size=3)), max_size=12))
+def test_never_two_open_incidents_with_one_root_and_all_close_when_all_is_well(
+    steps: list[tuple[float, set[str]]],
+) -> None:
+    story = _Story()
+    for pause, cut in steps:
+        seen = frozenset().union(*(_seen(f) for f in cut))
+        story.after(pause, *causes(CITY, ROUTES, seen))
+        roots = [i.root for i in story.incidents.open]
+        assert len(roots) == len(set(roots))
+        assert cut <= set(roots)
+    story.after(1.0)
+    story.after(6.0)
+    assert not story.incidents.open
