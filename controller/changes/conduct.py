@@ -159,6 +159,7 @@ class Conductor:
 
     def await_end(self, doubtful: InDoubt) -> None:
         """Keep a change whose end is not known yet; `on_state` ends it."""
+        self._desk.in_doubt(doubtful.taken.change_id)
         self._doubtful[doubtful.taken.change_id] = doubtful
 
     async def _certain(self, wanted: Wanted) -> None:

@@ -22,6 +22,8 @@ from controller.planning.placement import LabelReservation, Placement, RateReser
 from controller.rendering.desired import edits as edits_between
 from controller.verification.model import ConfigurationModel
 
+ROOM_PATIENCE_S = 5.0  # how long a refusal may wait for changes under way that may make room
+
 Services = Mapping[ServiceId, Standing]
 
 
@@ -58,6 +60,8 @@ class Desk:
         self._planning = asyncio.Lock()
         self._under_way: set[ServiceId] = set()
         self._landed = asyncio.Condition()
+        self._open: set[str] = set()  # changes that hold more than they may come to hold
+        self._freed = 0  # how often one of them let something go when it ended
 
     @property
     def under_way(self) -> frozenset[ServiceId]:
@@ -68,15 +72,45 @@ class Desk:
         return await asyncio.to_thread(plan, self.state, self.model, self._city(), wanted, self._now())
 
     async def take(self, wanted: Wanted, change_id: str, accept: Callable[[Planned], bool]) -> Planned:
-        """Plan, and reserve at once if `accept` says so; nobody plans in between."""
-        async with self._planning:
-            planned = await asyncio.to_thread(plan, self.state, self.model, self._city(), wanted, self._now())
-            if accept(planned) and not planned.changes_nothing:
-                self._replace(replace(planned.after, ledger=_with_leavings(planned, change_id)), planned.model)
-            return planned
+        """Plan, and reserve at once if `accept` says so; nobody plans in between.
+
+        A refusal is given only where it would be one in some order of the changes under way: what those hold that
+        fail, or let go, is free in every order. Where any do, it is planned again. A repair is refused at once: it
+        is asked for again whenever the map moves.
+        """
+        give_up_at = asyncio.get_running_loop().time() + ROOM_PATIENCE_S
+        while True:
+            async with self._planning:
+                others, freed = frozenset(self._open), self._freed
+                planned = await asyncio.to_thread(plan, self.state, self.model, self._city(), wanted, self._now())
+                if accept(planned):
+                    if not planned.changes_nothing:
+                        self._open.add(change_id)
+                        self._replace(replace(planned.after, ledger=_with_leavings(planned, change_id)), planned.model)
+                    return planned
+            if not planned.refusals or wanted.again or not await self._made_room(others, freed, give_up_at):
+                return planned
+
+    async def _made_room(self, others: frozenset[str], freed: int, give_up_at: float) -> bool:
+        """Wait for the end of these changes; say whether anything was let go since."""
+        try:
+            async with asyncio.timeout_at(give_up_at), self._landed:
+                await self._landed.wait_for(lambda: not others & self._open or self._freed != freed)
+        except TimeoutError:
+            return False
+        return self._freed != freed
+
+    def in_doubt(self, change_id: str) -> None:
+        """The end of this change may take hours: nobody waits for the room that it may make."""
+        self._open.discard(change_id)
+
+    def _ended(self, taken: Taken, *, freed: bool) -> None:
+        self._open.discard(taken.change_id)
+        self._freed += freed
 
     async def settle(self, taken: Taken) -> None:
         """The change is everywhere: let go of what only the old placements held."""
+        self._ended(taken, freed=bool(taken.leavings))
         if not taken.leavings:
             return
         async with self._planning:
@@ -87,6 +121,7 @@ class Desk:
 
     async def withdraw(self, taken: Taken) -> None:
         """The change is nowhere: its services stand again as they stood before it."""
+        self._ended(taken, freed=True)
         async with self._planning:
             services = {sid: s for sid, s in self.state.services.items() if sid not in taken.concerned}
             services.update(taken.before)

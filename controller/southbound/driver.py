@@ -35,7 +35,7 @@ class DomainTimers:
 
     connect_s: float = 5.0  # unreachable after this: the change fails before anything is sent
     edit_s: float = 20.0
-    commit_s: float = 20.0
+    commit_s: float = 20.0  # also for all that comes before the decision: others may be waiting for its neighbours
     confirm_s: float = 60.0  # the domain rolls back by itself after this
     read_s: float = 30.0
 

@@ -81,3 +81,41 @@ async def test_a_change_waits_only_for_those_that_touch_its_services(desk: Desk)
     held.set()
     await asyncio.gather(first, second)
     assert order[-1] == "office again flies"
+
+
+BIG = slice_over_three("big").replace("1Gbps", "60Gbps")
+BIGGER = slice_over_three("bigger", "10.70").replace("1Gbps", "60Gbps")
+
+
+def _fits(planned: Planned) -> bool:
+    return not planned.refusals
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_who_is_refused_for_room_that_a_change_under_way_holds_waits_for_its_end(desk: Desk, fails: bool) -> None:
+    ended = asyncio.Event()
+
+    async def first() -> None:
+        wanted = Wanted(services(BIG))
+        async with desk.flight(wanted):
+            taken = Taken.of(await desk.take(wanted, "c1", _fits), "c1")
+            await ended.wait()
+            await (desk.withdraw(taken) if fails else desk.settle(taken))
+
+    under_way = asyncio.create_task(first())
+    while not desk.state.services:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    second = asyncio.create_task(desk.take(Wanted(services(BIGGER)), "c2", _fits))
+    await asyncio.sleep(0.05)
+    assert not second.done()
+    ended.set()
+    planned = await asyncio.wait_for(second, 2)
+    assert bool(planned.refusals) is not fails
+    await under_way
+
+
+async def test_who_is_refused_by_what_stands_waits_for_nobody(desk: Desk) -> None:
+    taken = Taken.of(await desk.take(Wanted(services(BIG)), "c1", _fits), "c1")
+    await desk.settle(taken)
+    planned = await asyncio.wait_for(desk.take(Wanted(services(BIGGER)), "c2", _fits), 1)
+    assert planned.refusals
