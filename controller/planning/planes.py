@@ -27,6 +27,9 @@ from controller.planning.plane_limits import Judge, check
 from controller.planning.reasons import boundary_text, short
 
 
+MOST_EXACT = 64  # nodes; of larger planes it is enough to know that what was asked is kept
+
+
 def place_plane(city: CityMap, net: Layers, draft: Draft, wanted: DedicatedPlane) -> Placement:
     """Place one plane; raises CannotPlaceError."""
     old = draft.old.attachments if draft.old is not None else ()
@@ -156,7 +159,8 @@ def _promises(
     """What every access gets to and from the root."""
     centre = next(a.access for a in attachments if a.node == root)
     budget = wanted.slo.latency_s
-    given = {node: _given(ways, judge, root, node, wanted.slo.availability) for node in ways.hoses}
+    least = 1.0 if len(ways.hoses) <= MOST_EXACT else wanted.slo.availability
+    given = {node: _given(ways, judge, root, node, least) for node in ways.hoses}
     return tuple(
         Promise(centre, a.access, a.rate_bps, given[a.node][0], budget, None, given[a.node][1], given[a.node][2])
         for a in attachments

@@ -5,35 +5,32 @@ What would fit is found by placing eased variants of the service, so every numbe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 
 from controller.intent.model import (
-    Boundaries,
     DedicatedPlane,
+    Disjointness,
     ExclusiveSlice,
     Isolation,
     Protection,
     Service,
     VipAssurance,
 )
-from controller.planning.draft import CannotPlaceError, rate_text, ratio_text, time_text
-from controller.planning.placement import Placement, Refusal
+from controller.planning.draft import rate_text, ratio_text, time_text
+from controller.planning.easing import Place, attempt, by_latency, eased
+from controller.planning.limits import jitter_text
+from controller.planning.placement import Refusal
 from controller.planning.reasons import boundary_text
 
-MOST_OFFERS = 3
+MOST_OFFERS = 4
 BISECTIONS = 12  # the largest rate that fits is found to 1 part in 4,096 of what was asked
-Place = Callable[[Service], Placement]
 
 
 def refuse(service: Service, binds: str, place: Place) -> Refusal:
     """Return the refusal of a service; `place` tries a variant and raises CannotPlaceError."""
-    offers: list[str] = []
-    for offer in _offers(service, place):
-        if offer not in offers:
-            offers.append(offer)
-        if len(offers) == MOST_OFFERS:
-            break
+    offers = dict.fromkeys(_offers(service, place))
     meta = service.metadata
     place_of_it = f"{meta.source}:{meta.line}" if meta.source and meta.line else meta.source or meta.name
     return Refusal(meta.service, service.kind, place_of_it, _needs(service), binds, tuple(offers))
@@ -41,11 +38,15 @@ def refuse(service: Service, binds: str, place: Place) -> Refusal:
 
 def _needs(service: Service) -> str:
     bounds = boundary_text(service.boundaries)
-    parts = [_rate(service), _latency(service.slo.latency_s)]
+    slo = service.slo
+    parts = [_rate(service), _latency(slo.latency_s)]
+    parts += [] if slo.jitter_s is None else [f"jitter ≤ {jitter_text(slo.jitter_s)}"]
+    parts += [] if slo.most_hops is None else [f"≤ {slo.most_hops} hops"]
     if isinstance(service, ExclusiveSlice):
         parts += ["" if service.isolation is Isolation.AUTO else str(service.isolation), _standby(service)]
         parts += [f"diverse from {s}" for s in service.diverse_from]
-    if isinstance(service, DedicatedPlane) and service.plane is not None:
+        parts += [f"together with {s}" for s in service.together_with]
+    if isinstance(service, DedicatedPlane | ExclusiveSlice) and service.plane is not None:
         parts.append(f"plane {service.plane}")
     parts.append("" if bounds == "none" else bounds)
     return ", ".join(p for p in parts if p)
@@ -53,7 +54,8 @@ def _needs(service: Service) -> str:
 
 def _standby(service: ExclusiveSlice) -> str:
     if service.protection is Protection.STANDBY:
-        return "SRLG-disjoint standby"
+        words = {Disjointness.LINK: "link", Disjointness.SRLG: "SRLG", Disjointness.NODE: "node"}
+        return f"{'- and '.join(words[k] for k in service.disjoint)}-disjoint standby"
     return f"availability ≥ {ratio_text(service.slo.availability)}"
 
 
@@ -74,60 +76,34 @@ def _latency(budget_s: float | None) -> str:
 
 
 def _offers(service: Service, place: Place) -> Iterable[str]:
-    if isinstance(service, ExclusiveSlice):
-        yield from _slice_offers(service, place)
-    yield from _eased(service, place)
+    """The nearest along protection, latency and whatever else was asked; the largest rate has its place at the end."""
+    said = f"{_rate(service)} {_latency(service.slo.latency_s)}".rstrip()
+    found: list[str] = []
+    for offer in chain(
+        _protection(service, said, place), by_latency(service, _rate(service), place), eased(service, said, place)
+    ):
+        if offer not in found:
+            found.append(offer)
+        if len(found) == MOST_OFFERS - 1:
+            break
+    yield from found
     yield from _less(service, place)
 
 
-def _slice_offers(service: ExclusiveSlice, place: Place) -> Iterable[str]:
-    said = f"{_rate(service)} {_latency(service.slo.latency_s)}".rstrip()
+def _protection(service: Service, said: str, place: Place) -> Iterable[str]:
+    if not isinstance(service, ExclusiveSlice):
+        return
     alone = replace(service, protection=Protection.NONE, slo=replace(service.slo, availability=0.0))
     both = replace(alone, protection=Protection.STANDBY)
-    standby = None if service.protection is Protection.NONE else _try(place, both)
+    standby = None if service.protection is Protection.NONE else attempt(place, both)
     if standby is not None:
         # Two ways miss only the availability: one alone would be worse still, and is not what was asked.
         yield f"{said} with standby at availability {ratio_text(min(p.availability for p in standby.promises))}"
-    elif service.protection is not Protection.NONE and (found := _try(place, alone)) is not None:
+    elif service.protection is not Protection.NONE and (found := attempt(place, alone)) is not None:
         given = min(p.availability for p in found.promises)
         yield f"{said} without standby (availability {ratio_text(given)})"
-    if service.protection is Protection.NONE and (found := _try(place, alone)) is not None:
+    if service.protection is Protection.NONE and (found := attempt(place, alone)) is not None:
         yield f"{said} at availability {ratio_text(min(p.availability for p in found.promises))}"
-    if service.isolation is not Isolation.AUTO:
-        for kind in (Isolation.TIMESLOT, Isolation.WAVELENGTH, Isolation.NRP):
-            if kind is not service.isolation and _try(place, replace(service, isolation=kind)) is not None:
-                yield f"{said} as {kind}"
-                return
-
-
-def _eased(service: Service, place: Place) -> Iterable[str]:
-    if service.slo.latency_s is not None:
-        found = _try(place, _with_latency(service, None))
-        if found is not None and found.promises:
-            yield f"{_rate(service)} ≤ {time_text(_worst(found) * 1.0005)}{_of_standby(found)}"
-    if service.boundaries != Boundaries() and _try(place, replace(service, boundaries=Boundaries())) is not None:
-        yield f"{_rate(service)} {_latency(service.slo.latency_s)} without the boundaries".replace("  ", " ")
-    if isinstance(service, DedicatedPlane) and service.plane and _try(place, replace(service, plane=None)) is not None:
-        yield f"{_rate(service)} over both planes"
-
-
-def _with_latency(service: Service, budget_s: float | None) -> Service:
-    return replace(service, slo=replace(service.slo, latency_s=budget_s))
-
-
-def _worst(placement: Placement) -> float:
-    if placement.kind == "DedicatedPlane":  # a pair of accesses meets at the tree's root
-        delays = sorted((p.delay_s for p in placement.promises), reverse=True)
-        return sum(delays[:2])
-    return max(max(p.delay_s, p.standby_delay_s or 0.0) for p in placement.promises)
-
-
-def _of_standby(placement: Placement) -> str:
-    """Say so where it is the standby that takes the time: without it, or over another duct, less would do."""
-    working = max(p.delay_s for p in placement.promises)
-    if placement.kind == "DedicatedPlane" or _worst(placement) <= working:
-        return ""
-    return f" (its standby; the working way takes {time_text(working)})"
 
 
 def _less(service: Service, place: Place) -> Iterable[str]:
@@ -137,7 +113,7 @@ def _less(service: Service, place: Place) -> Iterable[str]:
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         variant = _scaled(service, middle)
-        if _try(place, variant) is not None:
+        if attempt(place, variant) is not None:
             low, best = middle, variant
         else:
             high = middle
@@ -166,10 +142,3 @@ def _part(rate_bps: int, share: float) -> int:
     """A share of a rate, rounded down to what people write (1 Mbit/s, or 1 kbit/s below 10)."""
     step = 10**6 if rate_bps * share >= 10**7 else 10**3
     return max(1, int(rate_bps * share) // step * step)
-
-
-def _try(place: Place, variant: Service) -> Placement | None:
-    try:
-        return place(variant)
-    except CannotPlaceError:
-        return None

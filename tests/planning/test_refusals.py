@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_network
 
-from controller.intent.model import Boundaries, Isolation, Protection, Service, Slo
+from controller.intent.model import Boundaries, Disjointness, Isolation, Protection, Service, Slo
 from controller.network.ledger import Ledger
 from controller.network.merge import merge
 from controller.planning.place import place
@@ -124,3 +124,36 @@ def test_a_node_that_is_down_is_named_not_its_ports() -> None:
     wanted = slice_between("b", "buji", "pingdi", isolation=Isolation.TIMESLOT)
     (refusal,) = place(city, Ledger(city), [wanted], {}, NOW).refusals
     assert refusal.binds == "otn-buji is down"
+
+
+def test_each_constraint_is_eased_by_as_little_as_fits() -> None:
+    strict = slice_between(
+        "s", "buji", "pinghu", isolation=Isolation.TIMESLOT, protection=Protection.NONE,
+        slo=Slo(latency_s=0.02, availability=0.9, most_hops=2),
+    )  # fmt: skip
+    assert _refusal(strict).would_fit[0] == "1 Gbit/s ≤ 20 ms in 3 hops"
+    apart = slice_between(
+        "n", "nanwan", "pingdi", isolation=Isolation.TIMESLOT, protection=Protection.STANDBY,
+        slo=Slo(latency_s=0.02, availability=0.9), disjoint=(Disjointness.NODE, Disjointness.SRLG),
+    )  # fmt: skip
+    refusal = _refusal(apart)
+    assert refusal.needs == "1 Gbit/s, ≤ 20 ms, timeslot, node- and SRLG-disjoint standby"
+    assert refusal.would_fit[:2] == (
+        "1 Gbit/s ≤ 20 ms without standby (availability 99.9097 %)",
+        "1 Gbit/s ≤ 20 ms with SRLG-disjoint standby that may share a node",
+    )
+
+
+def test_the_latency_that_would_do_is_said_with_its_way() -> None:
+    wanted = slice_between(
+        "l", "buji", "zhihui", isolation=Isolation.TIMESLOT, protection=Protection.NONE,
+        slo=Slo(latency_s=0.0001, availability=0.9),
+    )  # fmt: skip
+    assert "1 Gbit/s ≤ 0.118 ms over otn-nanwan" in _refusal(wanted).would_fit
+
+
+def test_a_planes_availability_is_eased_to_what_its_ways_give() -> None:
+    refusal = _refusal(plane("p", "buji", "pinghu", slo=Slo(availability=0.9999999)))
+    assert refusal.binds.startswith("availability: the ways lg-buji–lg-pinghu together give ")
+    given = refusal.binds.rpartition("give ")[2]
+    assert f"2 accesses, 2 Gbit/s in all at availability {given}" in refusal.would_fit
