@@ -22,6 +22,7 @@ from controller.changes.views import (
     ServiceReading,
     ServiceStatus,
 )
+from controller.planning.why import Explanation
 from controller.simulation.campaign import SimulationEvent
 
 
@@ -117,6 +118,9 @@ class ChangeService(Protocol):
 
     async def describe(self, service: str) -> ServiceDescription:
         """Tell everything about one service."""
+
+    async def explain(self, service: str) -> Explanation:
+        """Tell why a service goes where it goes, and why the runners-up lost."""
 
     async def diff(self, domain: str = "", change_id: str = "") -> tuple[DomainDiff, ...]:
         """Compare desired with running, of one domain or all; with a change id, what that change did."""

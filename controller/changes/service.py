@@ -51,6 +51,7 @@ from controller.changes.views import (
 from controller.errors import ConfigurationError, ConflictError, OnecityError, UnknownNameError
 from controller.intent import json_schema
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId
+from controller.planning.why import Explanation, explain
 from controller.simulation.campaign import SimulationEvent, SimulationRequest
 from controller.store.records import ChangeRecord as StoredRecord
 from controller.store.store import Store
@@ -350,6 +351,14 @@ class Changes:
         last = self._store.history(50, service=sid)
         change = next((record.id for record in last if record.outcome == Outcome.COMMITTED), "")
         return describe(self._desk.state.services[sid], self._around(), change, sid in self._leaving)
+
+    async def explain(self, service: str) -> Explanation:
+        state = self._desk.state
+        sid = state.find(service)
+        if sid is None:
+            raise UnknownNameError(f"no service {service!r}; `onecity get` lists them")
+        own, city = state.services[sid], self._domains.city
+        return await asyncio.to_thread(explain, city, state.ledger, own.service, own.placement, state.pairs())
 
     async def diff(self, domain: str = "", change_id: str = "") -> tuple[DomainDiff, ...]:
         if change_id:

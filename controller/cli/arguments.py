@@ -98,6 +98,8 @@ def _reading_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     get.add_argument("-l", "--label", default="", metavar="KEY=VALUE", help="only services with this label")
     describe = verbs.add_parser("describe", help="show one service: status, promised and measured, path, resources")
     describe.add_argument("service", metavar="TENANT/NAME")
+    explain = verbs.add_parser("explain", help="why a service goes where it goes, and why the runners-up lost")
+    explain.add_argument("service", metavar="TENANT/NAME")
     diff = verbs.add_parser("diff", help="desired against running, per domain (exit code 0 equal, 2 different)")
     diff.add_argument("domain", nargs="?", default="", metavar="DOMAIN|REV", help="this domain; or what a change did")
     diff.add_argument("--change", default="", metavar="CHANGE", help="what this change did instead")
@@ -131,7 +133,7 @@ def _reading_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     incidents.add_argument("--all", action="store_true", help="also those that are over")
     incidents.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many (50)")
     incidents.add_argument("-w", "--watch", action="store_true", help="follow them as they happen; Ctrl-C leaves")
-    for verb in (get, describe, diff, history, blame, topology, simulate, incidents):
+    for verb in (get, describe, explain, diff, history, blame, topology, simulate, incidents):
         _connection(verb)
         _format(verb)
     schema = verbs.add_parser("schema", help="print the JSON Schema of intents, for editors")

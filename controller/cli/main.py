@@ -20,6 +20,7 @@ READING = (
     "validate",
     "get",
     "describe",
+    "explain",
     "diff",
     "history",
     "blame",

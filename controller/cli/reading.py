@@ -63,6 +63,19 @@ def describe(arguments: Namespace, screen: Screen) -> int:
     return _show(arguments, screen, found, lambda: show_description(screen, found))
 
 
+def explain(arguments: Namespace, screen: Screen) -> int:
+    """Show why a service goes where it goes."""
+    from onecity.v1 import explanation_pb2 as pb
+
+    from controller.cli.client import Client
+    from controller.cli.explained import show_explanation
+
+    with Client(arguments.server, arguments.timeout) as client:
+        request = pb.ExplainServiceRequest(service=arguments.service)
+        found = client.call(client.stub.ExplainService, request).explanation
+    return _show(arguments, screen, found, lambda: show_explanation(screen, found))
+
+
 def diff(arguments: Namespace, screen: Screen) -> int:
     """Compare desired with running, or show what a change did."""
     from onecity.v1 import controller_pb2 as pb

@@ -14,11 +14,11 @@ from typing import Any, NoReturn, TypeVar, cast
 
 import grpc
 from onecity.v1 import controller_pb2 as pb
-from onecity.v1 import controller_pb2_grpc, history_pb2, simulation_pb2
+from onecity.v1 import controller_pb2_grpc, explanation_pb2, history_pb2, simulation_pb2
 
 from controller.changes import ports
 from controller.errors import OnecityError
-from controller.northbound import messages, simulated
+from controller.northbound import explained, messages, simulated
 from controller.northbound.status import rich_status
 from controller.northbound.typed_intents import documents
 
@@ -118,6 +118,12 @@ class ControllerServicer(controller_pb2_grpc.ControllerServiceServicer):
     ) -> pb.DescribeServiceResponse:
         found = await answer(context, self._changes.describe(request.service))
         return pb.DescribeServiceResponse(description=await asyncio.to_thread(messages.description, found))
+
+    async def ExplainService(  # noqa: N802
+        self, request: explanation_pb2.ExplainServiceRequest, context: Context
+    ) -> explanation_pb2.ExplainServiceResponse:
+        found = await answer(context, self._changes.explain(request.service))
+        return explanation_pb2.ExplainServiceResponse(explanation=explained.explanation(found))
 
     async def Diff(self, request: pb.DiffRequest, context: Context) -> pb.DiffResponse:  # noqa: N802
         found = await answer(context, self._changes.diff(request.domain, request.change_id))

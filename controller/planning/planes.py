@@ -26,7 +26,6 @@ from controller.planning.placement import Attachment, Placement, Promise, RateRe
 from controller.planning.plane_limits import Judge, check
 from controller.planning.reasons import boundary_text, short
 
-
 MOST_EXACT = 64  # nodes; of larger planes it is enough to know that what was asked is kept
 
 

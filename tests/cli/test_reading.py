@@ -66,6 +66,27 @@ async def test_describe_shows_status_objectives_path_and_resources(run: Run, wri
     assert json.loads((await run("describe", "gov/video", "-o", "json")).out)["isolation"] == "wavelength"
 
 
+async def test_explain_shows_the_way_in_use_and_why_the_others_lost(run: Run, write: Write) -> None:
+    await run("apply", write())
+    out = (await run("explain", "gov/video")).out
+    lines = out.splitlines()
+    assert lines[1] == "  isolation auto: class video tries wavelength, then timeslot"
+    for words in (
+        "*  wavelength  0.21 ms  11     in use",
+        "   nrp         –        –      no way is up",
+        "buji–zhihui, optical layer, wavelengths",
+        "*  0.21 ms  1     2.5 %  11     in use: the quickest  otn-buji → otn-zhihui",
+        "   0.5 ms   2     1 %    12     0.29 ms slower        otn-buji → otn-jihua → otn-zhihui",
+        "… 3 more pairs of ends like these",
+    ):
+        assert words in out, out
+    found = json.loads((await run("explain", "gov/video", "-o", "json")).out)
+    assert found["isolations"][1]["price"] is None
+    assert found["choices"][0]["options"][1]["verdict"] == "0.29 ms slower"
+    ended = await run("explain", "gov/none")
+    assert (ended.code, ended.err) == (1, "there is no service gov/none; `onecity get` lists those there are\n")
+
+
 async def test_diff_says_by_its_exit_code_whether_there_is_any(run: Run) -> None:
     same = await run("diff", "city-otn")
     assert (same.code, same.out) == (0, "city-otn: as desired\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.end_to_end.intents import slice_over_three
@@ -16,3 +18,20 @@ def test_a_slice_whose_ends_move_is_built_beside_the_old_one(longgang: Stage, is
     result = longgang.client.apply(before.replace("buji", "nanwan"))[1]
     assert result.outcome == COMMITTED, result.message
     assert not any(longgang.client.differences().values())
+
+
+def test_an_engineer_is_told_why_a_slice_goes_where_it_goes(longgang: Stage) -> None:
+    longgang.client.apply(slice_over_three())
+    table = longgang.command("explain", "lands/survey")
+    assert table.returncode == 0, table.stderr
+    assert "isolation timeslot, as asked" in table.stdout
+    assert "buji–longgang, optical layer, timeslots" in table.stdout
+    assert "in use: the quickest that keeps 5 ms, a standby apart from it" in table.stdout
+    found = json.loads(longgang.command("explain", "survey", "-o", "json").stdout)
+    assert [k["isolation"] for k in found["isolations"] if k["chosen"]] == ["timeslot"]
+    used, *others = found["choices"][0]["options"]
+    assert used["chosen"]
+    assert others
+    assert all(o["verdict"] for o in others)
+    unknown = longgang.command("explain", "gov/none")
+    assert (unknown.returncode, "no service 'gov/none'" in unknown.stderr) == (1, True)

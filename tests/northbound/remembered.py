@@ -24,6 +24,8 @@ from controller.errors import (
     UnknownNameError,
     Violation,
 )
+from controller.intent.model import ServiceId
+from controller.planning.why import Choice, Explanation, Kind, Option
 from controller.telemetry.indicator import Indicator, ServiceIndicators
 
 Spec = dict[str, object]
@@ -251,6 +253,21 @@ class RememberedChanges:
             views.SloView(0.020, None, 1e-4, 0.9999, 10**10),
             ServiceIndicators(delay_s=delay, subjects=2, silent=("circuit:x",)),
         )  # fmt: skip
+
+    async def explain(self, service: str) -> Explanation:
+        if service not in self.standing:
+            raise UnknownNameError(f"there is no service {service}; `onecity get` lists those there are")
+        used = Option(True, ("otn-buji", "f-1", "otn-zhihui"), 0.00021, 1, 0.025, 11.0, "in use: the quickest")
+        way = ("otn-buji", "f-2", "otn-jihua", "f-3", "otn-zhihui")
+        other = Option(False, way, 0.0005, 2, 0.01, 12.0, "0.29 ms slower")
+        return Explanation(
+            ServiceId(service),
+            "ExclusiveSlice",
+            ("isolation auto: class video tries wavelength, then timeslot",),
+            (Kind("wavelength", True, 0.00021, 11.0, "in use"), Kind("nrp", False, None, None, "no way is up")),
+            (Choice("buji", "zhihui", "wavelength", (used, other)),),
+            3,
+        )
 
     async def describe(self, service: str) -> views.ServiceDescription:
         if service not in self.standing:
