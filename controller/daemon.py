@@ -141,6 +141,7 @@ class Daemon:
         self.repairs = Repairs(self.desk, self.domains, self.changes.repair, time.monotonic)
         self._started.push_async_callback(self.repairs.stop)
         self.telemetry.listen(self.repairs.hear)
+        self.changes.wellbeing.witness = self.repairs
         self.tickets = Tickets(self.domains, self.repairs, self.telemetry, self._now, time.monotonic)
         self._started.push_async_callback(self.tickets.stop)
         if self.settings.webhook:

@@ -52,6 +52,11 @@ class Riders:
             if not riders:
                 del self._by_component[component]
 
+    def ridden(self, service: ServiceId) -> frozenset[Component]:
+        """Return what a service rides; nothing where it is not known."""
+        known = self._known.get(service)
+        return known[1] if known is not None else frozenset()
+
     def on(self, components: Iterable[Component]) -> set[ServiceId]:
         """Return the services that ride any of these."""
         found: set[ServiceId] = set()

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 COMPONENTS = frozenset({"link", "fibre", "odu", "node", "circuit"})
 KEPT_FAULTS = 256
+REMEMBERED_S = 120.0  # for so long a change of state is held against older measurements
 FOLLOW_S = 0.5  # how old the index of riders may be while nothing is down
 
 # Carries out one wave: the services, which of them nothing carries, why.
@@ -98,6 +99,7 @@ class Repairs:
         self._followed: Mapping[ServiceId, Standing] = {}
         self._followed_at = float("-inf")
         self._returned: dict[Component, float] = {}  # up again, and when that counts as lasting
+        self._touched: dict[Component, float] = {}  # when it went down or came back
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.Task[None] | None = None
@@ -127,6 +129,20 @@ class Repairs:
         harm = {sid: damage(standing[sid].placement, components) for sid in riding if sid in standing}
         hurt_now = {str(sid) for sid, found in harm.items() if found is not Damage.NONE}
         return hurt_now, {str(sid) for sid, found in harm.items() if found is Damage.DEAD}
+
+    def harm(self, sid: ServiceId) -> Damage:
+        """Return what is down does to a service now."""
+        standing = self._desk.state.services.get(sid)
+        if not self._fallen or standing is None:
+            return Damage.NONE
+        return self._known_harm.of(sid, standing.placement, self._fallen)
+
+    def touched_at(self, sid: ServiceId) -> float:
+        """Return when something that a service rides went down or came back last; -inf: not of late."""
+        if not self._touched:
+            return float("-inf")
+        times = (self._touched[c] for c in self._riders.ridden(sid) if c in self._touched)
+        return max(times, default=float("-inf"))
 
     def flapping(self) -> tuple[str, ...]:
         return self._damper.flapping()
@@ -191,6 +207,10 @@ class Repairs:
         self._damper.forget(now)
         fallen = self._domains.outage(self._damper.down(now))
         self._fallen = before if fallen == before else fallen
+        for component in before ^ fallen:
+            self._touched[component] = now
+        for old in [c for c, at in self._touched.items() if now - at > REMEMBERED_S]:
+            del self._touched[old]
         self._follow(now)
         state = self._desk.state
         standing = {sid: (state.services[sid].service, state.services[sid].placement) for sid in self._concerned()}

@@ -48,6 +48,7 @@ from controller.changes.views import (
     ServiceReading,
     ServiceStatus,
 )
+from controller.changes.wellbeing import Wellbeing
 from controller.errors import ConfigurationError, ConflictError, OnecityError, UnknownNameError
 from controller.intent import json_schema
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId
@@ -83,6 +84,7 @@ class Changes:
         self._desk, self._domains, self._conductor = desk, domains, conductor
         self._store, self._telemetry = store, telemetry
         self._now, self._clock, self._doubtful = now, clock, doubtful
+        self.wellbeing = Wellbeing(telemetry, clock)
         self._live = LiveChanges()
         self._leaving: dict[ServiceId, str] = {}
         self._requests: dict[str, tuple[str, str]] = {}  # request id → (change id, content digest)
@@ -204,6 +206,7 @@ class Changes:
         if result.outcome in (Outcome.COMMITTED, Outcome.PARTIAL):
             moved = [a for a in result.services if a.action in (Action.CREATE, Action.CHANGE)]
             self._drift.committed([a.service for a in moved if not a.refusal], order.wanted.drops)
+            self.wellbeing.confirmed([a.service for a in moved if not a.refusal], order.wanted.drops)
         for hear in self._on_end:
             hear(order.kind, result.outcome, result.elapsed_s)
         for told in self.on_told:
@@ -427,7 +430,14 @@ class Changes:
         in_doubt = frozenset(d for domains in self._doubtful().values() for d in domains)
         down = frozenset(name for name, state in self._domains.states().items() if not state.up)
         return Circumstances(
-            self._now(), self._domains.city, self._telemetry, self._desk.under_way, in_doubt, self._drift, down
+            self._now(),
+            self._domains.city,
+            self._telemetry,
+            self._desk.under_way,
+            in_doubt,
+            self._drift,
+            down,
+            self.wellbeing,
         )
 
     def _from_history(self, change_id: str) -> ChangeEvent:

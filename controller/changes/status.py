@@ -11,6 +11,7 @@ from datetime import datetime
 
 import yaml
 
+from controller.assurance.components import Damage
 from controller.changes import present
 from controller.changes.drift import Drift
 from controller.changes.health import health_word, protected, within_slo
@@ -23,6 +24,7 @@ from controller.changes.views import (
     ServiceStatus,
     SloView,
 )
+from controller.changes.wellbeing import Wellbeing
 from controller.intent import to_document
 from controller.intent.model import ServiceId
 from controller.network.model import CityMap
@@ -41,6 +43,7 @@ class Circumstances:
     in_doubt: Set[str]  # domains on which a decided transaction has not ended
     drift: Drift
     down: Set[str]  # domains out of reach
+    wellbeing: Wellbeing
 
 
 def phase(standing: Standing, leaving: bool, around: Circumstances) -> str:
@@ -84,7 +87,8 @@ def reading(standing: Standing, around: Circumstances) -> ServiceReading:
     if not standing.active or at in ("Expired", "Scheduled"):  # a change under way does not hide how it fares
         return ServiceReading(service.metadata.service, service.kind, at, slo, ServiceIndicators())
     measured = around.telemetry.service_view(standing.placement)
-    judged = within_slo(slo, measured)
+    judged = _on_its_way(service.metadata.service, within_slo(slo, measured), around)
+    around.wellbeing.judge(service.metadata.service, health_word(judged), judged.message, slo, measured)
     return ServiceReading(
         service.metadata.service, service.kind, at, slo, measured, health_word(judged), judged.message
     )
@@ -121,12 +125,22 @@ def _conditions(
     if committed:
         found.append(_in_sync(standing.service.metadata.service, domains, around))
         found.append(protected(standing.service, standing.placement, around.city, around.telemetry))
-        found.append(within_slo(slo, measured))
+        sid = standing.service.metadata.service
+        judged = _on_its_way(sid, within_slo(slo, measured), around)
+        steady = around.wellbeing.judge(sid, health_word(judged), judged.message, slo, measured)
+        found += [judged, around.wellbeing.probed(sid, standing.placement), around.wellbeing.condition(steady)]
     doubtful = [d for d in domains if d in around.in_doubt]
     if doubtful:
         message = f"a decided change has not ended on {', '.join(doubtful)}; it goes on by itself"
         found.append(Condition("InDoubt", "True", "Unreachable", message))
     return tuple(found)
+
+
+def _on_its_way(sid: ServiceId, judged: Condition, around: Circumstances) -> Condition:
+    """Return the judgement, unless nothing carries the service now, however good what was measured before that."""
+    if around.wellbeing.witness.harm(sid) is Damage.DEAD:
+        return Condition("WithinSlo", "False", "Down", "nothing that is up carries it")
+    return judged
 
 
 def _in_sync(service: ServiceId, domains: list[str], around: Circumstances) -> Condition:

@@ -53,7 +53,8 @@ def health(screen: Screen, service: pb.ServiceStatus) -> str:
     """
     if service.phase in (pb.PHASE_SCHEDULED, pb.PHASE_EXPIRED):
         return screen.paint((enum_word(pb.Phase.DESCRIPTOR, service.phase) or ""), "faint")
-    bad = [c.type for c in service.conditions if c.status == _bad_status(c.type)]
+    steady = next((c.reason for c in service.conditions if c.type == "Health"), "")
+    bad = [c.type for c in service.conditions if c.status == _bad_status(c.type) and c.type != "Health"]
     if bad:
         return (
             screen.paint("not " + ", not ".join(t for t in bad if t != "InDoubt"), "red")
@@ -64,6 +65,8 @@ def health(screen: Screen, service: pb.ServiceStatus) -> str:
     if unknown or not service.conditions:
         unmeasured = [c for c in service.conditions if c.reason == "NoMeasurement"]
         return screen.paint("no measurement" if unmeasured else "unknown", "yellow")
+    if steady in ("AtRisk", "Violated", "Down"):  # well again, but not for long enough to be called so
+        return screen.paint("at risk" if steady == "AtRisk" else "recovering", "yellow")
     return screen.paint("ok", "green")
 
 

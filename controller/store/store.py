@@ -285,7 +285,6 @@ class Store:
         """Have every durable write told, in the writer's thread: how long it took, seconds."""
         self._writer.on_commit = told
 
-
     async def backup(self, path: str | os.PathLike[str]) -> int:
         """Write a consistent copy while running and return its bytes; it appears whole or not at all.
 

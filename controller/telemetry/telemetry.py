@@ -16,6 +16,7 @@ from contextlib import suppress
 from controller.planning.placement import Placement
 from controller.southbound.driver import Driver, Sample
 from controller.telemetry.indicator import Indicator, ServiceIndicators
+from controller.telemetry.moments import Moments
 from controller.telemetry.subjects import flow_subjects, placement_subjects
 from controller.telemetry.windows import Windows, WindowSettings
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # between attempts on one domain; the last repeats
 FORGET_EVERY_S = 60.0
+KEPT_S = 600.0  # how long it is remembered when something was measured
 MEANINGS = {  # metric → what it says of a service; circuits report `latency_s`
     "delay_s": "delay_s",
     "latency_s": "delay_s",
@@ -52,6 +54,7 @@ class Telemetry:
         self._heard: dict[str, float] = {}
         self._flows: tuple[float, tuple[str, ...]] = (-1.0, ())
         self._tasks: list[asyncio.Task[None]] = []
+        self._moments = Moments()
         self._listeners: list[Callable[[Sequence[Sample]], None]] = []
         self.on_batch: list[Callable[[Sequence[Sample]], None]] = []  # told of every batch, each of one domain
 
@@ -89,6 +92,12 @@ class Telemetry:
                     self._gaps[sample.domain] = self._gaps.get(sample.domain, 0) + 1
                 self._heard[sample.domain] = now
             self._windows.add(sample.subject, sample.metric, sample.value, now)
+            if sample.metric != "up":  # a state is told when it changes, a measurement when it is taken
+                self._moments.take(sample.domain, sample.subject, sample.at, now)
+
+    def measured_at(self, subject: str) -> float | None:
+        """Return when a subject was measured last, by our monotonic clock; None where it never was."""
+        return self._moments.of(subject)
 
     def indicator(self, subject: str, metric: str) -> Indicator | None:
         """Return one metric of one subject; None where nothing fresh was measured."""
@@ -199,3 +208,4 @@ class Telemetry:
         while True:
             await asyncio.sleep(FORGET_EVERY_S)
             self._windows.forget_silent(self._clock())
+            self._moments.forget(self._clock() - KEPT_S)

@@ -87,6 +87,26 @@ def _within_slo(longgang: Stage, service: str) -> bool:
     return any(c.type == "WithinSlo" and c.status == TRUE for c in conditions)
 
 
+def _condition(longgang: Stage, service: str, kind: str) -> tuple[int, str]:
+    found = {c.type: c for c in longgang.client.describe(service).status.conditions}
+    return (found[kind].status, found[kind].reason) if kind in found else (0, "")
+
+
+def test_nothing_on_a_dead_way_is_called_well_and_probed_only_after_the_event(longgang: Stage) -> None:
+    tight = _slice("stuck", 7, latency="0.2ms", ends="jihua bantian")  # only the direct way is that short
+    assert longgang.client.apply(tight)[1].outcome == COMMITTED
+    eventually(lambda: _condition(longgang, "mend/stuck", "Probed")[0] == TRUE, 5)
+    _cut(longgang, "f-jihua-bantian")
+    eventually(lambda: _condition(longgang, "mend/stuck", "WithinSlo")[1] == "Down", 0.5)
+    assert _condition(longgang, "mend/stuck", "Health")[1] == "Down"
+    assert _condition(longgang, "mend/stuck", "Probed")[0] != TRUE
+    assert not _within_slo(longgang, "mend/stuck")
+    longgang.city.plant({"type": "restore", "what": "all"})
+    eventually(lambda: _condition(longgang, "mend/stuck", "Probed")[0] == TRUE, 5)
+    assert _condition(longgang, "mend/stuck", "Health")[1] == "Down"  # not so soon
+    assert "recovering" in longgang.command("get").stdout
+
+
 def test_a_second_failure_in_the_middle_of_a_repair_leaves_nothing_on_a_dead_way(longgang: Stage) -> None:
     ends = "zhihui nanwan"  # the first way round is the west ring; the second leads over the compute centre
     assert longgang.client.apply(*(_slice(f"s{n}", n, ends=ends) for n in range(4)))[1].outcome == COMMITTED

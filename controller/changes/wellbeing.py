@@ -1,0 +1,117 @@
+"""How services are, steadily, and whether it was measured since anything about them changed.
+
+Stepped whenever somebody judges all services anyway, about once a second. Kept per service for as long as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+from controller.assurance.components import Damage
+from controller.assurance.health import Health, HealthSettings, HealthTrack, Judged, Steady
+from controller.changes.views import Condition, SloView
+from controller.intent.model import ServiceId
+from controller.planning.placement import Placement
+from controller.telemetry.indicator import ServiceIndicators
+from controller.telemetry.telemetry import Telemetry
+
+PROBES = ("access:", "flow:")  # measured from access port to access port, through the forwarding under test
+_WORDS = {
+    Health.OK: ("True", "Ok"),
+    Health.AT_RISK: ("True", "AtRisk"),
+    Health.VIOLATED: ("False", "Violated"),
+    Health.DOWN: ("False", "Down"),
+    Health.UNKNOWN: ("Unknown", "NoMeasurement"),
+}
+
+
+class Witness(Protocol):
+    """Who knows what failures do to services."""
+
+    def harm(self, sid: ServiceId) -> Damage:
+        """Return what is down does to a service now."""
+
+    def touched_at(self, sid: ServiceId) -> float:
+        """Return when something that a service rides went down or came back last; -inf: not of late."""
+
+
+class Nobody:
+    """Before anybody watches the network."""
+
+    def harm(self, sid: ServiceId) -> Damage:
+        return Damage.NONE
+
+    def touched_at(self, sid: ServiceId) -> float:
+        return float("-inf")
+
+
+class Wellbeing:
+    """The steady words of all services. `clock` is monotonic seconds."""
+
+    def __init__(self, telemetry: Telemetry, clock: Callable[[], float]) -> None:
+        self._telemetry, self._clock = telemetry, clock
+        self.witness: Witness = Nobody()
+        self._settings = HealthSettings()
+        self._tracks: dict[ServiceId, HealthTrack] = {}
+        self._confirmed: dict[ServiceId, float] = {}
+
+    def confirmed(self, puts: Iterable[str], drops: Iterable[ServiceId]) -> None:
+        """Note that a change of these services has been confirmed everywhere just now."""
+        now = self._clock()
+        for sid in puts:
+            self._confirmed[ServiceId(sid)] = now
+        for sid in drops:
+            self._confirmed.pop(sid, None)
+            self._tracks.pop(sid, None)
+
+    def judge(self, sid: ServiceId, word: str, reason: str, slo: SloView, measured: ServiceIndicators) -> Steady:
+        """Take what is true of a service now; return its steady word."""
+        now = self._clock()
+        harm = self.witness.harm(sid)
+        health, why = Health(word), reason
+        if harm is Damage.DEAD:
+            health, why = Health.DOWN, "nothing that is up carries it"
+        exposed = "what stood by is gone" if harm is Damage.EXPOSED else ""
+        exposed = "it was led around a failure" if harm is Damage.SWITCHED else exposed
+        track = self._tracks.get(sid)
+        if track is None:
+            track = self._tracks[sid] = HealthTrack(now)
+        track.step(Judged(health, pressure(slo, measured), exposed, why), now, self._settings)
+        return track.now
+
+    def condition(self, steady: Steady) -> Condition:
+        """Return the word as a condition."""
+        status, reason = _WORDS[steady.health]
+        lasting = self._clock() - steady.since
+        message = f"{steady.reason}; for {lasting:.0f} s" if steady.reason else f"for {lasting:.0f} s"
+        return Condition("Health", status, reason, message)
+
+    def probed(self, sid: ServiceId, placement: Placement) -> Condition:
+        """Say whether every carrier was measured since the last confirm and the last event on the path in use."""
+        carriers = self._telemetry.carriers(placement)
+        probes = [c for c in carriers if c.startswith(PROBES)] or list(carriers)
+        since = max(self._confirmed.get(sid, float("-inf")), self.witness.touched_at(sid))
+        missing = [c for c in probes if (at := self._telemetry.measured_at(c)) is None or at < since]
+        if not probes or missing:
+            what = (
+                f"no measurement since the last change or event from {missing[0]}" if missing else "nothing to measure"
+            )
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            return Condition("Probed", "Unknown", "NoMeasurement", what + more)
+        return Condition("Probed", "True", "Measured", f"{len(probes)} measured since the last change and event")
+
+
+def pressure(slo: SloView, measured: ServiceIndicators) -> float | None:
+    """Return the worst measured value as a share of its limit; None where nothing is limited or measured."""
+    limits: Mapping[str, float | None] = {
+        "delay_s": slo.delay_s,
+        "jitter_s": slo.jitter_s,
+        "loss_ratio": slo.loss_ratio,
+    }
+    shares = [
+        found.value / limit
+        for name, limit in limits.items()
+        if limit and (found := getattr(measured, name)) is not None
+    ]
+    return max(shares, default=None)
