@@ -30,6 +30,12 @@ test: $(READY)  ## Style, types, contracts and tests
 bench: $(READY) ## Measure; writes build/bench.json
 	@$(BIN)/python -m tests.bench
 
+monitoring: $(READY) ## The demo city under a Prometheus and an Alertmanager of its own; Ctrl-C ends it
+	@$(BIN)/python -m lab.monitoring
+
+dashboards: $(READY) ## Write lab/monitoring/dashboards/ anew after a change of its panels
+	@$(BIN)/python -m lab.monitoring.build_dashboards
+
 chaos: $(READY) ## Try to break the transactions; writes build/chaos.json
 	@$(BIN)/python -m tests.chaos
 
@@ -42,4 +48,4 @@ stubs: $(READY) ## Regenerate protocol stubs after a change under protos/
 clean:          ## Remove what was built
 	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help lab-deps setup demo test bench chaos stubs clean
+.PHONY: help lab-deps setup demo monitoring dashboards test bench chaos stubs clean

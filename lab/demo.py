@@ -60,18 +60,18 @@ def main() -> int:
     parser.add_argument("--city", default="longgang")
     parser.add_argument("--keep", action="store_true", help="leave city and daemon running until Ctrl-C")
     options = parser.parse_args()
-    _clear_away(Path(tempfile.gettempdir()))
+    clear_away(Path(tempfile.gettempdir()))
     directory = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     try:
         with start_city(options.city, directory) as city:
-            daemon, environment = _serve(city)
+            daemon, environment = serve(city)
             try:
                 _play(Stage(city, daemon, environment))
                 if options.keep:
                     print(f"\nStill up: ONECITY_SERVER={environment['ONECITY_SERVER']}. Ctrl-C ends it.", flush=True)
                     daemon.wait()
             finally:
-                _stop(daemon)
+                stop_daemon(daemon)
         say("stopped; nothing is left running")
         return 0
     except KeyboardInterrupt:
@@ -84,7 +84,7 @@ def main() -> int:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _clear_away(room: Path) -> None:
+def clear_away(room: Path) -> None:
     """Remove the directories of demos of ours that were killed: each carries the number of its process."""
     for directory in room.glob(f"{PREFIX}*-*"):
         pid = directory.name.removeprefix(PREFIX).partition("-")[0]
@@ -97,7 +97,7 @@ def _clear_away(room: Path) -> None:
 
 
 def _play(stage: Stage) -> None:
-    intents = _intents()
+    intents = intents_directory()
     say(f"{stage.city.city.title}: three IP networks over one optical base, each with its own controller")
     stage.type("topology domains")
     say("one slice, across two IP domains and the optical one: the plan first")
@@ -124,7 +124,7 @@ def _play(stage: Stage) -> None:
     stage.type("history")
 
 
-def _intents() -> Path:
+def intents_directory() -> Path:
     """Return where the scenarios are: in a checkout beside this package, in an installation inside it."""
     here = Path(__file__).resolve().parent
     found = next((p for p in (here.parent / "intents", here / "intents") if p.is_dir()), None)
@@ -140,7 +140,7 @@ def _guarded() -> list[str]:
     return [sys.executable, "-m", "lab.process", str(os.getpid()), "controller.cli.main"]
 
 
-def _serve(city: RunningCity) -> tuple[subprocess.Popen[bytes], dict[str, str]]:
+def serve(city: RunningCity) -> tuple[subprocess.Popen[bytes], dict[str, str]]:
     """Start the daemon so that it dies with us, and wait until it serves."""
     settings = yaml.safe_load(city.config_path.read_text(encoding="utf-8"))
     environment = {**os.environ, "ONECITY_SERVER": settings["listen"], "ONECITY_METRICS": settings["metrics"]}
@@ -151,13 +151,13 @@ def _serve(city: RunningCity) -> tuple[subprocess.Popen[bytes], dict[str, str]]:
     deadline = time.monotonic() + READY_S
     line = daemon.stdout.readline()
     if not line or time.monotonic() > deadline:
-        _stop(daemon)
+        stop_daemon(daemon)
         raise LabError("the daemon did not start; its reason is above")
     print(line.decode().strip(), flush=True)
     return daemon, environment
 
 
-def _stop(daemon: subprocess.Popen[bytes]) -> None:
+def stop_daemon(daemon: subprocess.Popen[bytes]) -> None:
     daemon.terminate()
     try:
         daemon.wait(10)

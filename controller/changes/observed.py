@@ -113,7 +113,7 @@ class Observer:
 
     def rates(self, links: tuple[LinkView, ...]) -> dict[str, float]:
         """Return what is measured on links, bit/s; a link without a fresh sample is missing."""
-        found = {k.id: self._telemetry.newest(k.id, "throughput_bps") for k in links if k.layer == "ip"}
+        found = {k.id: self._telemetry.newest(f"link:{k.id}", "throughput_bps") for k in links if k.layer == "ip"}
         return {link: rate for link, rate in found.items() if rate is not None}
 
     def _of_domains(self) -> dict[str, DomainObservation]:

@@ -69,7 +69,14 @@ OPTICAL_ON_CHANGE: Final[tuple[tuple[Step, ...], ...]] = (
     (("onecity-flow:odu-links", {}), ("odu-link", {"id": "*"}), ("state", {}), ("oper-status", {})),
     (("onecity-flow:nodes", {}), ("node", {"id": "*"}), ("state", {}), ("oper-status", {})),
 )
-OPTICAL_SAMPLED: Final[tuple[tuple[Step, ...], ...]] = (_CIRCUIT,)
+_LOGICAL_CHANNEL: Final[tuple[Step, ...]] = (
+    ("terminal-device", {}),
+    ("logical-channels", {}),
+    ("channel", {"index": "*"}),
+    ("otn", {}),
+    ("state", {}),
+)
+OPTICAL_SAMPLED: Final[tuple[tuple[Step, ...], ...]] = (_CIRCUIT, (*_LOGICAL_CHANNEL, ("pre-fec-ber", {})))
 
 HEARTBEAT_NS = 10 * 10**9  # a value that stays the same is told again after this: silence longer than two is a gap
 

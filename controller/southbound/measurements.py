@@ -150,6 +150,8 @@ class Translator:
                     self._tell(fresh, found.subject, found.metric, found.value, at)
 
     def _tell(self, fresh: list[Sample], subject: str, metric: str, value: float, at: float) -> None:
+        if metric == "pre_fec_ber" and value <= 0.0:
+            return  # equipment without light tells 0.0, which is not a perfect line
         key = (subject, metric)
         before = self._told_at.get(key, 0.0)
         if at > before or (at == before and metric in _STATES):  # a state told again still holds; a measurement is old
@@ -209,6 +211,8 @@ def _meaning(path: _Path) -> _Meaning:
     if path[0].name in _OWN_TREES:
         subject = _state_subject(path)
         return _Linear(subject, *_STATE_LEAVES[leaf]) if subject is not None and leaf in _STATE_LEAVES else path
+    if path[0].name == "terminal-device":
+        return _optical(path)
     subject = _pm_subject(path) if any(e.name == "perf-mon" for e in path) else None
     if subject is None:
         return path
@@ -219,6 +223,14 @@ def _meaning(path: _Path) -> _Meaning:
     if group in _PM_LEAVES and leaf in _PM_LEAVES[group][1]:
         metric, choices = _PM_LEAVES[group]
         return _Ranked(subject, group, metric, choices.index(leaf))
+    return path
+
+
+def _optical(path: _Path) -> _Meaning:
+    """Return what a leaf of OpenConfig's terminal-device means: its logical channels are our circuits."""
+    channel = next((e.keys.get("index", "") for e in path if e.name == "channel"), "")
+    if channel and path[-2].name == "pre-fec-ber" and path[-1].name == "instant":
+        return _Linear(f"circuit:{channel}", "pre_fec_ber", 1.0)
     return path
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab.demo import PREFIX, _clear_away
+from lab.demo import PREFIX, clear_away
 
 
 def test_a_demo_clears_away_those_that_were_killed_and_no_others(tmp_path: Path) -> None:
@@ -18,5 +18,5 @@ def test_a_demo_clears_away_those_that_were_killed_and_no_others(tmp_path: Path)
     for directory in (killed, running, other):
         directory.mkdir()
     (killed / "onecity.yaml").write_text("listen: x\n")
-    _clear_away(tmp_path)
+    clear_away(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted([running, other])

@@ -31,3 +31,17 @@ def test_a_measurement_that_is_told_again_is_not_a_new_one() -> None:
     assert [(s.metric, s.value) for s in translator.samples(margin)] == [("margin_db", 9.5)]
     assert translator.samples(margin) == ()
     assert [s.value for s in translator.samples(_told("margin-db", "9.4", 6))] == [9.4]
+
+
+def test_bit_errors_of_a_logical_channel_are_its_circuits_and_darkness_is_no_perfect_line() -> None:
+    def told(value: str, at_ns: int) -> gnmi_pb2.Notification:
+        names = ("terminal-device", "logical-channels", "channel", "otn", "state", "pre-fec-ber", "instant")
+        path = [gnmi_pb2.PathElem(name=n, key={"index": "t.s/a-z"} if n == "channel" else {}) for n in names]
+        value_message = gnmi_pb2.TypedValue(json_ietf_val=json.dumps(value).encode())
+        update = gnmi_pb2.Update(path=gnmi_pb2.Path(elem=path), val=value_message)
+        return gnmi_pb2.Notification(timestamp=at_ns, update=[update])
+
+    translator = Translator("otn", lambda _: None)
+    (sample,) = translator.samples(told("3.1e-04", 5))
+    assert (sample.subject, sample.metric, sample.value) == ("circuit:t.s/a-z", "pre_fec_ber", 3.1e-4)
+    assert translator.samples(told("0.0", 6)) == ()

@@ -1,0 +1,98 @@
+"""The real Prometheus and Alertmanager over a live city: scraped, asked, told of a cut and of its end.
+
+Slow for a test (about 20 s, most of it waiting for two telemetry heartbeats); scrapes come every second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lab.monitoring.panels import PAGES, RATE
+from lab.monitoring.servers import Monitoring, Tickets, program
+from lab.supervision import LabError
+from tests.support.stage import COMMITTED, Stage, eventually, stage
+
+INTENTS = Path(__file__).resolve().parents[2] / "intents"
+FIBRE = "f-nanwan-buji"
+
+
+@dataclass
+class Noc:
+    stage: Stage
+    servers: Monitoring
+    tickets: Tickets
+
+
+@pytest.fixture(scope="module")
+def noc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Noc]:
+    for name in ("prometheus", "alertmanager"):
+        try:
+            program(name)
+        except LabError as error:
+            pytest.skip(str(error))
+    directory = tmp_path_factory.mktemp("noc")
+    tickets = Tickets()
+    try:
+        with (
+            stage("longgang", directory / "city") as city,
+            Monitoring(directory / "monitoring", city.metrics, tickets.url) as servers,
+        ):
+            texts = [f.read_text(encoding="utf-8") for f in sorted(INTENTS.glob("*.yaml"))]
+            assert city.client.apply(*texts)[1].outcome == COMMITTED
+            yield Noc(city, servers, tickets)
+    finally:
+        tickets.close()
+
+
+def test_a_cut_makes_one_alert_and_its_repair_ends_it(noc: Noc) -> None:
+    eventually(lambda: noc.servers.query('up{job="onecity"} == 1'), 10)
+    eventually(lambda: noc.servers.query(f'onecity_fibre_up{{fibre="{FIBRE}"}} == 1'), 10)
+    noc.stage.city.plant({"type": "cut", "fibre": FIBRE})
+    eventually(lambda: noc.tickets.heard("OnecityFibreCut", "firing"), 15)
+    told = next(a for a in noc.tickets.alerts if a.name == "OnecityFibreCut")
+    assert told.labels["fibre"] == FIBRE
+    assert told.summary == f"Fibre {FIBRE} is dark."
+    eventually(lambda: noc.servers.query('ALERTS{alertname="OnecityLinkDown",alertstate="firing"}'), 15)
+    assert not noc.tickets.heard("OnecityLinkDown", "firing")  # held back: it is the same fault
+    noc.stage.city.plant({"type": "restore", "what": "all"})
+    eventually(lambda: noc.tickets.heard("OnecityFibreCut", "resolved"), 25)
+
+
+def test_every_panel_of_every_dashboard_has_data(noc: Noc) -> None:
+    queries = [
+        (page.title, panel.title, query.expr.replace(RATE, "10s"))
+        for page in PAGES
+        for _, panels in page.rows
+        for panel in panels
+        for query in panel.queries
+    ]
+
+    def without_data() -> list[tuple[str, str, str]]:
+        return [one for one in queries if not noc.servers.query(one[2])]
+
+    noc.stage.client.apply((INTENTS / "office.yaml").read_text(encoding="utf-8").replace("1Gbps", "900Mbps"))
+    with suppress(AssertionError):
+        eventually(lambda: not without_data(), 20)
+    assert without_data() == []
+
+
+def test_every_rule_can_be_worked_out_and_none_is_broken(noc: Noc) -> None:
+    groups = noc.servers.ask("rules")["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert len(rules) == 46
+    assert [r["name"] for r in rules if r.get("health") != "ok"] == []
+    recorded = {r["name"] for r in rules if r["type"] == "recording"}
+    empty = {name for name in recorded if not noc.servers.query(name)}
+    assert empty == set()
+
+
+def test_prometheus_takes_a_scrape_of_the_whole_city_in_a_fraction_of_its_interval(noc: Noc) -> None:
+    (took,) = noc.servers.query("max_over_time(scrape_duration_seconds[1m])")
+    (count,) = noc.servers.query("scrape_samples_scraped")
+    assert float(took["value"][1]) < 1.0
+    assert 500 < float(count["value"][1]) < 10_000
