@@ -1,0 +1,137 @@
+"""A large city of routers as the controller would know it, and services over it: to measure at size.
+
+One IP domain over a seeded network of cables, an access port at every router, every cable two links of 100 Gbit/s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Network
+from random import Random
+from typing import Protocol
+
+from controller.intent.model import (
+    AccessSite,
+    DedicatedPlane,
+    Demand,
+    ExclusiveSlice,
+    Isolation,
+    Metadata,
+    Protection,
+    Service,
+    ServiceId,
+    SiteId,
+    Slo,
+    VipAssurance,
+    Window,
+)
+from controller.network.discovered import DomainKind
+from controller.network.model import CityMap, Domain, Link, Node, Port, PortRef, Site
+from tests.support.cities import MODULES
+from tests.support.intents import FLOWS
+
+DOMAIN = "city-ip"
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+OPEN = Window(NOW - timedelta(hours=1), NOW + timedelta(hours=8))
+GBPS = 10**9
+MBPS = 10**6
+
+
+class Cables(Protocol):
+    """What is taken of a sample network: cable i joins nodes a[i] and z[i]; ducts are sets of cables."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def nodes(self) -> int: ...
+    @property
+    def a(self) -> object: ...
+    @property
+    def z(self) -> object: ...
+    @property
+    def km(self) -> object: ...
+    @property
+    def ducts(self) -> tuple[tuple[int, ...], ...]: ...
+
+
+def large_city(cables: Cables, rate_bps: int = 100 * GBPS) -> CityMap:
+    """Return the map: routers r0000 …, one site each, cables with the risks of their ducts."""
+    names = [f"node:r{i:04}" for i in range(cables.nodes)]
+    risks: dict[int, set[int]] = {}
+    for number, members in enumerate(cables.ducts, start=1):
+        for cable in members:
+            risks.setdefault(cable, set()).add(number)
+    ports: dict[PortRef, Port] = {}
+    links: list[Link] = []
+    ends = zip(cables.a.tolist(), cables.z.tolist(), cables.km.tolist(), strict=True)  # type: ignore[attr-defined]
+    for i, (a, z, km) in enumerate(ends):
+        out, back = PortRef(names[a], f"tp:c{i}"), PortRef(names[z], f"tp:c{i}")
+        there, here = f"link:r{a:04}.c{i}..r{z:04}.c{i}", f"link:r{z:04}.c{i}..r{a:04}.c{i}"
+        for src, dst, link, reverse in ((out, back, there, here), (back, out, here, there)):
+            links.append(
+                Link(link, DOMAIN, src, dst, rate_bps, km * 4.897e-6, frozenset(risks.get(i, ())), None, 3, 0.99999,
+                     None, reverse, up=True)
+            )  # fmt: skip
+            ports[src] = Port(src, DOMAIN, (rate_bps,), "core", None, None, True)
+    for name in names:
+        ref = PortRef(name, "tp:access")
+        ports[ref] = Port(ref, DOMAIN, (400 * GBPS,), "access", None, name[5:], True)
+    return CityMap(
+        version=1,
+        sites={n[5:]: Site(n[5:], n[5:], "city", 0.0, 0.0, PortRef(n, "tp:access")) for n in names},
+        domains={DOMAIN: Domain(DOMAIN, DomainKind.IP, "net:city-ip", 65001, MODULES,
+                                frozenset({"plane-default", "slice-committed", "vip"}), frozenset({"border-primary"}))},
+        nodes={n: Node(n, DOMAIN, DomainKind.IP, n[5:], frozenset({"city"}), 3, 0.9999, f"10.0.{i // 250}.{i % 250}",
+                       True) for i, n in enumerate(names)},
+        ports=dict(sorted(ports.items())),
+        links=tuple(sorted(links, key=lambda k: k.id)),
+        fibres={}, odu_links={}, srlg_names={n: f"duct {n}" for n in range(1, len(cables.ducts) + 1)},
+    )  # fmt: skip
+
+
+def services(count: int, nodes: int, seed: int = 1) -> Iterator[Service]:
+    """Yield of every hundred: 69 protected slices, 15 unprotected, 15 planes of four sites and one VIP.
+
+    Ends are drawn evenly from the whole city. A VIP assures named flows over the plane before it.
+    """
+    random, plane = Random(seed), ServiceId("")
+    for number in range(count):
+        turn = number * 37 % 100
+        if turn < 84:
+            yield _slice(number, random, nodes, protected=turn < 69)
+        elif turn < 99 or not plane:
+            wanted = _plane(number, random, nodes)
+            plane = wanted.metadata.service
+            yield wanted
+        else:
+            yield VipAssurance(Metadata(f"v{number:05}", "city"), plane, OPEN, flows=FLOWS[:1], slo=Slo(latency_s=0.05, availability=0.9))
+
+
+def _access(name: str, site: int, rate_bps: int, lan: int) -> AccessSite:
+    lans = (IPv4Network(((10 << 24) + (lan << 8), 24)),)
+    return AccessSite(name, SiteId(f"r{site:04}"), rate_bps, lans=lans)
+
+
+def _slice(number: int, random: Random, nodes: int, *, protected: bool) -> ExclusiveSlice:
+    a, z = random.sample(range(nodes), 2)
+    ends = (_access("a", a, 20 * MBPS, 4 * number % 65536), _access("z", z, 20 * MBPS, (4 * number + 1) % 65536))
+    return ExclusiveSlice(
+        Metadata(f"s{number:05}", "city"), ends, (Demand("a", "z", 20 * MBPS),), isolation=Isolation.NRP,
+        protection=Protection.STANDBY if protected else Protection.NONE, slo=Slo(latency_s=0.02, availability=0.9),
+    )  # fmt: skip
+
+
+def _plane(number: int, random: Random, nodes: int) -> DedicatedPlane:
+    sites = random.sample(range(nodes), 4)
+    accesses = tuple(_access(f"s{i}", s, 10 * MBPS, (4 * number + i) % 65536) for i, s in enumerate(sites))
+    return DedicatedPlane(Metadata(f"p{number:05}", "city"), accesses)
+
+
+def replaced_rate(service: ExclusiveSlice, rate_bps: int) -> ExclusiveSlice:
+    """Return the slice with another rate: a small change."""
+    return replace(
+        service, demands=tuple(replace(d, rate_bps=rate_bps) for d in service.demands),
+        endpoints=tuple(replace(e, rate_bps=rate_bps) for e in service.endpoints),
+    )  # fmt: skip
