@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from controller.network.model import Domain
 from controller.planning.placement import NrpPlacement
-from controller.rendering.tree import Tree
+from controller.rendering.tree import Step, Tree
 
 _CALENDAR_SLOT_BPS = 5_000_000_000  # FlexE counts in slots of 5 Gbit/s; what does not fit them gets a queue
 
@@ -39,7 +40,13 @@ def _group(rate_bps: int, links: Iterable[str], domain: Domain) -> Tree:
     return {
         "nrp:group-id": str(rate_bps),
         "nrp:network-ref": domain.network_id,
-        **{("nrp:link", link): {"nrp:link-ref": link} for link in links},
+        **dict(map(_link, links)),
         "nrp:resource-reservation": {"nrp:maximum-bandwidth": str(rate_bps)},
         "nrp:link-partition-type": kind,
     }
+
+
+@lru_cache(maxsize=1 << 16)
+def _link(link: str) -> tuple[Step, Tree]:
+    """Return one entry of a group; every partition over a link shares it."""
+    return ("nrp:link", link), {"nrp:link-ref": link}

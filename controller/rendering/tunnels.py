@@ -8,12 +8,13 @@ and a path that leaves them out may shadow the tunnel.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from zlib import crc32
 
-from controller.network.model import CityMap, Domain
+from controller.network.model import CityMap, Domain, PortRef
 from controller.planning.placement import Route, Steering, TunnelPlacement
 from controller.rendering.bandwidth import bandwidth_text
-from controller.rendering.tree import Tree
+from controller.rendering.tree import Step, Tree
 
 BINDING = "onecity-binding"
 _LOSS_UNIT = 3e-8  # te-packet-types:path-metric-loss counts in 0.000003 %
@@ -173,13 +174,28 @@ def _path(name: str, tunnel: TunnelPlacement, route: Route) -> Tree:
     if tunnel.standby:
         out["te:disjointness"] = "link srlg"
     out["te:explicit-route-objects"] = {
-        ("te:route-object-include-exclude", str(index)): {
-            "te:index": str(index),
-            "te:unnumbered-link-hop": {"te:link-tp-id-uri": hop.port, "te:node-id-uri": hop.node},
-        }
+        _hop_step(index): _hop(index, hop)
         for index, hop in zip(range(10, 10 * len(route.hops) + 10, 10), route.hops, strict=True)
     }
     return out
+
+
+# Ten thousand services name the same few thousand ports again and again: what says the same is one object.
+
+
+@lru_cache(maxsize=1 << 10)
+def _hop_step(index: int) -> Step:
+    return ("te:route-object-include-exclude", str(index))
+
+
+@lru_cache(maxsize=1 << 18)
+def _hop(index: int, hop: PortRef) -> Tree:
+    return {"te:index": _hop_step(index)[1], "te:unnumbered-link-hop": _port(hop)}
+
+
+@lru_cache(maxsize=1 << 16)
+def _port(hop: PortRef) -> Tree:
+    return {"te:link-tp-id-uri": hop.port, "te:node-id-uri": hop.node}
 
 
 def _bounds(tunnel: TunnelPlacement) -> Tree:

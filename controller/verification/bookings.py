@@ -140,7 +140,7 @@ def leg_risks(leg: CircuitLeg, city: CityMap) -> frozenset[int]:
 
 def route_risks(hops: Hops, forwarding: Forwarding) -> frozenset[int]:
     """Return the shared risks under an explicit route."""
-    return frozenset().union(*(forwarding.out[h].srlgs for h in hops if h in forwarding.out))
+    return forwarding.trail(hops).risks
 
 
 def tunnel_bookings(tunnel: Tunnel, forwarding: Forwarding, apart: Apart = SRLG) -> Iterator[CounterExample]:
@@ -168,11 +168,11 @@ def _route(
 ) -> Iterator[CounterExample]:
     forwarding.steps += len(hops)
     witness = f"tunnel {tunnel.name}, {role} path"
-    links = forwarding.follow(hops)
-    if isinstance(links, str):
-        yield CounterExample(Property.REACHABILITY, service, witness, tuple(str(h) for h in hops), links)
+    trail = forwarding.trail(hops)
+    if trail.failure:
+        yield CounterExample(Property.REACHABILITY, service, witness, tuple(str(h) for h in hops), trail.failure)
         return
-    nodes = (tunnel.src, *(link.dst.node for link in links))
+    links, nodes = trail.links, (tunnel.src, *trail.nodes)
     if len(set(nodes)) != len(nodes):
         yield CounterExample(Property.LOOPS, service, witness, nodes, "it visits a node twice")
     if not links or links[0].src.node != tunnel.src or nodes[-1] != tunnel.dst:
@@ -193,11 +193,12 @@ def _draws(tunnel: Tunnel, nrp_id: int, forwarding: Forwarding, service: Service
         reason = f"it draws from NRP {nrp_id}, which {tunnel.domain} does not have"
         yield CounterExample(Property.CAPACITY, service, f"tunnel {tunnel.name}", (), reason)
         return
-    for hop in (*tunnel.working, *(tunnel.standby or ())):
-        forwarding.steps += 1
-        link = forwarding.out.get(hop)
-        rate = partition.rates.get(link.id, 0) if link is not None else tunnel.rate_bps
-        if link is not None and rate < tunnel.rate_bps:
+    hops, out, rates = (*tunnel.working, *(tunnel.standby or ())), forwarding.out, partition.rates
+    forwarding.steps += len(hops)
+    for hop in hops:
+        link = out.get(hop)
+        if link is not None and rates.get(link.id, 0) < tunnel.rate_bps:
+            rate = rates.get(link.id, 0)
             reason = f"NRP {partition.name} has {rate / 1e9:g} Gbit/s on {link.id}, {tunnel.rate_bps / 1e9:g} ride it"
             yield CounterExample(Property.CAPACITY, service, f"tunnel {tunnel.name}", (link.id,), reason)
             return
@@ -210,9 +211,10 @@ def partition_bookings(partition: Partition, forwarding: Forwarding) -> Iterator
     if others:
         label = f"nrp-id {partition.nrp_id} of {partition.domain}"
         yield CounterExample(Property.CAPACITY, service, label, (), _both(partition.name, others))
+    forwarding.steps += len(partition.rates)
+    known = forwarding.city.link_by_id
     for link_id in partition.rates:
-        forwarding.steps += 1
-        link = forwarding.city.link_by_id.get(link_id)
+        link = known.get(link_id)
         if link is None or link.domain != partition.domain:
             reason = f"{partition.domain} has no such link"
             yield CounterExample(Property.CAPACITY, service, partition.name, (link_id,), reason)

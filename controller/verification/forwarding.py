@@ -9,7 +9,7 @@ between pairs. Dedicated circuits carry static routes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 from controller.network.model import CityMap, Link, PortRef
@@ -54,6 +54,17 @@ class Way:
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """What an explicit route comes to on the map, found once for everybody who asks."""
+
+    links: tuple[Link, ...]
+    nodes: tuple[str, ...]  # where each link ends
+    risks: frozenset[int]
+    delay_s: float
+    failure: str = ""  # why it leads nowhere
+
+
 class Forwarding:
     """Answers for one model on one map. Work is counted in `steps`."""
 
@@ -64,6 +75,7 @@ class Forwarding:
         self._crossings: dict[tuple[str, str], Access | None] = {}
         self._outward: dict[Key, list[Access]] = {}
         self._importers: dict[Key, list[Key]] = {}
+        self._trails: dict[int, tuple[object, Trail]] = {}  # by identity of the hops, which is kept alive with it
 
     def instances(self, vpn_id: str) -> dict[Key, Instance]:
         """Return every routing instance of a VPN, in all domains."""
@@ -230,7 +242,9 @@ class Forwarding:
         elif link is not None:
             way.borders.append((near, far))
             way.plain.append(link)
-            _append(way, (link,))
+            way.links.append(link)
+            way.nodes.append(link.dst.node)
+            way.delay_s += link.delay_s
             return
         else:
             way.fail(f"{near.id} leads nowhere")
@@ -263,39 +277,70 @@ class Forwarding:
             return
         way.unpinned.append((domain, node, remote))
         way.plain += links
-        _append(way, links)
+        _append(way, self._along(links))
 
     def _ride(self, way: Way, tunnel: Tunnel, src: str, dst: str) -> None:
-        links = self.follow(tunnel.working)
-        if isinstance(links, str) or not links or links[0].src.node != src or links[-1].dst.node != dst:
-            reason = links if isinstance(links, str) else f"its hops do not lead from {src} to {dst}"
+        trail = self.trail(tunnel.working)
+        if trail.failure or not trail.links or trail.links[0].src.node != src or trail.nodes[-1] != dst:
+            reason = trail.failure or f"its hops do not lead from {src} to {dst}"
             way.fail(f"tunnel {tunnel.name}: {reason}")
             return
         way.tunnels.append(tunnel)
-        _append(way, links)
+        _append(way, trail)
 
     def follow(self, hops: Hops) -> tuple[Link, ...] | str:
         """Return the links that explicit hops lead over, or why they lead nowhere."""
+        trail = self.trail(hops)
+        return trail.failure or trail.links
+
+    def trail(self, hops: Hops) -> Trail:
+        """Return what explicit hops come to."""
+        known = self._trails.get(id(hops))
+        if known is None:
+            known = self._trails[id(hops)] = (hops, self._trail(hops))
+        return known[1]
+
+    def _trail(self, hops: Hops) -> Trail:
         links: list[Link] = []
+        at, failure, out = "", "", self.out
         for hop in hops:
-            link = self.out.get(hop)
+            link = out.get(hop)
             if link is None:
-                return f"{hop} is not an outgoing port of any link"
-            if links and links[-1].dst.node != hop.node:
-                return f"after {links[-1].id} the packet is at {links[-1].dst.node}, but the next hop is {hop}"
+                failure = f"{hop} is not an outgoing port of any link"
+                break
+            if links and at != hop.node:
+                failure = f"after {links[-1].id} the packet is at {at}, but the next hop is {hop}"
+                break
             links.append(link)
-        return tuple(links)
+            at = link.dst.node
+        if failure:
+            return Trail((), (), _risks(link for hop in hops if (link := out.get(hop)) is not None), 0.0, failure)
+        return _trail(tuple(links))
+
+    def _along(self, links: tuple[Link, ...]) -> Trail:
+        """Return the same for the way that the routers of a domain choose."""
+        known = self._trails.get(id(links))
+        if known is None:
+            known = self._trails[id(links)] = (links, _trail(links))
+        return known[1]
+
+
+def _trail(links: tuple[Link, ...]) -> Trail:
+    return Trail(links, tuple([k.dst.node for k in links]), _risks(links), sum([k.delay_s for k in links]))
+
+
+def _risks(links: Iterable[Link]) -> frozenset[int]:
+    return frozenset().union(*[link.srlgs for link in links])
 
 
 def key_of(access: Access) -> Key:
     return (access.domain, access.vpn, access.node, access.profile)
 
 
-def _append(way: Way, links: tuple[Link, ...]) -> None:
-    for link in links:
-        way.links.append(link)
-        way.nodes.append(link.dst.node)
-        way.delay_s += link.delay_s
+def _append(way: Way, trail: Trail) -> None:
+    way.links += trail.links
+    way.nodes += trail.nodes
+    way.delay_s += trail.delay_s
 
 
 def _preference(route: Route) -> tuple[int, int, int, str]:

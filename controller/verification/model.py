@@ -55,6 +55,7 @@ class ConfigurationModel:
     looked_at: frozenset[Unit] = frozenset()
     # What each service loads links with. Depends on the map too, so `prove` keeps it; equality is of configuration.
     loads: LoadBook = field(default_factory=LoadBook, compare=False, repr=False)
+    ports: parse.Ports = field(default_factory=parse.Ports, compare=False, repr=False)
 
     @classmethod
     def build(cls, trees: Mapping[str, Tree]) -> ConfigurationModel:
@@ -116,6 +117,7 @@ class _Update:
             self.claims,
             frozenset(self.seen),
             self.base.loads.without(moved),
+            self.base.ports,
         )
 
     def unit(self, domain: str, step: Step, tree: Tree) -> None:
@@ -126,7 +128,9 @@ class _Update:
             self._swap(self.vpns, key, parse.vpn(domain, found, self.vpns.get(key)) if found else None, claims_of_vpn)
         elif kind == "tunnel":
             found = parse.below(tree, *parse.TUNNELS, step)
-            self._swap(self.tunnels, key, parse.tunnel(domain, found) if found else None, claims_of_tunnel)
+            self._swap(
+                self.tunnels, key, parse.tunnel(domain, found, self.base.ports) if found else None, claims_of_tunnel
+            )
         elif kind == "partition":
             found = parse.below(tree, *parse.PARTITIONS, step)
             self._swap(self.partitions, key, parse.partition(domain, found) if found else None, claims_of_partition)

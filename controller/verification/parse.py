@@ -30,13 +30,14 @@ from controller.verification.facts import (
 VPNS = ("l3nm:l3vpn-ntw", "l3nm:vpn-services")
 TUNNELS = ("te:te", "te:tunnels")
 PARTITIONS = ("nw:networks", "nrp:nrp-policies")
+MOST_KNOWN = 1 << 16
 _ALL_PORTS = (0, 65535)
 
 
 def entries(tree: Tree | None, name: str) -> Iterator[tuple[tuple[str, ...], Tree]]:
     """Yield (keys, entry) of a list inside a container."""
     for step, value in (tree or {}).items():
-        if isinstance(step, tuple) and step[0] == name and isinstance(value, dict):
+        if step.__class__ is tuple and step[0] == name and value.__class__ is dict:
             yield step[1:], value
 
 
@@ -44,8 +45,35 @@ def below(tree: Tree | None, *steps: Step) -> Tree:
     """Return the container at a path of steps, empty where it is not there."""
     at: Any = tree
     for step in steps:
-        at = at.get(step) if isinstance(at, dict) else None
-    return at if isinstance(at, dict) else {}
+        if at.__class__ is not dict:
+            return {}
+        at = at.get(step)
+    return at if at.__class__ is dict else {}
+
+
+class Ports:
+    """Ports by the subtrees that name them: subtrees that say the same are mostly one object, and so are the ports.
+
+    What is remembered of a subtree is kept with it, so that no other can take its identity.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Tree, PortRef]] = {}
+        self._refs: dict[PortRef, PortRef] = {}
+
+    def named(self, tree: Tree) -> PortRef:
+        """Return the port that a link hop names."""
+        known = self._known.get(id(tree))
+        if known is None:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            port = self.one(PortRef(text(tree, "te:node-id-uri"), text(tree, "te:link-tp-id-uri")))
+            known = self._known[id(tree)] = (tree, port)
+        return known[1]
+
+    def one(self, port: PortRef) -> PortRef:
+        """Return the one object that stands for all equal ones."""
+        return self._refs.setdefault(port, port)
 
 
 def text(tree: Tree, name: str) -> str:
@@ -247,10 +275,11 @@ def _share(percent: str) -> float:
         return 0.0
 
 
-def tunnel(domain: str, tree: Tree) -> Tunnel:
+def tunnel(domain: str, tree: Tree, ports: Ports) -> Tunnel:
     """Read one TE tunnel with the hops that its domain would follow."""
-    standby = next((_hops(path) for _, path in entries(below(tree, "te:secondary-paths"), "te:secondary-path")), None)
-    working = next((_hops(path) for _, path in entries(below(tree, "te:primary-paths"), "te:primary-path")), ())
+    second, first = below(tree, "te:secondary-paths"), below(tree, "te:primary-paths")
+    standby = next((_hops(path, ports) for _, path in entries(second, "te:secondary-path")), None)
+    working = next((_hops(path, ports) for _, path in entries(first, "te:primary-path")), ())
     return Tunnel(
         text(tree, "te:name"),
         domain,
@@ -263,11 +292,11 @@ def tunnel(domain: str, tree: Tree) -> Tunnel:
     )
 
 
-def _hops(path: Tree) -> Hops:
+def _hops(path: Tree, ports: Ports) -> Hops:
     hops = []
-    for _, hop in entries(below(path, "te:explicit-route-objects"), "te:route-object-include-exclude"):
-        link = below(hop, "te:unnumbered-link-hop")
-        hops.append(PortRef(text(link, "te:node-id-uri"), text(link, "te:link-tp-id-uri")))
+    for step, hop in below(path, "te:explicit-route-objects").items():
+        if step[0] == "te:route-object-include-exclude" and isinstance(hop, dict):
+            hops.append(ports.named(below(hop, "te:unnumbered-link-hop")))
     return tuple(hops)
 
 
@@ -277,8 +306,8 @@ def partition(domain: str, tree: Tree) -> Partition:
     rates: dict[str, int] = {}
     for _, group in entries(below(tree, "nrp:topology", "nrp:select"), "nrp:topology-group"):
         own = optional_number(below(group, "nrp:resource-reservation"), "nrp:maximum-bandwidth")
-        for keys, _ in entries(group, "nrp:link"):
-            rates[keys[0]] = whole if own is None else own
+        rate = whole if own is None else own
+        rates.update([(step[1], rate) for step in group if step[0] == "nrp:link"])
     return Partition(text(tree, "nrp:name"), domain, number(tree, "nrp:nrp-id"), rates)
 
 

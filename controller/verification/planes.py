@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from controller.intent.model import Boundaries, DedicatedPlane
 from controller.verification.forwarding import Key, Routes, Way
@@ -70,21 +70,30 @@ class PlaneProver(Prover):
 
     def loads(self) -> Loads:
         """Return what the hose puts on every link, in tunnels or not, at the floor: the lesser of both sides."""
-        sent = {key: sum(a.from_site_bps for _, a in pairs) for key, pairs in self.groups.items()}
-        taken = {key: sum(a.to_site_bps for _, a in pairs) for key, pairs in self.groups.items()}
-        senders: dict[str, set[Key]] = {}
-        receivers: dict[str, set[Key]] = {}
+        keys = list(self.groups)
+        bit = {key: 1 << i for i, key in enumerate(keys)}
+        sent = [sum(a.from_site_bps for _, a in pairs) for pairs in self.groups.values()]
+        taken = [sum(a.to_site_bps for _, a in pairs) for pairs in self.groups.values()]
+        senders: dict[str, int] = {}
+        receivers: dict[str, int] = {}
         for src, dst in self._pairs():
+            one, other = bit[src], bit[dst]
             for link in self.walks.way(src, dst).links:
-                senders.setdefault(link.id, set()).add(src)
-                receivers.setdefault(link.id, set()).add(dst)
-        return {
-            link: round(
-                min(sum(sent[k] for k in senders[link]), sum(taken[k] for k in receivers[link]))
-                * self.plane.floor_ratio
-            )
-            for link in senders
-        }
+                senders[link.id] = senders.get(link.id, 0) | one
+                receivers[link.id] = receivers.get(link.id, 0) | other
+        floor, sums = self.plane.floor_ratio, dict[tuple[int, int], int]()
+        found: dict[str, int] = {}
+        for link_id, before in senders.items():
+            sides = (before, receivers[link_id])
+            if sides not in sums:
+                sums[sides] = round(min(_sum(sides[0], sent), _sum(sides[1], taken)) * floor)
+            found[link_id] = sums[sides]
+        return found
+
+
+def _sum(members: int, rates: Sequence[int]) -> int:
+    """Add the rates whose bits are set."""
+    return sum([rate for i, rate in enumerate(rates) if members >> i & 1])
 
 
 def _passed(routes: Routes, src: Key) -> Iterator[Key]:

@@ -15,6 +15,8 @@ from controller.verification.networks import overlaps
 from controller.verification.proof import CounterExample, Property
 from controller.verification.walks import Walks
 
+ANYWHERE = Boundaries()
+
 
 class Prover:
     """Judges ways and accesses for one service. `walks` are those of the VPN that carries it."""
@@ -38,6 +40,8 @@ class Prover:
         if timed and self.budget_s is not None and way.delay_s > self.budget_s:
             reason = f"{way.delay_s * 1e3:.2f} ms, {self.budget_s * 1e3:g} ms are promised"
             yield self.broken(Property.LATENCY, witness, path, reason)
+        if self.bounds == ANYWHERE and self.forwarding.interior.trusted and self.city.nodes.keys() >= set(path):
+            return
         reason = outside(self.bounds, (self.city.nodes.get(n) for n in way.nodes), way.links)
         if reason:
             yield self.broken(Property.REGIONS, witness, path, reason)

@@ -142,12 +142,14 @@ class _Change:
         """Check every link that the concerned services load: together with all others, at what is guaranteed."""
         book, city = self.model.loads, self.forwarding.city
         full: dict[str, None] = {}
-        for sid in self.concerned:
+        self.forwarding.steps += sum(len(book.by_service[sid]) for sid in self.concerned)
+        loaded = {link_id for sid in self.concerned for link_id in book.by_service[sid]}
+        over = {k for k in loaded if (link := city.link_by_id.get(k)) and book.totals[k] > link.capacity_bps}
+        for sid in self.concerned if over else ():
             for link_id, bps in sorted(book.by_service[sid].items()):
-                self.forwarding.steps += 1
-                link = city.link_by_id.get(link_id)
-                if bps and link is not None and link_id not in full and book.totals[link_id] > link.capacity_bps:
+                if bps and link_id in over and link_id not in full:
                     full[link_id] = None
+                    link = city.link_by_id[link_id]
                     others = ", ".join(f"{s} {b / 1e9:g}" for s, b in islice(book.heaviest(link_id, sid), 3))
                     reason = (
                         f"{book.totals[link_id] / 1e9:g} Gbit/s are guaranteed on it, {link.capacity_bps / 1e9:g} exist"

@@ -12,6 +12,11 @@ from ipaddress import IPv4Network
 from random import Random
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+
 from controller.intent.model import (
     AccessSite,
     DedicatedPlane,
@@ -47,11 +52,11 @@ class Cables(Protocol):
     @property
     def nodes(self) -> int: ...
     @property
-    def a(self) -> object: ...
+    def a(self) -> npt.NDArray[np.int64]: ...
     @property
-    def z(self) -> object: ...
+    def z(self) -> npt.NDArray[np.int64]: ...
     @property
-    def km(self) -> object: ...
+    def km(self) -> npt.NDArray[np.float64]: ...
     @property
     def ducts(self) -> tuple[tuple[int, ...], ...]: ...
 
@@ -65,7 +70,7 @@ def large_city(cables: Cables, rate_bps: int = 100 * GBPS) -> CityMap:
             risks.setdefault(cable, set()).add(number)
     ports: dict[PortRef, Port] = {}
     links: list[Link] = []
-    ends = zip(cables.a.tolist(), cables.z.tolist(), cables.km.tolist(), strict=True)  # type: ignore[attr-defined]
+    ends = zip(cables.a.tolist(), cables.z.tolist(), cables.km.tolist(), strict=True)
     for i, (a, z, km) in enumerate(ends):
         out, back = PortRef(names[a], f"tp:c{i}"), PortRef(names[z], f"tp:c{i}")
         there, here = f"link:r{a:04}.c{i}..r{z:04}.c{i}", f"link:r{z:04}.c{i}..r{a:04}.c{i}"
@@ -91,22 +96,63 @@ def large_city(cables: Cables, rate_bps: int = 100 * GBPS) -> CityMap:
     )  # fmt: skip
 
 
-def services(count: int, nodes: int, seed: int = 1) -> Iterator[Service]:
+def services(count: int, cables: Cables, seed: int = 1) -> Iterator[Service]:
     """Yield of every hundred: 69 protected slices, 15 unprotected, 15 planes of four sites and one VIP.
 
-    Ends are drawn evenly from the whole city. A VIP assures named flows over the plane before it.
+    Ends are drawn evenly from the whole city; those of protected slices are drawn again until two ways without a
+    common duct join them. A VIP assures named flows over the plane before it.
     """
-    random, plane = Random(seed), ServiceId("")
+    random, plane, apart = Random(seed), ServiceId(""), _Apart(cables)
     for number in range(count):
         turn = number * 37 % 100
         if turn < 84:
-            yield _slice(number, random, nodes, protected=turn < 69)
+            ends = random.sample(range(cables.nodes), 2)
+            while turn < 69 and not apart.joins(*ends):
+                ends = random.sample(range(cables.nodes), 2)
+            yield _slice(number, *ends, protected=turn < 69)
         elif turn < 99 or not plane:
-            wanted = _plane(number, random, nodes)
+            wanted = _plane(number, random, cables.nodes)
             plane = wanted.metadata.service
             yield wanted
         else:
-            yield VipAssurance(Metadata(f"v{number:05}", "city"), plane, OPEN, flows=FLOWS[:1], slo=Slo(latency_s=0.05, availability=0.9))
+            yield VipAssurance(
+                Metadata(f"v{number:05}", "city"),
+                plane,
+                OPEN,
+                flows=FLOWS[:1],
+                slo=Slo(latency_s=0.05, availability=0.9),
+            )
+
+
+class _Apart:
+    """Whether the quickest way between two nodes leaves a second one that shares no duct and no cable with it."""
+
+    def __init__(self, cables: Cables) -> None:
+        self._a, self._z, self._km, self._nodes = cables.a, cables.z, cables.km, cables.nodes
+        self._cable = {frozenset(e): i for i, e in enumerate(zip(self._a.tolist(), self._z.tolist(), strict=True))}
+        self._ducts: dict[int, set[int]] = {}
+        for members in cables.ducts:
+            for cable in members:
+                self._ducts.setdefault(cable, set()).update(members)
+
+    def joins(self, a: int, z: int) -> bool:
+        first = self._way(a, z, np.ones(len(self._km), dtype=np.bool_))
+        rest = np.ones(len(self._km), dtype=np.bool_)
+        for cable in first or ():
+            rest[[cable, *self._ducts.get(cable, ())]] = False
+        return bool(first) and bool(self._way(a, z, rest))
+
+    def _way(self, a: int, z: int, usable: npt.NDArray[np.bool_]) -> list[int]:
+        weights = (self._km[usable], (self._a[usable], self._z[usable]))
+        graph = csr_array(weights, shape=(self._nodes, self._nodes))
+        before = dijkstra(graph, directed=False, indices=a, return_predecessors=True)[1]
+        found, at = [], z
+        while at != a:
+            if before[at] < 0:
+                return []
+            found.append(self._cable[frozenset((int(before[at]), at))])
+            at = int(before[at])
+        return found
 
 
 def _access(name: str, site: int, rate_bps: int, lan: int) -> AccessSite:
@@ -114,8 +160,7 @@ def _access(name: str, site: int, rate_bps: int, lan: int) -> AccessSite:
     return AccessSite(name, SiteId(f"r{site:04}"), rate_bps, lans=lans)
 
 
-def _slice(number: int, random: Random, nodes: int, *, protected: bool) -> ExclusiveSlice:
-    a, z = random.sample(range(nodes), 2)
+def _slice(number: int, a: int, z: int, *, protected: bool) -> ExclusiveSlice:
     ends = (_access("a", a, 20 * MBPS, 4 * number % 65536), _access("z", z, 20 * MBPS, (4 * number + 1) % 65536))
     return ExclusiveSlice(
         Metadata(f"s{number:05}", "city"), ends, (Demand("a", "z", 20 * MBPS),), isolation=Isolation.NRP,
@@ -126,7 +171,7 @@ def _slice(number: int, random: Random, nodes: int, *, protected: bool) -> Exclu
 def _plane(number: int, random: Random, nodes: int) -> DedicatedPlane:
     sites = random.sample(range(nodes), 4)
     accesses = tuple(_access(f"s{i}", s, 10 * MBPS, (4 * number + i) % 65536) for i, s in enumerate(sites))
-    return DedicatedPlane(Metadata(f"p{number:05}", "city"), accesses)
+    return DedicatedPlane(Metadata(f"p{number:05}", "city"), accesses, slo=Slo(availability=0.9))
 
 
 def replaced_rate(service: ExclusiveSlice, rate_bps: int) -> ExclusiveSlice:
