@@ -159,6 +159,8 @@ class Ledger:
         size = len(city.links) + 1  # the last entry collects links that the map no longer has
         self._full = np.zeros(size, dtype=np.int64)  # of holds without a window
         self._hard = np.zeros(size, dtype=np.int64)
+        self._top_full = np.zeros(size, dtype=np.int64)  # the most that holds with a window ever come to together
+        self._top_hard = np.zeros(size, dtype=np.int64)
         self._held: dict[ServiceId, tuple[tuple[_Rate, ...], tuple[_Label, ...]]] = {}
         self._windowed: dict[str, tuple[RateHold, ...]] = {}
         self._always: dict[str, tuple[int, int]] = {}  # link → (full, hard) of holds without a window
@@ -170,6 +172,7 @@ class Ledger:
         other = Ledger.__new__(Ledger)
         other._index, other._capacity = self._index, self._capacity
         other._full, other._hard = self._full.copy(), self._hard.copy()
+        other._top_full, other._top_hard = self._top_full.copy(), self._top_hard.copy()
         other._held, other._windowed = dict(self._held), dict(self._windowed)
         other._always, other._labels = dict(self._always), dict(self._labels)
         other._own, self._own = set(), set()
@@ -181,16 +184,15 @@ class Ledger:
             return self.copy()
         other = self.copy()
         fresh = Ledger(city)
-        other._index, other._capacity, other._full, other._hard = (
-            fresh._index,
-            fresh._capacity,
-            fresh._full,
-            fresh._hard,
-        )
+        other._index, other._capacity = fresh._index, fresh._capacity
+        other._full, other._hard = fresh._full, fresh._hard
+        other._top_full, other._top_hard = fresh._top_full, fresh._top_hard
         for link, (full, hard) in self._always.items():
             at = other._index.get(link, -1)
             other._full[at] += full
             other._hard[at] += hard
+        for link in other._windowed:
+            other._find_top(link)
         return other
 
     def add(self, placement: Holdings) -> None:
@@ -232,11 +234,21 @@ class Ledger:
                 self._hard[at] += sign * hold.hard_bps
             elif sign > 0:
                 self._windowed[rate.link] = (*self._windowed.get(rate.link, ()), hold)
+                self._find_top(rate.link)
             else:
                 left = tuple(h for h in self._windowed.get(rate.link, ()) if h.service != service)
                 self._windowed[rate.link] = left
                 if not left:
                     del self._windowed[rate.link]
+                self._find_top(rate.link)
+
+    def _find_top(self, link: str) -> None:
+        """Work out again how much the holds with a window on a link ever come to, so that nobody else has to."""
+        at = self._index.get(link)
+        if at is not None:
+            full, hard = self.peaks(link, None, None)
+            always = self._always.get(link, (0, 0))
+            self._top_full[at], self._top_hard[at] = full - always[0], hard - always[1]
 
     def _table(self, resource: str) -> _Table:
         """The resource's table, made this ledger's own before it is written."""
@@ -278,6 +290,9 @@ class Ledger:
 
     def free_array(self, start: Instant = None, end: Instant = None, *, squeeze: bool = False) -> BitsPerSecond:
         """Return `free_bps` of every link of the map, in its order."""
+        if start is None and end is None:
+            full, hard = self._full[:-1] + self._top_full[:-1], self._hard[:-1] + self._top_hard[:-1]
+            return self._capacity - (hard if squeeze else np.maximum(full, hard))
         loads = self._hard[:-1] if squeeze else np.maximum(self._full[:-1], self._hard[:-1])
         free: BitsPerSecond = self._capacity - loads
         for link in self._windowed:
