@@ -12,6 +12,7 @@ from controller.changes.state import DesiredState, Standing
 from controller.changes.views import ChangeResult
 from controller.intent import to_document
 from controller.intent.model import Service, ServiceId
+from controller.rendering.sharing import shared
 from controller.store.records import ChangeRecord, ServiceChange, StoredService, WindowState
 
 
@@ -46,7 +47,7 @@ def standing(kept: StoredService) -> Standing:
     return Standing(
         service=kept.service,
         placement=kept.placement,
-        fragments=kept.fragments,
+        fragments={domain: shared(tree) for domain, tree in kept.fragments.items()},
         generation=kept.generation,
         revision=kept.revision,
         active=active,

@@ -20,9 +20,9 @@ from controller.planning.placement import (
     Attachment,
     NrpPlacement,
     Placement,
-    RateReservation,
     Steering,
     TunnelPlacement,
+    rate_held,
 )
 from controller.planning.tunnels import Ways, Weave
 
@@ -114,7 +114,7 @@ def _assemble_partition(
         promises=tuple(
             w.promise(wanted.slo.latency_s) for w in ways
         ),
-        rates=(*(RateReservation(k, r) for k, r in sorted(reserved.items())), *port_rates(attachments)),
+        rates=(*(rate_held(k, r) for k, r in sorted(reserved.items())), *port_rates(attachments)),
         labels=draft.labels(), isolation="nrp",
     )  # fmt: skip
 

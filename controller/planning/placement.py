@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from controller.intent.model import ServiceId
 from controller.network.model import PortRef
@@ -27,6 +28,12 @@ class RateReservation:
     end: datetime | None = None
     squeezable_bps: int = 0  # planes: the part of `rate_bps` above the floor, which a VIP may take in its window
     squeezes: bool = False  # VIPs: takes from what planes leave squeezable
+
+
+@lru_cache(maxsize=1 << 18)
+def rate_held(link: str, rate_bps: int, squeezable_bps: int = 0) -> RateReservation:
+    """Return capacity held for good; services that hold the same on the same link share the one value."""
+    return RateReservation(link, rate_bps, squeezable_bps=squeezable_bps)
 
 
 @dataclass(frozen=True, slots=True)

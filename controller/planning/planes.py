@@ -22,7 +22,15 @@ from controller.planning.joined import Bounds, Joined, join
 from controller.planning.layers import Layers, allowed_mask, forbidden_nodes, ip_mask
 from controller.planning.paths import Path
 from controller.planning.pins import FullBorderError, settle, tunnels
-from controller.planning.placement import Attachment, Placement, Promise, RateReservation, Steering, TunnelPlacement
+from controller.planning.placement import (
+    Attachment,
+    Placement,
+    Promise,
+    RateReservation,
+    Steering,
+    TunnelPlacement,
+    rate_held,
+)
 from controller.planning.plane_limits import Judge, check
 from controller.planning.reasons import boundary_text, short
 
@@ -188,7 +196,7 @@ def _crossings(net: Layers, joined: Joined, loads: dict[int, int]) -> Iterator[t
 
 def _held(net: Layers, loads: dict[int, int], wanted: DedicatedPlane) -> Iterable[RateReservation]:
     for link, load in sorted((net.links[i].id, load) for i, load in loads.items()):
-        yield RateReservation(link, load, squeezable_bps=load - round(load * wanted.floor_ratio))
+        yield rate_held(link, load, load - round(load * wanted.floor_ratio))
 
 
 def _steering(wanted: DedicatedPlane, pinned: tuple[TunnelPlacement, ...]) -> Iterator[Steering]:

@@ -9,6 +9,7 @@ from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, Ser
 from controller.network.model import CityMap
 from controller.planning.placement import Placement
 from controller.rendering.plane import render_plane
+from controller.rendering.sharing import shared
 from controller.rendering.slice import render_slice
 from controller.rendering.tree import Tree
 from controller.rendering.vip import render_vip
@@ -22,6 +23,12 @@ def render(
     standing: the other services with their placements; a VIP needs the one that it protects, UnknownNameError without.
     Whether a VIP's window is open is the caller's business: this renders what stands while it is.
     """
+    return {domain: shared(tree) for domain, tree in _rendered(service, placement, city, standing).items()}
+
+
+def _rendered(
+    service: Service, placement: Placement, city: CityMap, standing: Mapping[ServiceId, tuple[Service, Placement]]
+) -> dict[str, Tree]:
     match service:
         case DedicatedPlane():
             return render_plane(service, placement, city)

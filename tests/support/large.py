@@ -33,7 +33,10 @@ from controller.intent.model import (
     Window,
 )
 from controller.network.discovered import DomainKind
+from controller.network.ledger import Ledger
 from controller.network.model import CityMap, Domain, Link, Node, Port, PortRef, Site
+from controller.planning.place import place
+from controller.planning.placement import Placement, Route, TunnelPlacement
 from tests.support.cities import MODULES
 from tests.support.intents import FLOWS
 
@@ -131,16 +134,27 @@ class _Apart:
         self._a, self._z, self._km, self._nodes = cables.a, cables.z, cables.km, cables.nodes
         self._cable = {frozenset(e): i for i, e in enumerate(zip(self._a.tolist(), self._z.tolist(), strict=True))}
         self._ducts: dict[int, set[int]] = {}
+        self._found: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
         for members in cables.ducts:
             for cable in members:
                 self._ducts.setdefault(cable, set()).update(members)
 
     def joins(self, a: int, z: int) -> bool:
-        first = self._way(a, z, np.ones(len(self._km), dtype=np.bool_))
-        rest = np.ones(len(self._km), dtype=np.bool_)
-        for cable in first or ():
-            rest[[cable, *self._ducts.get(cable, ())]] = False
-        return bool(first) and bool(self._way(a, z, rest))
+        return all(self.ways(a, z))
+
+    def ways(self, a: int, z: int) -> tuple[list[int], list[int]]:
+        """Return the cables of both ways from a to z; the second is empty where there is none."""
+        if (a, z) not in self._found:
+            usable = np.ones(len(self._km), dtype=np.bool_)
+            first = self._way(a, z, usable)
+            for cable in first:
+                usable[[cable, *self._ducts.get(cable, ())]] = False
+            self._found[a, z] = (first, self._way(a, z, usable))
+        return self._found[a, z]
+
+    def other(self, cable: int, end: int) -> int:
+        a, z = int(self._a[cable]), int(self._z[cable])
+        return z if end == a else a
 
     def _way(self, a: int, z: int, usable: npt.NDArray[np.bool_]) -> list[int]:
         weights = (self._km[usable], (self._a[usable], self._z[usable]))
@@ -152,7 +166,7 @@ class _Apart:
                 return []
             found.append(self._cable[frozenset((int(before[at]), at))])
             at = int(before[at])
-        return found
+        return found[::-1]
 
 
 def _access(name: str, site: int, rate_bps: int, lan: int) -> AccessSite:
@@ -172,6 +186,56 @@ def _plane(number: int, random: Random, nodes: int) -> DedicatedPlane:
     sites = random.sample(range(nodes), 4)
     accesses = tuple(_access(f"s{i}", s, 10 * MBPS, (4 * number + i) % 65536) for i, s in enumerate(sites))
     return DedicatedPlane(Metadata(f"p{number:05}", "city"), accesses, slo=Slo(availability=0.9))
+
+
+def grown(city: CityMap, cables: Cables, count: int, batch: int = 500) -> dict[ServiceId, tuple[Service, Placement]]:
+    """Return services as the planner places them, in batches, over the ways that `_Apart` finds.
+
+    The ways are handed over as those of an earlier placement, which the planner keeps where they serve: at ten thousand
+    services the exact search for every pair would take longer than all that is to be measured.
+    """
+    ledger, standing, apart = Ledger(city), dict[ServiceId, tuple[Service, Placement]](), _Apart(cables)
+    wanted = list(services(count, cables))
+    for at in range(0, count, batch):
+        part = wanted[at : at + batch]
+        known = {s.metadata.service: (s, _earlier(city, apart, s, 1001 + at + i)) for i, s in enumerate(part)}
+        earlier = {n: (_other(s), p) for n, (s, p) in known.items() if p is not None}
+        outcome = place(city, ledger, part, {**standing, **earlier}, NOW)
+        ledger = outcome.ledger
+        standing.update({n: (known[n][0], p) for n, p in outcome.placements.items()})
+    return standing
+
+
+def _other(service: Service) -> Service:
+    """Return a service that is not the same, or the planner would leave its placement alone."""
+    return replace(service, traffic_class="earlier") if isinstance(service, ExclusiveSlice) else service
+
+
+def _earlier(city: CityMap, apart: _Apart, service: Service, number: int) -> Placement | None:
+    """Return a placement that holds nothing but the ways of a slice."""
+    if not isinstance(service, ExclusiveSlice):
+        return None
+    a, z = (int(e.site[1:]) for e in service.endpoints)
+    ways = apart.ways(a, z) if service.protection is Protection.STANDBY else apart.ways(a, z)[:1]
+    tunnels = []
+    for ends in ((a, z), (z, a)):
+        routes = [_route(city, apart, ends[0], way if ends == (a, z) else way[::-1]) for way in ways]
+        names = [f"node:r{n:04}" for n in ends]
+        tunnels.append(
+            TunnelPlacement(
+                "", "", DOMAIN, *names, 0, routes[0], routes[1] if len(routes) > 1 else None, None, None, 7, 7
+            )
+        )
+    return Placement(service.metadata.service, service.kind, number, tunnels=tuple(tunnels))
+
+
+def _route(city: CityMap, apart: _Apart, at: int, way: list[int]) -> Route:
+    links = []
+    for cable in way:
+        there = apart.other(cable, at)
+        links.append(city.links[city.link_index[f"link:r{at:04}.c{cable}..r{there:04}.c{cable}"]])
+        at = there
+    return Route(tuple(k.src for k in links), tuple(k.id for k in links), sum(k.delay_s for k in links))
 
 
 def replaced_rate(service: ExclusiveSlice, rate_bps: int) -> ExclusiveSlice:
