@@ -193,15 +193,18 @@ def _draws(tunnel: Tunnel, nrp_id: int, forwarding: Forwarding, service: Service
         reason = f"it draws from NRP {nrp_id}, which {tunnel.domain} does not have"
         yield CounterExample(Property.CAPACITY, service, f"tunnel {tunnel.name}", (), reason)
         return
-    hops, out, rates = (*tunnel.working, *(tunnel.standby or ())), forwarding.out, partition.rates
+    hops, out, rates, needed = (
+        (*tunnel.working, *(tunnel.standby or ())),
+        forwarding.out,
+        partition.rates,
+        tunnel.rate_bps,
+    )
     forwarding.steps += len(hops)
-    for hop in hops:
-        link = out.get(hop)
-        if link is not None and rates.get(link.id, 0) < tunnel.rate_bps:
-            rate = rates.get(link.id, 0)
-            reason = f"NRP {partition.name} has {rate / 1e9:g} Gbit/s on {link.id}, {tunnel.rate_bps / 1e9:g} ride it"
-            yield CounterExample(Property.CAPACITY, service, f"tunnel {tunnel.name}", (link.id,), reason)
-            return
+    lacking = [link for hop in hops if (link := out.get(hop)) is not None and rates.get(link.id, 0) < needed]
+    if lacking:
+        link, rate = lacking[0], rates.get(lacking[0].id, 0)
+        reason = f"NRP {partition.name} has {rate / 1e9:g} Gbit/s on {link.id}, {needed / 1e9:g} ride it"
+        yield CounterExample(Property.CAPACITY, service, f"tunnel {tunnel.name}", (link.id,), reason)
 
 
 def partition_bookings(partition: Partition, forwarding: Forwarding) -> Iterator[CounterExample]:
@@ -212,12 +215,9 @@ def partition_bookings(partition: Partition, forwarding: Forwarding) -> Iterator
         label = f"nrp-id {partition.nrp_id} of {partition.domain}"
         yield CounterExample(Property.CAPACITY, service, label, (), _both(partition.name, others))
     forwarding.steps += len(partition.rates)
-    known = forwarding.city.link_by_id
-    for link_id in partition.rates:
-        link = known.get(link_id)
-        if link is None or link.domain != partition.domain:
-            reason = f"{partition.domain} has no such link"
-            yield CounterExample(Property.CAPACITY, service, partition.name, (link_id,), reason)
+    known, domain = forwarding.city.link_by_id, partition.domain
+    for link_id in [k for k in partition.rates if k not in known or known[k].domain != domain]:
+        yield CounterExample(Property.CAPACITY, service, partition.name, (link_id,), f"{domain} has no such link")
 
 
 def _others(owners: tuple[str, ...], mine: str) -> list[str]:

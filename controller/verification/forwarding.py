@@ -301,21 +301,22 @@ class Forwarding:
         return known[1]
 
     def _trail(self, hops: Hops) -> Trail:
-        links: list[Link] = []
-        at, failure, out = "", "", self.out
+        out = self.out
+        links = [out[hop] for hop in hops if hop in out]
+        if len(links) == len(hops) and [k.dst.node for k in links[:-1]] == [hop.node for hop in hops[1:]]:
+            return _trail(tuple(links))
+        return Trail((), (), _risks(links), 0.0, self._why_nowhere(hops))
+
+    def _why_nowhere(self, hops: Hops) -> str:
+        before: Link | None = None
         for hop in hops:
-            link = out.get(hop)
+            link = self.out.get(hop)
             if link is None:
-                failure = f"{hop} is not an outgoing port of any link"
-                break
-            if links and at != hop.node:
-                failure = f"after {links[-1].id} the packet is at {at}, but the next hop is {hop}"
-                break
-            links.append(link)
-            at = link.dst.node
-        if failure:
-            return Trail((), (), _risks(link for hop in hops if (link := out.get(hop)) is not None), 0.0, failure)
-        return _trail(tuple(links))
+                return f"{hop} is not an outgoing port of any link"
+            if before is not None and before.dst.node != hop.node:
+                return f"after {before.id} the packet is at {before.dst.node}, but the next hop is {hop}"
+            before = link
+        return "it has no hops"
 
     def _along(self, links: tuple[Link, ...]) -> Trail:
         """Return the same for the way that the routers of a domain choose."""

@@ -20,7 +20,7 @@ class Interior:
     city: CityMap
     out: dict[PortRef, Link] = field(init=False)  # the link that leaves through a port
     borders: Counter[frozenset[str]] = field(init=False)  # two domains → how many cables join them
-    trusted: bool = field(init=False)  # every node and link has the trust that nobody has to ask for
+    trusted: bool = field(init=False)  # links end on the map, and all has the trust that nobody has to ask for
     _domains: dict[str, _Domain] = field(default_factory=dict)
     _found: dict[tuple[str, str, str], tuple[Link, ...] | None] = field(default_factory=dict)
 
@@ -28,7 +28,8 @@ class Interior:
         self.out = {link.src: link for link in self.city.links}
         nodes, least = self.city.nodes, Boundaries().least_trust
         levels = [n.trust for n in nodes.values()] + [k.trust for k in self.city.links]
-        self.trusted = min(levels, default=least) >= least
+        whole = all(k.src.node in nodes and k.dst.node in nodes for k in self.city.links)
+        self.trusted = whole and min(levels, default=least) >= least
         cables = [k for k in self.city.links if k.border and k.id < k.reverse]
         self.borders = Counter(frozenset((nodes[k.src.node].domain, nodes[k.dst.node].domain)) for k in cables)
 

@@ -143,6 +143,11 @@ class _Update:
 
     def _swap(self, units: dict[Key, T], key: Key, new: T | None, claims_of: Callable[[T], Iterator[Claim]]) -> None:
         old = units.get(key)
+        if old is None and new is not None:
+            for claim in dict.fromkeys(claims_of(new)):
+                self._enter(claim)
+            units[key] = new
+            return
         before = dict.fromkeys(claims_of(old)) if old is not None else {}
         after = dict.fromkeys(claims_of(new)) if new is not None else {}
         for claim in before.keys() - after.keys():
@@ -158,7 +163,8 @@ class _Update:
     def _enter(self, claim: Claim) -> None:
         resource, label, owner = claim
         table = self._table(resource)
-        table[label] = tuple(sorted((*table.get(label, ()), owner)))
+        there = table.get(label)
+        table[label] = (owner,) if there is None else tuple(sorted((*there, owner)))
 
     def _withdraw(self, claim: Claim) -> None:
         resource, label, owner = claim

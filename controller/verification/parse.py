@@ -6,6 +6,7 @@ wrong. Parsed accesses are kept with their subtree, so that one more access on a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any
@@ -31,6 +32,7 @@ VPNS = ("l3nm:l3vpn-ntw", "l3nm:vpn-services")
 TUNNELS = ("te:te", "te:tunnels")
 PARTITIONS = ("nw:networks", "nrp:nrp-policies")
 MOST_KNOWN = 1 << 16
+_V4 = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})(?:/([0-9]{1,2}))?").fullmatch
 _ALL_PORTS = (0, 65535)
 
 
@@ -97,15 +99,13 @@ def optional_number(tree: Tree, name: str) -> int | None:
 
 def span(prefix: str) -> Span | None:
     """Return the addresses that a prefix covers; None where it is none."""
-    address, _, length = prefix.partition("/")
-    parts = address.split(".")
-    if len(parts) == 4 and all(p.isdecimal() and int(p) < 256 for p in parts) and (not length or length.isdecimal()):
-        # By far the most, and ten times as quick as the general way.
-        bits = 32 - int(length or 32)
-        if not 0 <= bits <= 32:
-            return None
-        first = (int(parts[0]) << 24 | int(parts[1]) << 16 | int(parts[2]) << 8 | int(parts[3])) >> bits << bits
-        return 4, first, first + (1 << bits) - 1
+    found = _V4(prefix)
+    if found is not None:  # by far the most, and ten times as quick as the general way
+        a, b, c, d, length = map(int, found.groups("32"))
+        if a < 256 and b < 256 and c < 256 and d < 256 and length <= 32:
+            bits = 32 - length
+            first = (a << 24 | b << 16 | c << 8 | d) >> bits << bits
+            return 4, first, first + (1 << bits) - 1
     try:
         network = ip_network(prefix, strict=False)
     except ValueError:

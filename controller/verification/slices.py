@@ -186,8 +186,11 @@ class SliceProver(Prover):
 
     def loads(self) -> Loads:
         """Return what partitions, tunnels outside them, and border accesses take of every link."""
+        partitions = self.model.partitions_of(self.id)
+        if len(partitions) == 1 and not self.walks.borders and all(t.partition is not None for t in self.tunnels):
+            return partitions[0].rates
         found: dict[str, int] = {}
-        for partition in self.model.partitions_of(self.id):
+        for partition in partitions:
             for link, rate in partition.rates.items():
                 found[link] = found.get(link, 0) + rate
         for tunnel in self.tunnels:
