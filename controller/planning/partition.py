@@ -103,7 +103,7 @@ def _assemble_partition(
     partitions = []
     for domain in domains:
         links = tuple(k for k in sorted(reserved) if net.links[net.link_index[k]].domain == domain)
-        rates = tuple(reserved[k] for k in links)
+        rates = tuple(rate_held(k, reserved[k]).rate_bps for k in links)
         name = f"slice/{service.replace('/', '.')}"
         partitions.append(NrpPlacement(name, number, domain, max(rates, default=0), links, rates))
     return Placement(

@@ -10,7 +10,8 @@ from __future__ import annotations
 from controller.rendering.tree import Leaf, Step, Tree
 
 MOST_ITEMS = 6  # larger subtrees are rarely equal
-MOST_KEPT = 1 << 18
+MOST_KEPT = 1 << 16
+SHARED_ALREADY = frozenset({"te:explicit-route-objects", "nrp:select"})  # long lists whose entries are made only once
 
 _Content = tuple[tuple[Step, Leaf | int], ...]
 
@@ -34,6 +35,9 @@ class Sharing:
             if not isinstance(value, dict):
                 content.append((step, value))
                 continue
+            if step in SHARED_ALREADY:
+                small = False
+                continue
             below = self.tree(value)
             small = small and id(below) in self._ours
             content.append((step, id(below)))
@@ -49,7 +53,7 @@ class Sharing:
             return known
         mark = hash(content)
         if mark not in self._seen:
-            if len(self._seen) >= 4 * MOST_KEPT:
+            if len(self._seen) >= 2 * MOST_KEPT:
                 self._seen.clear()
             self._seen.add(mark)
             return tree

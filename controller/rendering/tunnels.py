@@ -173,24 +173,30 @@ def _path(name: str, tunnel: TunnelPlacement, route: Route) -> Tree:
     out |= _behaviour(tunnel)
     if tunnel.standby:
         out["te:disjointness"] = "link srlg"
-    out["te:explicit-route-objects"] = {
-        _hop_step(index): _hop(index, hop)
-        for index, hop in zip(range(10, 10 * len(route.hops) + 10, 10), route.hops, strict=True)
-    }
+    out["te:explicit-route-objects"] = dict(_hop(at, hop) for at, hop in enumerate(route.hops))
     return out
 
 
 # Ten thousand services name the same few thousand ports again and again: what says the same is one object.
+MOST_PORTS = 1 << 16
+MOST_HOPS = 256
+_STEPS: tuple[Step, ...] = tuple(("te:route-object-include-exclude", str(10 * at + 10)) for at in range(MOST_HOPS))
+_hops: dict[PortRef, list[Tree | None]] = {}  # by place in the route
 
 
-@lru_cache(maxsize=1 << 10)
-def _hop_step(index: int) -> Step:
-    return ("te:route-object-include-exclude", str(index))
-
-
-@lru_cache(maxsize=1 << 18)
-def _hop(index: int, hop: PortRef) -> Tree:
-    return {"te:index": _hop_step(index)[1], "te:unnumbered-link-hop": _port(hop)}
+def _hop(at: int, hop: PortRef) -> tuple[Step, Tree]:
+    """Return one entry of a route: the hop at a place, counted from 0."""
+    if at >= MOST_HOPS:
+        index = str(10 * at + 10)
+        return ("te:route-object-include-exclude", index), {"te:index": index, "te:unnumbered-link-hop": _port(hop)}
+    if len(_hops) >= MOST_PORTS:
+        _hops.clear()
+    known = _hops.setdefault(hop, [])
+    known.extend([None] * (at + 1 - len(known)))
+    entry = known[at]
+    if entry is None:
+        entry = known[at] = {"te:index": _STEPS[at][1], "te:unnumbered-link-hop": _port(hop)}
+    return _STEPS[at], entry
 
 
 @lru_cache(maxsize=1 << 16)

@@ -32,6 +32,7 @@ VPNS = ("l3nm:l3vpn-ntw", "l3nm:vpn-services")
 TUNNELS = ("te:te", "te:tunnels")
 PARTITIONS = ("nw:networks", "nrp:nrp-policies")
 MOST_KNOWN = 1 << 16
+NO_ACTIONS: dict[str, Action] = {}  # of most accesses
 _V4 = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})(?:/([0-9]{1,2}))?").fullmatch
 _ALL_PORTS = (0, 65535)
 
@@ -216,7 +217,7 @@ def _access(domain: str, vpn_id: str, node: str, default_profile: str, access_id
         qos_profiles=tuple(k[0] for k, _ in entries(below(qos, "l3nm:qos-profile"), "l3nm:qos-profile")),
         routing_profiles=routing_profiles,
         rules=tuple(_rule(r) for _, r in entries(below(qos, "l3nm:qos-classification-policy"), "l3nm:rule")),
-        actions=dict(_action(a) for _, a in entries(below(qos, "l3nm:qos-action"), "l3nm:rule")),
+        actions=dict(_action(a) for _, a in entries(below(qos, "l3nm:qos-action"), "l3nm:rule")) or NO_ACTIONS,
     )
 
 
