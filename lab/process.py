@@ -11,6 +11,7 @@ import runpy
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
@@ -31,6 +32,13 @@ def end_with_stdin() -> None:
         os._exit(0)
 
     threading.Thread(target=watch, daemon=True, name="parent-watch").start()
+
+
+def stutter_on_signal(set_to: Callable[[bool], None]) -> None:
+    """Let SIGUSR1 turn a stutter on and SIGUSR2 off: what the network delivers twice, for those who test that."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, set_to, True)
+    loop.add_signal_handler(signal.SIGUSR2, set_to, False)
 
 
 async def until_signal() -> None:

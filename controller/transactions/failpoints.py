@@ -14,6 +14,9 @@ The points, in the order in which a step passes them (those of a domain are pass
     gathered    several changes are about to travel in one transaction
     parted      that was taken back, and they are about to be tried in parts
 
+ONECITY_STOP_AT takes the same words and stops the process there (SIGSTOP), for whoever wants to do something to the
+network at exactly that point, and lets it go on with SIGCONT.
+
 Read in one place (`failpoint`), wired in the daemon. Unset, nothing of this exists at run time.
 """
 
@@ -27,7 +30,7 @@ from controller.errors import ConfigurationError
 from controller.transactions.journal import Journal, OpenTransaction
 from controller.transactions.step import Progress, Step, StepOutcome
 
-VARIABLE = "ONECITY_DIE_AT"
+SIGNALS = {"ONECITY_DIE_AT": signal.SIGKILL, "ONECITY_STOP_AT": signal.SIGSTOP}
 JOURNAL_POINTS = ("intended", "deciding", "decided", "resending", "ending", "ended")
 DOMAIN_POINTS = ("connected", "prepared", "committed", "verified", "confirmed", "cancelled", "compensated")
 GROUP_POINTS = ("gathered", "parted")
@@ -35,21 +38,22 @@ _POINTS = (*JOURNAL_POINTS, *DOMAIN_POINTS, *GROUP_POINTS)
 
 
 def failpoint(environment: Mapping[str, str]) -> Failpoint | None:
-    """Return where this process is to die; None, as always outside of tests, where nowhere."""
-    text = environment.get(VARIABLE, "")
-    if not text:
+    """Return where this process is to die or stop; None, as always outside of tests, where nowhere."""
+    variable = next((name for name in SIGNALS if environment.get(name)), "")
+    if not variable:
         return None
+    text = environment[variable]
     point, _, count = text.partition(":")
     if point not in _POINTS or not count.isdecimal() or not int(count):
-        raise ConfigurationError(f"{VARIABLE}={text}: write POINT:COUNT with one of the points {', '.join(_POINTS)}")
-    return Failpoint(point, int(count))
+        raise ConfigurationError(f"{variable}={text}: write POINT:COUNT with one of the points {', '.join(_POINTS)}")
+    return Failpoint(point, int(count), SIGNALS[variable])
 
 
 class Failpoint:
     """Counts how often one point is passed, and dies there in time. Listens to progress, stands before a journal."""
 
-    def __init__(self, point: str, count: int) -> None:
-        self._point, self._left = point, count
+    def __init__(self, point: str, count: int, number: signal.Signals = signal.SIGKILL) -> None:
+        self._point, self._left, self._number = point, count, number
 
     def hear(self, progress: Progress) -> None:
         """Take a domain's progress as a point passed."""
@@ -60,7 +64,7 @@ class Failpoint:
             return
         self._left -= 1
         if self._left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self._number)
 
     def before(self, journal: Journal) -> Journal:
         return _Watched(journal, self)

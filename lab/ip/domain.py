@@ -73,6 +73,10 @@ class IpDomainController:
         self._tasks.append(asyncio.create_task(self._plant.run()))
         return netconf, gnmi
 
+    def stutter(self, on: bool) -> None:
+        """Say every NETCONF reply twice from now on, or once again."""
+        self._netconf.stutters = on
+
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()

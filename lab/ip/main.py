@@ -9,7 +9,7 @@ import logging
 from pathlib import Path
 
 from lab.ip.domain import IpDomainController
-from lab.process import end_with_stdin, say_ready, until_signal
+from lab.process import end_with_stdin, say_ready, stutter_on_signal, until_signal
 
 
 async def run(arguments: argparse.Namespace) -> None:
@@ -18,6 +18,7 @@ async def run(arguments: argparse.Namespace) -> None:
     # The datastore is a large heap without cycles: scanning it again and again would cost every commit.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    stutter_on_signal(controller.stutter)
     say_ready(netconf=netconf, gnmi=gnmi)
     await until_signal()
     await controller.stop()

@@ -59,6 +59,7 @@ class NetconfServer:
         self._sessions: dict[int, NetconfSession] = {}
         self._last_id = 0
         self._acceptor: asyncssh.SSHAcceptor | None = None
+        self.stutters = False  # every reply is sent twice, as no server should
         datastore.listen(self._tell_subscribers)
 
     async def start(self, host: str, port: int) -> int:
@@ -225,6 +226,8 @@ class NetconfSession(asyncssh.SSHServerSession[bytes]):
         answer = self._answer(root)
         self._answering = False
         self._send(answer)
+        if self._server.stutters:
+            self._send(answer)
         for held in self._held_back:
             self._send(held)
         self._held_back.clear()

@@ -14,7 +14,7 @@ from lab.optical.equipment import Equipment
 from lab.optical.service import OpticalDomain, serve_optical
 from lab.optical.store import Store
 from lab.optical.world import World
-from lab.process import end_with_stdin, say_ready, until_signal
+from lab.process import end_with_stdin, say_ready, stutter_on_signal, until_signal
 
 
 async def run(arguments: argparse.Namespace) -> None:
@@ -31,6 +31,7 @@ async def run(arguments: argparse.Namespace) -> None:
     gnmi, gnmi_port = await serve_gnmi(
         tree, "127.0.0.1", arguments.gnmi_port, certs / "server.pem", certs / "server.key", token
     )
+    stutter_on_signal(domain.stutter)
     say_ready(grpc=port, gnmi=gnmi_port)
     await until_signal()
     for task in tasks:

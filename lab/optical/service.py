@@ -34,12 +34,17 @@ class OpticalDomain(optical_pb2_grpc.OpticalDomainServiceServicer):
         self.scale = bring_up_scale
         self.epoch = uuid.uuid4().hex
         self.timers_changed = asyncio.Event()
+        self._stutters = False
         self._activations: dict[str, asyncio.Task[Change]] = {}
         self._watchers: list[asyncio.Queue[Sequence[str]]] = []
         world.on_event = self._tell
         for change in self.engine.open_changes():
             if change.state == pb.TRANSACTION_STATE_ACTIVATING:
                 self._activate(change)  # equipment that was being set when we died is set again
+
+    def stutter(self, on: bool) -> None:
+        """Take every step twice from now on, as after a request that the network delivered twice, or once again."""
+        self._stutters = on
 
     async def run_timers(self) -> None:
         """Expire leases and confirm timers at their time, until cancelled."""
@@ -156,6 +161,9 @@ class OpticalDomain(optical_pb2_grpc.OpticalDomainServiceServicer):
 
     async def _answer(self, step: Callable[[], Awaitable[_T]], context: Any) -> _T:
         try:
+            if self._stutters:
+                with contextlib.suppress(RefusedError):
+                    await step()
             answer = await step()
         except RefusedError as refusal:
             await _refuse(refusal, context)

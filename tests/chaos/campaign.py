@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.chaos import faults
 from tests.chaos.clients import Customer
@@ -77,16 +77,24 @@ class Campaign:
 
     def _torture(self, plan: Schedule, number: int) -> None:
         world, lives = self.world, list(plan.die_at)
-        if lives and (die_at := lives.pop(0)):
+        die_at = lives.pop(0) if lives else ""
+        if die_at or plan.stop_at:
             world.kill_daemon()
-            world.start_daemon(die_at, wait=False)
+            world.start_daemon(die_at, wait=False, stop_at=plan.stop_at)
         self._stop = threading.Event()
         self._threads = [c.work(self._stop, f"{self.seed}/{number}/{c.family.number}") for c in self.customers]
         started = time.monotonic()
         away, kills = list(plan.away_s), list(plan.kill_at_s)
         coming, going = list(plan.faults), list[Fault]()
         back_at = 0.0
+        between = plan.between
         while (now := time.monotonic() - started) < plan.length_s or back_at:
+            if between and world.daemon_stopped():
+                coming[:0] = [replace(fault, at_s=now) for fault in between]
+                self.tally.kinds["between decision and confirms"] += len(between)
+                between = ()
+                self._weather(now, coming, going)
+                world.let_go_on()
             if world.daemon_died():
                 back_at = back_at or now + (away.pop(0) if away else 0.1)
                 if now >= back_at:

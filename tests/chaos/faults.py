@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class Schedule:
     kill_at_s: tuple[float, ...]
     away_s: tuple[float, ...]
     faults: tuple[Fault, ...]
+    stop_at: str = ""  # where its first life is stopped, if it is, for the faults between: `at_s` counts from there
+    between: tuple[Fault, ...] = ()
 
 
 _KINDS = (  # kind, weight, shortest and longest it lasts
@@ -44,24 +47,40 @@ _KINDS = (  # kind, weight, shortest and longest it lasts
     ("kill", 2, 0.0, 1.0),
     ("lock", 2, 0.2, 2.5),
     ("full", 2, 0.05, 0.6),
+    ("stutter", 3, 0.2, 2.0),
+    ("fail-commits", 2, 0.1, 1.0),
+    ("squat", 2, 0.5, 3.0),
 )
+_BETWEEN = ("cut", "refuse", "black-hole", "mute", "hang", "kill", "stutter", "fail-commits", "delay")
+IP_ONLY = ("lock", "squat")
 
 
 def schedule(seed: str, domains: tuple[str, ...], *, length_s: float = 4.0) -> Schedule:
     draw = random.Random(seed)
     points = (*JOURNAL_POINTS, *DOMAIN_POINTS)
-    lives = draw.choice((1, 2, 2, 3))
+    lives = draw.choice((2, 2, 3))
     die_at = tuple(_point(draw, points) if draw.random() < 0.8 else "" for _ in range(lives))
     # Rarely it stays away until every confirm timer has ended.
     away = tuple(EXPIRED_S if draw.random() < 0.06 else draw.random() * 0.3 for _ in range(lives))
     kills = tuple(sorted(draw.uniform(0.3, length_s) for _ in range(draw.choice((0, 1, 1)))))
-    count = draw.choices((0, draw.randrange(2, 8), draw.randrange(12, 32)), (2, 4, 5))[0]  # 0: only the daemon dies
+    count = draw.choices((0, draw.randrange(4, 12), draw.randrange(16, 40)), (1, 4, 6))[0]  # 0: only the daemon dies
     happenings = [_fault(draw, domains, length_s) for _ in range(count)]
     if draw.random() < 0.15:  # a domain that is away until its confirm timer has ended: it is sent its image again
         kind = draw.choice(("black-hole", "hang", "refuse"))
         happenings.append(Fault(draw.uniform(0.5, length_s), kind, draw.choice(domains), EXPIRED_S))
         length_s += EXPIRED_S
-    return Schedule(length_s, die_at, kills, away, tuple(sorted(happenings, key=lambda f: f.at_s)))
+    stop_at, between = "", tuple[Fault, ...]()
+    if draw.random() < 0.5:  # what happens to some domains between the first and the last confirm
+        stop_at, between = f"decided:{draw.randrange(1, 6)}", _between(draw, domains)
+        die_at, length_s = ("", *die_at), length_s + 1.0
+    return Schedule(length_s, die_at, kills, away, tuple(sorted(happenings, key=lambda f: f.at_s)), stop_at, between)
+
+
+def _between(draw: random.Random, domains: tuple[str, ...]) -> tuple[Fault, ...]:
+    """Return what befalls some domains right after a decision, while the others confirm."""
+    chosen = draw.sample(domains, draw.randrange(1, len(domains)))
+    lasts = EXPIRED_S if draw.random() < 0.1 else draw.uniform(0.2, 2.5)
+    return tuple(Fault(0.0, draw.choice(_BETWEEN), domain, lasts, 0.1) for domain in chosen)
 
 
 def _point(draw: random.Random, points: tuple[str, ...]) -> str:
@@ -71,7 +90,7 @@ def _point(draw: random.Random, points: tuple[str, ...]) -> str:
 
 def _fault(draw: random.Random, domains: tuple[str, ...], length_s: float) -> Fault:
     kind, _, shortest, longest = draw.choices(_KINDS, [k[1] for k in _KINDS])[0]
-    domain = draw.choice([d for d in domains if kind != "lock" or d != OPTICAL])
+    domain = draw.choice([d for d in domains if kind not in IP_ONLY or d != OPTICAL])
     return Fault(
         draw.uniform(0, length_s), kind, domain, draw.uniform(shortest, longest), draw.choice((0.005, 0.02, 0.1))
     )
@@ -95,6 +114,9 @@ def begin(world: World, fault: Fault) -> bool:
         "kill": lambda: world.kill_domain(fault.domain),
         "lock": lambda: world.lock(fault.domain),
         "full": world.fill_disk,
+        "stutter": lambda: world.stutter(fault.domain, True),
+        "fail-commits": lambda: world.fail_commits(fault.domain, True),
+        "squat": lambda: world.squat(fault.domain),
     }
     return deeds[fault.kind]() is not False
 
@@ -107,6 +129,10 @@ def end(world: World, fault: Fault) -> None:
         world.proxies.cut(fault.domain)
         weather.mute = False
 
+    def evict() -> None:
+        with contextlib.suppress(Exception):  # a transaction of ours is open there: `heal` does it
+            world.evict(fault.domain, 0.3)
+
     deeds: dict[str, Callable[[], object]] = {
         "delay": lambda: setattr(weather, "delay_s", 0.0),
         "refuse": lambda: setattr(weather, "refuse", False),
@@ -116,5 +142,8 @@ def end(world: World, fault: Fault) -> None:
         "kill": lambda: world.restart_domain(fault.domain),
         "lock": lambda: world.unlock(fault.domain),
         "full": world.empty_disk,
+        "stutter": lambda: world.stutter(fault.domain, False),
+        "fail-commits": lambda: world.fail_commits(fault.domain, False),
+        "squat": evict,
     }
     deeds.get(fault.kind, lambda: None)()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import resource
 import signal
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 
 import grpc
 import yaml
+from lxml import etree
 from ncclient import manager
 from onecity.optical.v1 import optical_pb2
 from onecity.v1 import controller_pb2 as pb
@@ -31,6 +33,15 @@ T = TypeVar("T")
 TIMERS = {"connect": 1.0, "edit": 2.0, "commit": 1.5, "confirm": 6.0, "read": 3.0}
 EXPIRED_S = 9.0  # longer than every confirm timer, the outlasting optical ones included
 OPTICAL = "city-otn"
+EVICT_S = 40.0
+BASE = "urn:ietf:params:xml:ns:netconf:base:1.0"
+L3NM = "urn:ietf:params:xml:ns:yang:ietf-l3vpn-ntw"
+SQUATTER = "squatter"  # the VPN of somebody else, who asks nobody
+SERVICES = f'<l3vpn-ntw xmlns="{L3NM}"><vpn-services/></l3vpn-ntw>'
+EVICTION = (
+    f'<config xmlns="{BASE}"><l3vpn-ntw xmlns="{L3NM}"><vpn-services><vpn-service xmlns:nc="{BASE}" '
+    f'nc:operation="remove"><vpn-id>{SQUATTER}</vpn-id></vpn-service></vpn-services></l3vpn-ntw></config>'
+)
 _FULL_AT = 4096  # bytes that any file of the daemon may have while the disk is "full"
 
 
@@ -44,6 +55,7 @@ class World:
         self._locks: dict[str, manager.Manager] = {}
         self._full = False
         self._hung: set[str] = set()
+        self._squats: set[str] = set()
         self.stage = Stage(city)
         self.ip_domains = tuple(d for d in city.domains if d != OPTICAL)
 
@@ -60,10 +72,22 @@ class World:
     def kill_daemon(self) -> None:
         self.stage.kill_daemon()
 
-    def start_daemon(self, die_at: str = "", *, wait: bool = False) -> None:
+    def daemon_stopped(self) -> bool:
+        """Say whether the daemon has stopped itself, where it was told to."""
+        with contextlib.suppress(OSError):
+            state = Path(f"/proc/{self.stage.daemon.pid}/stat").read_text().rpartition(")")[2].split()[0]
+            return state == "T"
+        return False
+
+    def let_go_on(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.stage.daemon.pid, signal.SIGCONT)
+
+    def start_daemon(self, die_at: str = "", *, wait: bool = False, stop_at: str = "") -> None:
         self.kills += 1  # it is only ever started after a kill
-        self.armed, self._full = die_at, False
-        self.stage.start_daemon(wait=wait, **({"ONECITY_DIE_AT": die_at} if die_at else {}))
+        self.armed, self._full = die_at or stop_at, False
+        told = {"ONECITY_DIE_AT": die_at, "ONECITY_STOP_AT": stop_at}
+        self.stage.start_daemon(wait=wait, **{name: point for name, point in told.items() if point})
 
     def fill_disk(self) -> bool:
         """No file of the daemon may grow: what it writes fails, as on a full disk. Only one that serves."""
@@ -113,6 +137,67 @@ class World:
         if self.city.domain_process(domain).alive():
             self.city.domain_process(domain).resume()
 
+    def stutter(self, domain: str, on: bool) -> bool:
+        """Have every reply of a domain come twice (optical: every request arrive twice), or once again."""
+        process = self.city.domain_process(domain)
+        if not process.alive():
+            return False
+        os.kill(process.pid, signal.SIGUSR1 if on else signal.SIGUSR2)
+        return True
+
+    def fail_commits(self, domain: str, on: bool) -> bool:
+        """Let a domain keep nothing on its disk any more: what it should commit it refuses."""
+        process = self.city.domain_process(domain)
+        if not process.alive():
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            soft = 1 if on else resource.RLIM_INFINITY
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (soft, resource.RLIM_INFINITY))
+        return True
+
+    def squat(self, domain: str) -> bool:
+        """Somebody else takes VLANs that we are likely to want next, past every reservation of ours."""
+        if domain in self._hung or not self.city.domain_process(domain).alive():
+            return False
+        try:
+            session = self._session(domain)
+        except Exception:
+            return False
+        try:
+            found = squatter(session.get_config("running", filter=("subtree", SERVICES)).data_xml)
+            if found is None:
+                return False
+            session.edit_config(found, target="candidate")
+            session.commit()
+        except Exception:  # somebody is at work there, or has the VLAN already
+            with contextlib.suppress(Exception):
+                session.discard_changes()
+            return False
+        finally:
+            with contextlib.suppress(Exception):
+                session.close_session()
+        self._squats.add(domain)
+        return True
+
+    def evict(self, domain: str, within_s: float) -> None:
+        """Take away what somebody else put there; raises what stood in the way until then."""
+        deadline = time.monotonic() + within_s
+        while domain in self._squats:
+            try:
+                session = self._session(domain)
+                try:
+                    session.edit_config(EVICTION, target="candidate", default_operation="none")
+                    session.commit()
+                finally:
+                    with contextlib.suppress(Exception):
+                        session.discard_changes()
+                        session.close_session()
+                self._squats.discard(domain)
+            except Exception:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
     def lock(self, domain: str) -> bool:
         """Hold the candidate lock with a session of our own, as another manager would; False where it is held."""
         if domain in self._locks or domain in self._hung or not self.city.domain_process(domain).alive():
@@ -140,6 +225,12 @@ class World:
         for domain in self.city.domains:
             self.resume_domain(domain)
             self.restart_domain(domain)
+            self.stutter(domain, False)
+            self.fail_commits(domain, False)
+        if self.daemon_stopped():
+            self.let_go_on()
+        for domain in tuple(self._squats):
+            self.evict(domain, EVICT_S)
 
     # What a plain client finds there
 
@@ -199,7 +290,31 @@ class World:
             text = session.get_config("running").data_xml
         finally:
             session.close_session()
-        return set(re.findall(r"<(?:\w+:)?vpn-id>([^<]+)</", text))
+        return set(re.findall(r"<(?:\w+:)?vpn-id>([^<]+)</", text)) - {SQUATTER}
+
+
+def squatter(running: str) -> etree._Element | None:
+    """Return a VPN of somebody else's, made of the first one with an access that runs: on VLANs just above its own.
+
+    None where nothing runs that could be copied.
+    """
+    root = etree.fromstring(running.encode())
+    for entry in root.iter(f"{{{L3NM}}}vpn-service"):
+        accesses = list(entry.iter(f"{{{L3NM}}}vpn-network-access"))
+        vlans = list(entry.iter(f"{{{L3NM}}}cvlan-id"))
+        if not accesses or not vlans or entry.findtext(f"{{{L3NM}}}vpn-id") == SQUATTER:
+            continue
+        for number, access in enumerate(accesses):
+            access.find(f"{{{L3NM}}}id").text = f"{SQUATTER}.{number}"
+        for vlan in vlans:
+            vlan.text = f"{int(vlan.text or 0) + 1}"
+        entry.find(f"{{{L3NM}}}vpn-id").text = SQUATTER
+        for other in root.findall(f".//{{{L3NM}}}vpn-service"):
+            if other is not entry:
+                other.getparent().remove(other)
+        root.tag = f"{{{BASE}}}config"
+        return root
+    return None
 
 
 @contextmanager

@@ -45,6 +45,7 @@ class ScriptedServer:
     settings: DomainSettings
     answer: dict[str, str | Callable[[etree._Element], str | None] | None] = field(default_factory=dict)
     received: list[str] = field(default_factory=list)
+    stutters: bool = False  # says every reply twice
     sessions: list[asyncssh.SSHServerProcess[bytes]] = field(default_factory=list)
 
     def reply_to(self, operation: etree._Element) -> str | None:
@@ -84,7 +85,8 @@ async def _serve(server: ScriptedServer, process: asyncssh.SSHServerProcess[byte
                 body = server.reply_to(root[0])
                 if body is not None:
                     reply = f'<rpc-reply xmlns="{NC}" message-id="{root.get("message-id")}">{body}</rpc-reply>'
-                    process.stdout.write(frame(reply.encode(), chunked=chunked))
+                    for _ in range(2 if server.stutters else 1):
+                        process.stdout.write(frame(reply.encode(), chunked=chunked))
                 await asyncio.sleep(0)
     process.exit(0)
 

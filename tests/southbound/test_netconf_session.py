@@ -51,6 +51,14 @@ async def test_requests_sent_back_to_back_are_answered_in_order(server: Scripted
     assert [bool(reply.errors) for reply in replies] == [False, True, False, False, False]
 
 
+async def test_a_reply_that_comes_twice_is_heard_once(server: ScriptedServer, client: NetconfClient) -> None:
+    server.stutters = True
+    for _ in range(3):
+        assert not (await client.call("unlock", "<unlock><target><candidate/></target></unlock>", 2)).errors
+    assert client.alive
+    assert server.received == ["unlock"] * 3
+
+
 async def test_a_long_answer_arrives_whole(server: ScriptedServer, client: NetconfClient) -> None:
     server.answer["get"] = f"<data><x>{'龙岗' * 700_000}</x></data>"
     reply = await client.call("get", "<get/>", 10)

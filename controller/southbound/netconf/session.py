@@ -5,16 +5,18 @@ half a tick on average and a configuration change of five requests costs half a 
 watches one end of a socket pair; `send` and `close` write a byte to the other end. No timer is left: the loop
 sleeps until the peer or we have something to say, and an idle session costs nothing.
 
-Beyond that it differs from its parent in four ways, each of which cured a hang or a risk:
+Beyond that it differs from its parent in five ways, each of which cured a hang or a risk:
 - only the known_hosts file given counts; the parent quietly adds the one in the user's home;
 - when the loop ends for whatever reason, every request still waiting is told so;
 - replies are deframed in linear time (framing.py) and read 64 kB at a time;
+- a reply that nobody waits for (sent twice, or too late) is passed over; the parent ends the session over it;
 - notifications go to a callback, not into a queue that nobody may be draining.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import selectors
 import socket
 from collections.abc import Callable
@@ -22,12 +24,15 @@ from queue import Empty
 from typing import Any
 
 from ncclient.devices.default import DefaultDeviceHandler
+from ncclient.operations.errors import OperationError
 from ncclient.transport.errors import SessionCloseError
 from ncclient.transport.notify import Notification
 from ncclient.transport.session import NetconfBase
 from ncclient.transport.ssh import SSHSession
 
 from controller.southbound.netconf.framing import Deframer, frame
+
+log = logging.getLogger(__name__)
 
 READ_BYTES = 64 * 1024
 
@@ -101,6 +106,12 @@ class WakingSession(SSHSession):  # type: ignore[misc]
         self._connected = False
         if not self.is_alive():  # it never started, or it ended: nobody uses the pair any more
             self._release_pair()
+
+    def _dispatch_message(self, raw: str) -> None:
+        try:
+            super()._dispatch_message(raw)
+        except OperationError as error:
+            log.debug("a reply that nobody waits for: %s", error)
 
     def run(self) -> None:
         error: Exception = SessionCloseError(b"")
