@@ -6,7 +6,8 @@ Its running configuration is a flat set of list entries, `("t:entry", name)`; a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 
@@ -33,10 +34,14 @@ class Clock:
 
 @dataclass
 class Fault:
-    """What happens at the next call of this verb: `lost` before the effect, `late` after it, refused, hung, crash."""
+    """What happens at the next call of this verb: `lost` before the effect, `late` after it, refused, hung, crash.
+
+    `delayed`: not answered, and carried out only when late messages arrive. `twice`: answered, and carried out once
+    more then.
+    """
 
     verb: str
-    how: str  # "lost" "late" "refuse" "hang" "slow" "crash-before" "crash-after" "defect"
+    how: str  # "lost" "late" "refuse" "hang" "slow" "delayed" "twice" "crash-before" "crash-after" "defect"
     skip: int = 0  # calls of this verb that pass first
     txn: str = ""  # only for transactions whose id contains this
 
@@ -64,6 +69,8 @@ class ModelDomain:
     refused: dict[str, str] = field(default_factory=dict)  # entry that it refuses → the path that it then names
     ends: dict[str, State] = field(default_factory=dict)
     open: _Open | None = None
+    late: list[Callable[[], Awaitable[object]]] = field(default_factory=list)  # messages that are still on their way
+    _deaf: bool = False  # carries out late messages: no faults, no record
     journal: list[str] = field(default_factory=list)  # shared between domains by tests that look at order
 
     def tick(self) -> None:
@@ -82,7 +89,22 @@ class ModelDomain:
         self.ends[self.open.txn] = State.ABSENT
         self.open = None
 
-    async def _enter(self, verb: str, txn: str = "") -> Fault | None:
+    async def late_messages_arrive(self) -> None:
+        """Carry out what was on its way, in its order; nobody hears the answers."""
+        self._deaf = True
+        try:
+            while self.late:
+                with contextlib.suppress(DomainError):
+                    await self.late.pop(0)()
+        finally:
+            self._deaf = False
+
+    async def _enter(
+        self, verb: str, txn: str = "", again: Callable[[], Awaitable[object]] | None = None
+    ) -> Fault | None:
+        if self._deaf:
+            self.tick()
+            return None
         self.calls.append((verb, txn))
         self.journal.append(f"{self.domain} {verb} {txn}".strip())
         await asyncio.sleep(0)
@@ -100,6 +122,10 @@ class ModelDomain:
             raise Crash
         if not self.reachable or (fault and fault.how == "lost"):
             raise DomainUnreachableError(self.domain, "connection refused")
+        if fault and fault.how in ("delayed", "twice") and again is not None:
+            self.late.append(again)
+            if fault.how == "delayed":
+                raise DomainUnreachableError(self.domain, "no answer within the deadline")
         if fault and fault.how == "hang":
             await asyncio.sleep(3600)
         if fault and fault.how == "slow":
@@ -133,7 +159,7 @@ class ModelDomain:
         return {step: deepcopy(value) for step, value in self.running.items() if (step,) in paths}
 
     async def prepare(self, txn: str, edit: Edit, *, replay: bool = False) -> tuple[str, ...]:
-        fault = await self._enter("prepare", txn)
+        fault = await self._enter("prepare", txn, lambda: self.prepare(txn, edit, replay=replay))
         if txn in self.ends:
             raise DomainError(self.domain, f"{txn} has ended", tag="ended")
         if self.broken:
@@ -152,7 +178,7 @@ class ModelDomain:
         return ("fan is loud",) if fault and fault.how == "warn" else ()
 
     async def commit(self, txn: str, confirm_timeout_s: float) -> None:
-        fault = await self._enter("commit", txn)
+        fault = await self._enter("commit", txn, lambda: self.commit(txn, confirm_timeout_s))
         if not self.open or self.open.txn != txn:
             raise DomainError(self.domain, f"{txn} is not prepared", tag="ended")
         for operation in self.open.edit.operations:
@@ -166,7 +192,7 @@ class ModelDomain:
         self._leave(fault)
 
     async def confirm(self, txn: str) -> None:
-        fault = await self._enter("confirm", txn)
+        fault = await self._enter("confirm", txn, lambda: self.confirm(txn))
         if self.ends.get(txn) is not State.CONFIRMED:
             if not self.open or self.open.txn != txn or self.open.expires_at is None:
                 raise DomainError(self.domain, f"{txn} is not committed", tag="unknown-persist-id")
@@ -175,7 +201,7 @@ class ModelDomain:
         self._leave(fault)
 
     async def cancel(self, txn: str) -> None:
-        fault = await self._enter("cancel", txn)
+        fault = await self._enter("cancel", txn, lambda: self.cancel(txn))
         if self.ends.get(txn) is State.CONFIRMED:
             raise DomainError(self.domain, f"{txn} is confirmed", tag=FINAL)
         if self.open and self.open.txn == txn:

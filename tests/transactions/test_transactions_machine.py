@@ -1,8 +1,8 @@
 """The protocol as a whole: a coordinator that dies anywhere, domains that lose anything, and yet all or none.
 
-Hypothesis drives changes, lost and refused messages, partitions, restarts, timers and crashes in any order. When
-everything has been healed and has settled, each domain runs exactly the committed changes, no answer was a lie,
-and the journal holds nothing open.
+Hypothesis drives changes, lost, late, doubled and refused messages, partitions, restarts, timers and crashes in any
+order. When everything has been healed and has settled, each domain runs exactly the committed changes, no answer was a
+lie, and the journal holds nothing open.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class Protocol(RuleBasedStateMachine):
     @rule(
         domain=domain_names,
         verb=st.sampled_from(["connect", "prepare", "commit", "read", "confirm", "cancel", "outcome"]),
-        how=st.sampled_from(["lost", "late", "refuse", "defect", "crash-before", "crash-after"]),
+        how=st.sampled_from(["lost", "late", "delayed", "twice", "refuse", "defect", "crash-before", "crash-after"]),
         skip=st.integers(0, 2),
     )
     def message_goes_wrong(self, domain, verb, how, skip):
@@ -228,6 +228,11 @@ class Protocol(RuleBasedStateMachine):
     def domain_restarts(self, domain):
         self.domains[domain].restart()
 
+    @rule(domain=domain_names)
+    def late_messages_arrive(self, domain):
+        """What was given up, or sent twice, comes after all: perhaps long after its transaction has ended."""
+        self.loop.run_until_complete(self.domains[domain].late_messages_arrive())
+
     @rule(turns=st.integers(1, 60))
     def background_works(self, turns):
         async def turn() -> None:
@@ -264,6 +269,8 @@ class Protocol(RuleBasedStateMachine):
                     await asyncio.sleep(0)
 
         self.loop.run_until_complete(settle())
+        for domain in self.domains.values():
+            self.loop.run_until_complete(domain.late_messages_arrive())
         assert not self.journal.open_transactions(), "stuck"
         self.an_answer_is_never_taken_back()
         desired = self.desired()
