@@ -20,6 +20,7 @@ from lab.netconf.errors import NetconfError, SeveralNetconfError, lock_denied
 from lab.netconf.journal import Journal, Pending, Record, Saved
 from lab.netconf.schema import InstancePath, Schema
 
+DISK_RETRY_S = 0.2
 COMPACTION_DELAY_S = 0.2  # after the commit has been answered
 
 
@@ -239,7 +240,14 @@ class Datastore:
     def _arm(self, pending: Pending) -> None:
         loop = asyncio.get_running_loop()
         left = max(0.0, pending.deadline - time.time())
-        self._timer = loop.call_later(left, self._roll_back, "timeout", pending.session)
+        self._timer = loop.call_later(left, self._expire, pending)
+
+    def _expire(self, pending: Pending) -> None:
+        """Go back because nobody confirmed; where the disk refuses that, again and again."""
+        try:
+            self._roll_back("timeout", pending.session)
+        except OSError:
+            self._timer = asyncio.get_running_loop().call_later(DISK_RETRY_S, self._expire, pending)
 
     def _disarm(self) -> None:
         if self._timer is not None:

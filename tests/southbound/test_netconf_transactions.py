@@ -219,6 +219,35 @@ async def test_a_commit_that_never_took_place_is_cancelled_also_where_the_networ
     assert "cancel-commit" in server.received
 
 
+@pytest.mark.parametrize("verb", ["confirm", "cancel"])
+async def test_a_server_that_cannot_do_it_now_is_not_taken_to_have_done_it(
+    server: ScriptedServer, driver: NetconfDriver, running: Running, verb: str
+) -> None:
+    await driver.prepare(TXN, EDIT)
+    await driver.commit(TXN, 60)
+    operation = "commit" if verb == "confirm" else "cancel-commit"
+    server.answer[operation] = error("operation-failed", "the disk is full")
+    for _ in range(2):
+        with pytest.raises(DomainError, match="disk is full"):
+            await getattr(driver, verb)(TXN)
+    assert await driver.outcome(TXN, EDIT) is TransactionState.COMMITTED
+    running.attach(server)
+    await getattr(driver, verb)(TXN)
+    assert running.there is (verb == "confirm")
+
+
+async def test_what_stands_after_its_timer_is_final_also_to_a_server_that_is_vague(
+    server: ScriptedServer, driver: NetconfDriver, running: Running
+) -> None:
+    await driver.prepare(TXN, EDIT)
+    await driver.commit(TXN, 0.1)
+    server.answer["commit"] = error("operation-failed", "operation failed")
+    with pytest.raises(DomainError):
+        await driver.confirm(TXN)
+    await asyncio.sleep(0.8)  # the timer, and one commit deadline
+    await driver.confirm(TXN)
+
+
 async def test_a_transaction_that_ended_in_its_prepare_waits_for_no_hung_server(
     server: ScriptedServer, driver: NetconfDriver, running: Running
 ) -> None:

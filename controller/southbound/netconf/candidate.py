@@ -36,7 +36,7 @@ from controller.southbound.driver import FINAL, DomainTimers, TransactionState
 from controller.southbound.netconf import operations as op
 from controller.southbound.netconf.client import NetconfClient
 from controller.southbound.netconf.quirks import forgets_what_it_validated
-from controller.southbound.netconf.replies import Reply, refusal
+from controller.southbound.netconf.replies import Reply, RpcError, refusal
 from controller.southbound.netconf.surprises import SURPRISES, go_on, places_to_read
 from controller.southbound.netconf.wire import edit_payload, same_at
 
@@ -44,7 +44,8 @@ FIRST_RETRY_S = 0.02  # waiting for a foreign lock: starts short, for most are h
 LONGEST_RETRY_S = 0.5
 REMEMBERED = 8  # transactions whose images or end are kept for a repeated confirm or cancel
 
-# What servers answer where no confirmed commit of this persist-id is pending (RFC 6241 §8.4.5 says invalid-value).
+# What servers answer where no confirmed commit of this persist-id is pending. RFC 6241 §8.4.5 says invalid-value; the
+# others may as well mean that the server could not do it, and say nothing while its timer may still be running.
 NOT_PENDING = frozenset({"invalid-value", "operation-failed", "data-missing", "bad-element"})
 
 Connect = Callable[[], Awaitable[NetconfClient]]
@@ -85,6 +86,7 @@ class CandidateTransactions:
         self._edits: dict[str, Edit] = {}
         self._confirmed: dict[str, None] = {}
         self._stages: dict[str, _Stage] = {}
+        self._timers_end: dict[str, float] = {}  # loop time at which the timer of a commit has ended for certain
 
     async def prepare(self, txn: str, edit: Edit, replay: bool) -> tuple[str, ...]:
         opened = self._open
@@ -143,6 +145,7 @@ class CandidateTransactions:
             return
         body = op.commit_provisionally(txn, confirm_timeout_s)
         self._reached(txn, _Stage.COMMIT_SENT)
+        self._note_timer(txn, confirm_timeout_s)
         reply = await opened.client.call("commit", body, self._timers.commit_s)
         if reply.errors:
             self._reached(txn, _Stage.PREPARED)
@@ -163,7 +166,7 @@ class CandidateTransactions:
         self._open = None
         if unlocked.errors:
             client.cut()  # the lock ends with the session
-        if committed.errors and not await self._already_final(txn, committed.errors[0].tag):
+        if committed.errors and not await self._already_final(txn, committed.errors[0]):
             raise refusal(self._domain, committed.errors)
         self._confirmed[txn] = None
         while len(self._confirmed) > REMEMBERED:
@@ -286,16 +289,40 @@ class CandidateTransactions:
         if error.tag not in NOT_PENDING:
             raise error
         never_confirmed = txn in self._stages and self._stages[txn] is not _Stage.CONFIRM_SENT
-        if not never_confirmed and await self._already_final(txn, error.tag):
+        if never_confirmed and _unmistakable(error):
+            return
+        if not await self._stands(txn):
+            return
+        if not self._timer_has_ended(txn, error):
+            raise error
+        if not never_confirmed:
             problem = f"transaction {txn} is final and stands; nothing is left to cancel"
             raise DomainError(self._domain, problem, tag=FINAL)
 
-    async def _already_final(self, txn: str, tag: str) -> bool:
-        """Say whether "not pending" means that the transaction stands for good."""
+    async def _already_final(self, txn: str, error: RpcError) -> bool:
+        """Say whether a refused confirm means that the transaction stands for good."""
+        return error.tag in NOT_PENDING and await self._stands(txn) and self._timer_has_ended(txn, error)
+
+    async def _stands(self, txn: str) -> bool:
+        """Say whether the network holds what only this transaction, as far as we know, made of it."""
         edit = self._edits.get(txn)
-        if tag not in NOT_PENDING or edit is None or same_at(edit.touched, edit.before, edit.after):
+        if edit is None or same_at(edit.touched, edit.before, edit.after):
             return False
         return same_at(edit.touched, await self._read(edit.touched), edit.after)
+
+    def _timer_has_ended(self, txn: str, error: RpcError | DomainError) -> bool:
+        """Say whether nothing of this transaction can be pending any more, whatever the server meant to say."""
+        if txn in self._confirmed or _unmistakable(error):
+            return True
+        if txn not in self._timers_end:  # of an earlier life: its timer may have begun just before
+            self._note_timer(txn, 2 * self._timers.confirm_s)
+        return asyncio.get_running_loop().time() >= self._timers_end[txn]
+
+    def _note_timer(self, txn: str, timeout_s: float) -> None:
+        self._timers_end.pop(txn, None)
+        self._timers_end[txn] = asyncio.get_running_loop().time() + timeout_s + self._timers.commit_s
+        while len(self._timers_end) > REMEMBERED:
+            del self._timers_end[next(iter(self._timers_end))]
 
     def _refuse_a_second(self, txn: str) -> None:
         opened = self._open
@@ -313,3 +340,8 @@ class CandidateTransactions:
         self._stages[txn] = stage
         while len(self._stages) > REMEMBERED:
             del self._stages[next(iter(self._stages))]
+
+
+def _unmistakable(error: RpcError | DomainError) -> bool:
+    """Say whether a server means that nothing is pending under this persist-id, and not that it could not do it."""
+    return error.tag == "invalid-value" or error.path.endswith("persist-id")
