@@ -45,6 +45,7 @@ from controller.northbound.instruments import Instruments
 from controller.northbound.metrics import Metrics
 from controller.northbound.scrapes import ScrapeServer
 from controller.northbound.server import NorthboundServer
+from controller.optics.propagation import Lamps
 from controller.settings import Settings, read_settings
 from controller.southbound.registry import make_driver
 from controller.store.records import OpenChange
@@ -80,7 +81,7 @@ class Daemon:
         self.transactions = Transactions(
             journal, self.drivers, timers, on_state=self._on_state, watch=watch, on_call=self._on_call
         )
-        self.domains = Domains(self.drivers, settings.inventory, self.store, self._back)
+        self.domains = Domains(self.drivers, settings.inventory, self.store, self._back, Lamps(settings.optics))
         self.telemetry = Telemetry(tuple(self.drivers.values()))
         self._conductor: Conductor | None = None
         self._instruments: Instruments | None = None

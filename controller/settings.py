@@ -16,6 +16,7 @@ import yaml
 
 from controller.errors import ConfigurationError
 from controller.network.inventory import Inventory, read_inventory
+from controller.optics import propagation
 from controller.southbound.driver import DomainSettings, DomainTimers
 
 COMPARE_EVERY_S = 900.0
@@ -66,6 +67,7 @@ class Settings:
     state: Path = Path("onecity.db")  # the store
     compare_every_s: float = COMPARE_EVERY_S  # between comparisons of a domain that says nothing; 0: none
     webhook: str = ""  # told of incidents, as Alertmanager tells its receivers; empty: nobody
+    optics: str = "auto"  # how far light gets: "gnpy" propagates it, "table" reads it; auto: gnpy where it is installed
     domains: tuple[DomainSettings, ...] = ()
     inventory: Inventory = field(default_factory=Inventory)
 
@@ -91,18 +93,28 @@ def parse_settings(text: str, source: str, base: Path) -> Settings:
     """Return the settings in `text`; `base` is where relative paths start. Raises ConfigurationError."""
     document = _load(text, source)
     try:
-        _only(document, ("listen", "metrics", "state", "compareEvery", "webhook", "domains", "inventory"), "")
+        _only(document, ("listen", "metrics", "state", "compareEvery", "webhook", "optics", "domains", "inventory"), "")
         return Settings(
             listen=_listen(document, "listen", 50505),
             metrics=_listen(document, "metrics", 9464),
             state=base / _text(document, "state", "", "onecity.db"),
             compare_every_s=_compare_every_s(document),
             webhook=_webhook(document),
+            optics=_optics(document),
             domains=_domains(document.get("domains"), base),
             inventory=read_inventory(document.get("inventory")),
         )
     except ConfigurationError as error:
         raise ConfigurationError(f"{source}: {error}") from None
+
+
+def _optics(document: Mapping[str, Any]) -> str:
+    value = document.get("optics", "auto")
+    if value not in ("auto", "gnpy", "table"):
+        raise ConfigurationError(f"optics: {value!r} is not taken here; write auto, gnpy or table")
+    if value == "gnpy" and not propagation.available():
+        raise ConfigurationError("optics: gnpy is not installed; pip install 'onecity[optical]', or write table")
+    return str(value)
 
 
 class _Loader(yaml.CSafeLoader):

@@ -19,6 +19,7 @@ from controller.network.inventory import Inventory
 from controller.network.merge import merge
 from controller.network.model import CityMap
 from controller.network.outage import without
+from controller.optics.propagation import Lamps
 from controller.southbound.driver import Driver, EventKind
 from controller.store.store import Store
 
@@ -46,9 +47,11 @@ class Domains:
         inventory: Inventory,
         store: Store,
         finish_open: Callable[[str], Awaitable[None]],
+        lamps: Lamps,
     ) -> None:
         self.drivers = drivers
         self._inventory, self._store, self._finish_open = inventory, store, finish_open
+        self._lamps = lamps
         self._topologies: dict[str, DomainTopology] = {}
         self._fresh: set[str] = set()
         self._states: dict[str, DomainState] = {d: DomainState(False, "not connected yet") for d in drivers}
@@ -141,6 +144,8 @@ class Domains:
 
     async def _discover(self, name: str) -> None:
         topology = await self.drivers[name].discover()
+        if topology.fibres:
+            await asyncio.to_thread(self._lamps.learn, [(f.length_m, f.loss_db) for f in topology.fibres])
         back = name not in self._fresh
         news = topology != self._topologies.get(name) or name not in self._fresh
         self._note(name, DomainState(True))
@@ -166,7 +171,7 @@ class Domains:
     def _remerge(self) -> None:
         """Make the map anew; its version moves only when something on it did."""
         stale = frozenset(self.drivers) - self._fresh
-        merged = merge(tuple(self._topologies.values()), self._inventory, self._version, stale)
+        merged = self._lamps.on(merge(tuple(self._topologies.values()), self._inventory, self._version, stale))
         self._discovered = _sharing(merged, self._discovered)
         self._show(without(self._discovered, closure(self._discovered, self._reported, self.lit())))
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from controller.network.discovered import DomainKind
+from controller.network.light import Light, Mode
 
 
 class PortRef(NamedTuple):
@@ -116,6 +117,7 @@ class Fibre:
     up: bool
     plane: str | None = None  # "A" or "B", where it belongs to one
     trust: int = 4
+    light: Light | None = None  # what it does to light, where that is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ class CityMap:
     odu_links: Mapping[str, OduLink]
     srlg_names: Mapping[int, str]
     problems: tuple[str, ...] = ()
+    line_mode: Mode | None = None  # of new wavelengths; None: how far they reach is read from a table
 
     @cached_property
     def link_by_id(self) -> Mapping[str, Link]:

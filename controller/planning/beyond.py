@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from math import isfinite
 
 from controller.intent.model import Disjointness
 from controller.planning.constrained import Burdens, Vector, best_pair, best_way
 from controller.planning.containers import LINE_MODE, reach_hops
 from controller.planning.draft import time_text
 from controller.planning.layers import Layers
-from controller.planning.limits import DELAY, HOPS, JITTER, Limits, jitter_text, loss_of
+from controller.planning.limits import DELAY, HOPS, JITTER, REACH, Limits, jitter_text, loss_of, margin_text
 from controller.planning.paths import Mask, Path
 from controller.planning.reasons import short, why_no_pair
 
-_ONE_EACH = ("delay_s", "jitter_s", "loss_ratio", "hops", "reach")
+_ONE_EACH = (("delay_s",), ("jitter_s",), ("loss_ratio",), ("hops",), ("reach", "mode"))  # what is one limit to people
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +46,14 @@ def why_beyond(bound: Bound, src: str, dst: str, usable: Mask) -> str:
     if not free:
         return why_no_pair(bound.net, bound.burdens.graph, src, dst, usable, bound.disjoint)
     alone = replace(bound, protected=False)
-    for name in _ONE_EACH:
-        only = replace(Limits(), **{name: getattr(bound.limits, name)})
+    for names in _ONE_EACH:
+        only = replace(Limits(), **{name: getattr(bound.limits, name) for name in names})
         if not alone.paths(src, dst, usable, only):
-            return _words(bound, name, src, dst, usable, alone.paths(src, dst, usable, Limits()), "way")
-    for name in _ONE_EACH:
-        only = replace(Limits(), **{name: getattr(bound.limits, name)})
+            return _words(bound, names[0], src, dst, usable, alone.paths(src, dst, usable, Limits()), "way")
+    for names in _ONE_EACH:
+        only = replace(Limits(), **{name: getattr(bound.limits, name) for name in names})
         if bound.protected and not bound.paths(src, dst, usable, only):
-            return _words(bound, name, src, dst, usable, free, "standby")
+            return _words(bound, names[0], src, dst, usable, free, "standby")
     asked = [words for name, words in _ASKED.items() if getattr(bound.limits, name) is not None]
     if not bound.net.nodes or not asked:
         return f"no two ways from {short(src)} to {short(dst)} are apart"
@@ -83,9 +84,11 @@ def _words(bound: Bound, name: str, src: str, dst: str, usable: Mask, paths: Ite
         return f"loss: the best {what} {ends} loses {loss_of(worst):.2g} of its packets"
     if name == "hops":
         return f"hops: the shortest {what} {ends} is led over {round(worst[HOPS])} links"
-    far = max(paths, key=lambda p: bound.burdens.of(p)[-1])
+    far = min(paths, key=lambda p: (bound.limits.margin_db(bound.burdens.of(p)), -bound.burdens.of(p)[REACH]))
+    margin = bound.limits.margin_db(bound.burdens.of(far))
+    over = f"reach of {LINE_MODE}: {len(far)} fibres over {', '.join(bound.names[i] for i in far)}"
+    if margin < 0:
+        short_by = f"{margin_text(-margin)} short of its margin" if isfinite(margin) else "far beyond its limits"
+        return f"{over}, {short_by} without regeneration"
     lengths = [bound.net.fibre_of[i].length_m for i in far]
-    return (
-        f"reach of {LINE_MODE}: {len(far)} fibres over {', '.join(bound.names[i] for i in far)}, "
-        f"at most {reach_hops(lengths)} without regeneration"
-    )
+    return f"{over}, at most {reach_hops(lengths)} without regeneration"

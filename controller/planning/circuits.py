@@ -94,8 +94,8 @@ class _Search:
         self.graph: Graph = net.fibres if self.wave else net.odu
         self.burdens = net.fibre_burdens if self.wave else net.odu_burdens
         # What both ends add, whatever the way.
-        self._fixed = (TRANSPONDER_PAIR_S if self.wave else 0.0, 0.0, 0.0, 0.0, 0.0)
-        self.limits = replace(wish.limits.less(self._fixed), reach=1.0)
+        self._fixed = (TRANSPONDER_PAIR_S if self.wave else 0.0, *(0.0,) * (self.burdens.sums.shape[1] - 1))
+        self.limits = replace(wish.limits.less(self._fixed), reach=1.0, mode=net.mode if self.wave else None)
         self.parts: tuple[Fibre, ...] | tuple[OduLink, ...] = net.fibre_of if self.wave else net.odu_of
         box = container(ends.rate_bps)
         if not self.wave and box is None:

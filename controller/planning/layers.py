@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from controller.intent.model import Boundaries
 from controller.network.discovered import DomainKind
+from controller.network.light import Mode
 from controller.network.model import CityMap, Fibre, Link, Node, OduLink, Port
 from controller.planning.constrained import Burdens
 from controller.planning.containers import reach_share
@@ -56,6 +57,7 @@ class Layers:
     outer: Mask  # links that cross a border
     interior: Interior  # the ways that routers choose by themselves
     binds: frozenset[str]  # domains that can steer a VPN into tunnels
+    mode: Mode | None  # of new wavelengths, where it is known what fibres do to light
 
 
 _KNOWN: dict[int, tuple[weakref.ref[CityMap], Layers]] = {}
@@ -98,7 +100,8 @@ def _build(city: CityMap) -> Layers:
         fibres=fibre_graph,
         odu=odu_graph,
         ip_burdens=_burdens(ip, [(k.jitter_s, k.loss_ratio, 0.0) for k in city.links], np.minimum(here, reverse)),
-        fibre_burdens=_burdens(fibre_graph, [(0.0, 0.0, reach_share(f.length_m)) for f in fibres for _ in (0, 1)]),
+        fibre_burdens=_fibre_burdens(fibre_graph, [f for f in fibres for _ in (0, 1)], city.line_mode is not None),
+        mode=city.line_mode,
         odu_burdens=_burdens(odu_graph, [(OTN_JITTER_S, 0.0, 0.0)] * (2 * len(odu))),
         fibre_of=tuple(f for f in fibres for _ in (0, 1)),
         odu_of=tuple(o for o in odu for _ in (0, 1)),
@@ -128,6 +131,15 @@ def _burdens(
     ]
     sums = np.array(rows, dtype=np.float64).reshape(len(rows), 5)
     return Burdens(graph, sums, np.arange(len(rows), dtype=np.int64) // 2 if cable is None else cable)
+
+
+def _fibre_burdens(graph: Graph, fibres: list[Fibre], known: bool) -> Burdens:
+    """Beside the sums of every layer those of light; a fibre whose light is not known counts by the table of reach."""
+    light = [f.light if known else None for f in fibres]
+    reach = [0.0 if k is not None else reach_share(f.length_m) for k, f in zip(light, fibres, strict=True)]
+    burdens = _burdens(graph, [(0.0, 0.0, r) for r in reach])
+    sums = np.array([k.sums if k is not None else (0.0,) * 4 for k in light], dtype=np.float64).reshape(-1, 4)
+    return Burdens(graph, np.hstack((burdens.sums, sums)), burdens.cable)
 
 
 def _both_ways(items: Iterable[tuple[str, str, float, frozenset[int]]]) -> Graph:

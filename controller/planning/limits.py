@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from controller.intent.model import Slo
+from controller.network.light import Mode
 from controller.planning.constrained import Vector
 from controller.planning.draft import time_text
 
@@ -23,6 +24,9 @@ class Limits:
     loss_ratio: float | None = None
     hops: int | None = None
     reach: float | None = None  # 1.0: as far as light of its mode gets; sums of shares
+    mode: Mode | None = (
+        None  # what light still has to be good for at the end; beyond it the table of reach is not asked
+    )
 
     @classmethod
     def of(cls, slo: Slo) -> Limits:
@@ -49,7 +53,13 @@ class Limits:
         return tuple(math.inf if x is None else float(x) for x in given)
 
     def fits(self, sums: Vector) -> bool:
-        return all(s <= m + _EASE for s, m in zip(sums, self.most, strict=True))
+        return all(s <= m + _EASE for s, m in zip(sums, self.most, strict=False)) and self.margin_db(sums) >= 0
+
+    def margin_db(self, sums: Vector) -> float:
+        """Return what light has left over what its mode needs; inf where that is no question here."""
+        if self.mode is None or len(sums) <= REACH + 1:
+            return math.inf
+        return self.mode.margin_db(*sums[REACH + 1 :])
 
     def beyond(self, sums: Vector) -> str:
         """Name the first limit that the sums of a path exceed, with what the path comes to; empty where none is."""
@@ -61,7 +71,9 @@ class Limits:
             f"hops: is led over {round(sums[HOPS])} links",
             f"reach: takes {sums[REACH]:.0%} of what light of its mode reaches",
         )
-        return next((w for w, s, m in zip(words, sums, most, strict=True) if s > m + _EASE), "")
+        said = next((w for w, s, m in zip(words, sums, most, strict=False) if s > m + _EASE), "")
+        dark = self.margin_db(sums)
+        return said or (f"reach: light falls {margin_text(-dark)} short" if dark < 0 else "")
 
 
 NO_LIMITS = Limits()
@@ -70,6 +82,11 @@ NO_LIMITS = Limits()
 def loss_of(sums: Vector) -> float:
     """Return the ratio of packets that a path with these sums loses."""
     return -math.expm1(-sums[LOSS])
+
+
+def margin_text(db: float) -> str:
+    """Write a margin as people do: `0.5 dB`; where a curve ends there is no figure."""
+    return f"{db:.2g} dB" if math.isfinite(db) else "too far"
 
 
 def jitter_text(seconds: float) -> str:
@@ -91,5 +108,5 @@ def tightest(several: Sequence[Limits]) -> Limits:
     hops = least(x.hops for x in several)
     return Limits(
         least(x.delay_s for x in several), least(x.jitter_s for x in several), least(x.loss_ratio for x in several),
-        None if hops is None else int(hops), least(x.reach for x in several),
+        None if hops is None else int(hops), least(x.reach for x in several), several[0].mode if several else None,
     )  # fmt: skip

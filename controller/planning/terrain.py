@@ -153,7 +153,7 @@ def over_optics(
             path.append(edge)
             at = burdens.graph.edges[edge].dst
         legs.append(tuple(path))
-    fixed = (TRANSPONDER_PAIR_S if wave else 0.0, *_NOTHING[1:])
+    fixed = (TRANSPONDER_PAIR_S if wave else 0.0, *(0.0,) * (burdens.sums.shape[1] - 1))
     kinds = service.disjoint if isinstance(service, ExclusiveSlice) else DISJOINT
     return Terrain(
         net, ledger, service, circuit.layer, burdens, circuit.a.node, circuit.z.node, legs[0], legs[1], fixed,

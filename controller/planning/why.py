@@ -113,7 +113,8 @@ def _terrain(
 def _choice(terrain: Terrain, promise: Promise, service: Service) -> Choice:
     src, dst = terrain.src, terrain.dst
     used = terrain.used
-    limits = replace(Limits.of(service.slo), reach=1.0).less(terrain.fixed)
+    mode = terrain.net.mode if terrain.layer == "wavelength" else None
+    limits = replace(Limits.of(service.slo), reach=1.0, mode=mode).less(terrain.fixed)
     asked = _asked(limits, terrain)
     first = _option(
         terrain, used, True, f"in use: the quickest that keeps {asked}" if asked else "in use: the quickest"

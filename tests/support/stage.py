@@ -91,7 +91,10 @@ class Stage:
 
     def __init__(self, city: RunningCity) -> None:
         self.city = city
-        settings = yaml.safe_load(city.config_path.read_text(encoding="utf-8"))
+        text = city.config_path.read_text(encoding="utf-8")
+        settings = yaml.safe_load(text)
+        if "optics" not in settings:  # propagation takes a second of every daemon's start, and is tested by itself
+            city.config_path.write_text(f"{text}\noptics: table\n", encoding="utf-8")
         self.address, self.metrics = settings["listen"], settings["metrics"]
         self.log = city.directory / "logs" / "daemon.log"
         self.client = Client(self.address)
