@@ -93,6 +93,6 @@ def test_the_planner_lights_what_propagation_allows_and_says_what_is_short() -> 
         "h", "buji", "pingdi", isolation=Isolation.WAVELENGTH, slo=Slo(latency_s=0.1, availability=0.5)
     )
     by_table = place(stretched, Ledger(stretched), [hops], {}, NOW).placements[hops.metadata.service]
-    assert len(by_table.circuits[0].working.route) == 5
+    assert len(by_table.circuits[0].working.route) == 6
     (refusal,) = place(wide, Ledger(wide), [hops], {}, NOW).refusals
     assert "dB short of its margin without regeneration" in refusal.binds
