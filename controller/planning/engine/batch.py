@@ -9,21 +9,21 @@ higher ones left, so nobody of a higher rank is turned away for a lower one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from controller.planning.engine.bounded import Limits, cheapest_within
+from controller.planning.engine.bounded import NO_LIMITS, Limits, cheapest_within, within
+from controller.planning.engine.cuts import ANY, Claim, Cuts
 from controller.planning.engine.demands import ANY_HOPS, Answers, Demands, Fate
 from controller.planning.engine.detours import Detours
 from controller.planning.engine.network import Apart, Mask, Network, Path
-from controller.planning.engine.pairs import PairSearch, PairWish, disjoint_pair
+from controller.planning.engine.pairs import PairSearch, PairWish
 from controller.planning.engine.ragged import Indices, Ragged
 from controller.planning.engine.room import Room
 
 SOURCES_AT_ONCE = 256  # rows of a tree held in memory
-NEAR = 2.0  # a second way is seldom longer than this many times the first: look there before everywhere
 Ways = tuple[Path, Path]  # the second is empty where none was asked
 Order = npt.NDArray[np.int64]
 
@@ -53,6 +53,7 @@ class _Batch:
     _found: list[tuple[Indices, Ragged, Ragged]] = field(default_factory=list)
     _pairs: dict[tuple[int, int, int, int], Ways | None] = field(default_factory=dict)
     _detours: dict[int, Detours] = field(default_factory=dict)
+    _cuts: dict[tuple[int, int], Cuts] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.fate = np.full(len(self.demands), int(Fate.UNDECIDED), dtype=np.int64)
@@ -123,24 +124,21 @@ class _Batch:
 
     def _pair(self, key: tuple[int, int, int, int], quickest: Path) -> Ways | None:
         src, dst, kind, fence = key
-        if fence not in self._detours:
-            self._detours[fence] = Detours(self.net, self.fences[fence])
-        detours = self._detours[fence]
-        length_s = float(self.net.search_s[list(quickest)].sum())
-        blocked = self._rivals(src, dst, quickest, Apart(kind))
-        second = detours.shortest(src, dst, blocked, NEAR * length_s) or detours.shortest(src, dst, blocked)
-        if second:
-            return quickest, second
-        pair = PairSearch(self.net, PairWish(src, dst, Apart(kind), eager=True), detours, detours).run()
+        detours = self._detours_of(fence)
+        wish = PairWish(src, dst, Apart(kind), eager=True)
+        pair = PairSearch(self.net, wish, detours, detours, self._cuts_of(kind, fence)).run(quickest)
         return None if pair is None else (pair.working, pair.standby)
 
-    def _rivals(self, src: int, dst: int, path: Path, apart: Apart) -> Indices:
-        """Return the links that may not be on a second way beside this one."""
-        links = np.array(path, dtype=np.int64)
-        if apart & Apart.NODES:
-            elements = self.net.shared(src, dst, path, apart)
-            return np.concatenate((self.net.elements(apart)[1].take(elements).values, links))
-        return self.net.rivals(apart).take(links).values
+    def _detours_of(self, fence: int) -> Detours:
+        if fence not in self._detours:
+            self._detours[fence] = Detours(self.net, self.fences[fence])
+        return self._detours[fence]
+
+    def _cuts_of(self, kind: int, fence: int) -> Cuts:
+        if (kind, fence) not in self._cuts:
+            symmetrical = self.room.both_ways and self._detours_of(fence).symmetrical
+            self._cuts[kind, fence] = Cuts(symmetrical=symmetrical)
+        return self._cuts[kind, fence]
 
     def _in_limits(self, rows: Order, working: Ragged, standby: Ragged) -> Mask:
         """Say whose ways keep to their limits; the quickest way of all is late for good."""
@@ -175,20 +173,35 @@ class _Batch:
         given = self.demands
         rate, first, last = int(given.rate_bps[i]), int(given.first[i]), int(given.last[i])
         fence = self.fences[int(given.fence[i])]
-        ways = self._search(i, fence & self.room.usable(rate, first, last))
+        ways = self._search(i, fence & self.room.usable(rate, first, last), Claim(rate, first, last))
         if ways is None:
-            return Fate.FULL if self._search(i, fence) is not None else Fate.LATE
+            return Fate.FULL if self._ever(i, fence) else Fate.LATE
         self.room.hold(np.array((*ways[0], *ways[1]), dtype=np.int64), rate, first, last)
         return ways
 
-    def _search(self, i: int, usable: Mask) -> Ways | None:
-        given, net = self.demands, self.net
+    def _ever(self, i: int, fence: Mask) -> bool:
+        """Whether ways would serve if the network were empty."""
+        ends = (int(getattr(self.demands, name)[i]) for name in ("src", "dst", "apart", "fence"))
+        known, limits = self._pairs.get(tuple(ends)), _limits(self.demands, i)  # type: ignore[arg-type]
+        if known is not None and all(within(self.net, way, limits) for way in known):
+            return True
+        return self._search(i, fence, ANY) is not None
+
+    def _search(self, i: int, usable: Mask, claim: Claim) -> Ways | None:
+        given = self.demands
         src, dst, apart = int(given.src[i]), int(given.dst[i]), Apart(int(given.apart[i]))
         limits = _limits(given, i)
         if not apart:
-            path = cheapest_within(net, src, dst, usable, limits)
+            path = cheapest_within(self.net, src, dst, usable, limits)
             return None if path is None else (path, ())
-        pair = disjoint_pair(net, PairWish(src, dst, apart, limits, eager=True), usable)
+        return self._two(PairWish(src, dst, apart, NO_LIMITS, eager=True), limits, usable, claim, int(given.fence[i]))
+
+    def _two(self, wish: PairWish, limits: Limits, usable: Mask, claim: Claim, fence: int) -> Ways | None:
+        """Look for any pair first: most keep to their limits, and what parts the ends is known from other searches."""
+        ways, cuts = Detours(self.net, usable), self._cuts_of(int(wish.apart), fence)
+        pair = PairSearch(self.net, wish, ways, ways, cuts, claim).run()
+        if pair is not None and not all(within(self.net, way, limits) for way in (pair.working, pair.standby)):
+            pair = PairSearch(self.net, replace(wish, limits=limits), ways, ways, cuts, claim).run()
         return None if pair is None else (pair.working, pair.standby)
 
 

@@ -41,6 +41,8 @@ def cheapest_within(
     path = net.shortest(src, dst, usable, cost)
     if not path or within(net, path, limits):
         return path
+    if cost is None and limits.hops is None and limits.loss_ratio is None:
+        return None  # the quickest of all is late
     bounds = [(m, b) for m, b in _metrics(net, limits)]
     ahead = []
     for metric, bound in bounds:  # what is still to come at least, from every node to the destination
@@ -76,8 +78,7 @@ def _metrics(net: Network, limits: Limits) -> list[tuple[Floats, float]]:
 
 
 def _to(net: Network, dst: int, usable: Mask, metric: Floats) -> Floats:
-    back = Network(net.nodes, net.dst, net.src, metric)
-    distance, _, _ = back.tree(dst, usable, metric)
+    distance, _, _ = net.turned.tree(dst, usable, metric)
     return distance
 
 

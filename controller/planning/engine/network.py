@@ -6,7 +6,10 @@ hops is taken, then the one that Dijkstra meets first, which the arrays alone de
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import IntFlag
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -59,11 +62,20 @@ class Network:
         counts = np.bincount(s[self.starts], minlength=nodes)
         self.indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
         self._ends: Indices = s[self.starts] * nodes + d[self.starts]  # ascending
-        self._rivals: dict[Apart, Ragged] = {}
-        self._elements: dict[Apart, tuple[Ragged, Ragged]] = {}
+        self._elements: dict[Apart, Elements] = {}
 
     def everything(self) -> Mask:
         return np.ones(self.links, dtype=np.bool_)
+
+    @cached_property
+    def turned(self) -> Network:
+        """Return the network with every link the other way round, for what is still to come from every node."""
+        return Network(self.nodes, self.dst, self.src, self.delay_s)
+
+    @cached_property
+    def symmetrical(self) -> bool:
+        """Whether every link has its other direction, and the same risks there."""
+        return bool((self.reverse >= 0).all() and (self._alike_both_ways() == (self.risks.lengths > 0)).all())
 
     def between(self, src: int, dst: int) -> list[int]:
         """Return the links from one node to the next, the quickest first."""
@@ -145,11 +157,8 @@ class Network:
     def nodes_on(self, src: int, path: Path) -> tuple[int, ...]:
         return (src, *self.dst[list(path)].tolist())
 
-    def elements(self, apart: Apart) -> tuple[Ragged, Ragged]:
-        """Return (by link, what two ways must not share; by such element, its links).
-
-        Risks come first and keep their numbers, then cables (both directions are one), then nodes.
-        """
+    def elements(self, apart: Apart) -> Elements:
+        """Return what two ways must not share: risks under their own numbers, then cables, then nodes."""
         if apart not in self._elements:
             keys, values = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
             every = np.arange(self.links)
@@ -166,18 +175,13 @@ class Network:
                 keys += [every, every]
                 values += [size + self.links + self.src, size + self.links + self.dst]
             rows = Ragged.by(np.concatenate(keys), np.concatenate(values), self.links)
-            self._elements[apart] = rows, rows.turned(size + self.links + self.nodes)
+            columns = rows.turned(size + self.links + self.nodes)
+            self._elements[apart] = Elements(
+                [tuple(rows[i].tolist()) for i in range(self.links)],
+                {e: columns[e] for e in np.unique(rows.values).tolist()},
+                size + self.links,
+            )
         return self._elements[apart]
-
-    def rivals(self, apart: Apart) -> Ragged:
-        """Return, by link, the links that may not be on the other way, itself among them."""
-        if apart not in self._rivals:
-            rows, columns = self.elements(apart)
-            others = columns.take(rows.values)
-            keys = np.repeat(rows.rows(), columns.lengths[rows.values])
-            pairs = np.unique(keys * max(1, self.links) + others.values)
-            self._rivals[apart] = Ragged.by(pairs // max(1, self.links), pairs % max(1, self.links), self.links)
-        return self._rivals[apart]
 
     def _alike_both_ways(self) -> Mask:
         """Return the links that have risks, and the same ones as their other direction where there is one."""
@@ -189,20 +193,26 @@ class Network:
         result[these[np.unique(mine.rows()[mine.values != other.values])]] = False
         return result
 
-    def shared(self, src: int, dst: int, path: Path, apart: Apart) -> Indices:
-        """Return the elements of a way that a second one must avoid, ascending; its two ends are no such thing."""
-        rows, _ = self.elements(apart)
-        found = np.unique(rows.take(np.array(path, dtype=np.int64)).values)
-        if apart & Apart.NODES:
-            last = int(self.risks.values.max(initial=-1)) + 1 + self.links
-            found = found[(found != last + src) & (found != last + dst)]
-        return found
 
-    def without(self, usable: Mask, elements: Indices, apart: Apart) -> Mask:
-        """Return the mask less every link that has one of the elements."""
-        result = usable.copy()
-        result[self.elements(apart)[1].take(elements).values] = False
-        return result
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """What two ways must not share. `of`: by link; `links`: by element; nodes have the numbers from `node` on."""
+
+    of: list[tuple[int, ...]]
+    links: dict[int, Indices]
+    node: int
+
+    def on(self, src: int, dst: int, path: Path) -> tuple[int, ...]:
+        """Return the elements of a way that a second one must avoid, ascending; its two ends are no such thing."""
+        found = {e for i in path for e in self.of[i]} - {self.node + src, self.node + dst}
+        return tuple(sorted(found))
+
+    def having(self, elements: Iterable[int]) -> Indices:
+        """Return the links that have one of the elements; some more than once."""
+        return np.concatenate([_NONE, *(self.links[e] for e in elements)])
+
+
+_NONE = np.zeros(0, dtype=np.int64)
 
 
 def _ascending(table: Ragged) -> Ragged:

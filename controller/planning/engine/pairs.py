@@ -11,11 +11,13 @@ Disjointness by shared risks is NP-hard (Hu 2003): the search stops after a numb
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from controller.planning.engine.bounded import NO_LIMITS, Limits
+from controller.planning.engine.cuts import ANY, Claim, Cuts, crossing, smallest_cover
 from controller.planning.engine.detours import Detours
 from controller.planning.engine.network import NO_WAY, Apart, Mask, Network, Path
 from controller.planning.engine.ragged import Indices
@@ -50,7 +52,7 @@ def disjoint_pair(
     """Return the pair with the least total delay; None where there is none, or none was met in `most` branches."""
     ways = Detours(net, usable)
     seconds = ways if standby_usable is None else Detours(net, standby_usable)
-    return PairSearch(net, wish, ways, seconds, most).run()
+    return PairSearch(net, wish, ways, seconds, Cuts(symmetrical=ways.symmetrical), most=most).run()
 
 
 @dataclass(slots=True)
@@ -61,6 +63,8 @@ class PairSearch:
     wish: PairWish
     ways: Detours
     seconds: Detours
+    cuts: Cuts
+    claim: Claim = ANY
     most: int = MOST_BRANCHES
     best: Pair | None = None
     least_s: float | None = None  # no pair is quicker; looked for once it matters
@@ -69,11 +73,13 @@ class PairSearch:
     def alike(self) -> bool:
         return self.ways is self.seconds
 
-    def run(self) -> Pair | None:
+    def run(self, first: Path = ()) -> Pair | None:
+        """Return the best pair; `first` is the quickest way where the caller knows it."""
         net, wish = self.net, self.wish
-        none = np.zeros(0, dtype=np.int64)
-        first = self._way(self.ways, none)
-        quickest = first if self.alike else self._way(self.seconds, none)
+        if self.cuts.parting(wish.src, wish.dst, (), self.claim) is not None:
+            return None
+        first = first or self._way(self.ways, ())
+        quickest = first if self.alike else self._way(self.seconds, ())
         if not first or not quickest:
             return None
         floor_s = net.delay_of(quickest)  # no standby is quicker
@@ -83,49 +89,70 @@ class PairSearch:
             working_s, forbidden, working = heapq.heappop(queue)
             if self._is_best(working_s + floor_s):
                 break
-            elements = net.shared(wish.src, wish.dst, working, wish.apart)
-            standby = self._way(self.seconds, elements)
-            if standby:
-                self._keep(working, working_s, standby)
-                if self._is_best(0.0):
-                    break
-            else:
-                elements = self._parting(elements)
-                if len(elements) == 1 and not forbidden and self.alike:
-                    break  # every way has it
-            for element in elements.tolist():
+            elements = self._branches(working, working_s, not forbidden)
+            if self._is_best(0.0):
+                break
+            for element in elements:
                 more = frozenset((*forbidden, element))
                 if more in seen:
                     continue
                 seen.add(more)
                 keys = tuple(sorted(more))
-                path = self._way(self.ways, np.array(keys, dtype=np.int64))
+                path = self._way(self.ways, keys)
                 if path:
                     heapq.heappush(queue, (net.delay_of(path), keys, path))
         return self.best
 
-    def _way(self, ways: Detours, elements: Indices) -> Path:
-        """Return the quickest way within the limits that has none of the elements."""
-        blocked = self.net.elements(self.wish.apart)[1].take(elements).values
-        return ways.within(self.wish.src, self.wish.dst, self.wish.limits, blocked)
+    def _branches(self, working: Path, working_s: float, root: bool) -> Iterable[int]:
+        """Look for the second way, and return the elements of which a better working way lacks one."""
+        wish = self.wish
+        elements = self.net.elements(wish.apart).on(wish.src, wish.dst, working)
+        cut = self.cuts.parting(wish.src, wish.dst, elements, self.claim)
+        if cut is None:
+            blocked = self._links(elements)
+            standby, reached = self.seconds.within(wish.src, wish.dst, wish.limits, blocked)
+            if standby:
+                self._keep(working, working_s, standby)
+                return elements
+            cut = self._late(elements) if reached is None else self._learned(elements, reached)
+        return () if root and len(cut) == 1 and self.alike else sorted(cut)  # else every way has it
 
-    def _parting(self, elements: Indices) -> Indices:
-        """Return few of the elements that already leave no second way, by halving (Junker 2004)."""
+    def _links(self, elements: Iterable[int]) -> Indices:
+        return self.net.elements(self.wish.apart).having(elements)
+
+    def _way(self, ways: Detours, elements: Iterable[int]) -> Path:
+        """Return the quickest way within the limits that has none of the elements."""
+        return ways.within(self.wish.src, self.wish.dst, self.wish.limits, self._links(elements))[0]
+
+    def _learned(self, elements: Iterable[int], reached: Mask) -> frozenset[int]:
+        """Return few of the elements that already part the two ends, none of them to spare."""
+        net, wish = self.net, self.wish
+        # Those on every link that leads out of what is reached do; around them fewer may.
+        out = crossing(net.src, net.dst, self.seconds.usable, reached)
+        cut = smallest_cover(out, net.elements(wish.apart).of, frozenset(elements))
+        for element in sorted(cut) if len(cut) > 1 else ():
+            fewer = self.seconds.within(wish.src, wish.dst, NO_LIMITS, self._links(cut - {element}))[1]
+            if fewer is not None:
+                cut, reached = cut - {element}, fewer
+        if self.alike:
+            self.cuts.learn(cut, reached, self.claim)
+        return cut
+
+    def _late(self, elements: Sequence[int]) -> frozenset[int]:
+        """Return few of the elements without which no way keeps to the limits, by halving (Junker 2004)."""
         kept: list[int] = []
-        size = len(elements)  # the first `size` elements and those kept leave no way
-        while True:
-            if kept and not self._way(self.seconds, np.array(kept, dtype=np.int64)):
-                return np.array(sorted(kept), dtype=np.int64)
-            low, high = 0, size  # with the first `high` there is no way
+        size = len(elements)  # without the first `size` elements and those kept there is none
+        while not kept or self._way(self.seconds, kept):
+            low, high = 0, size  # without the first `high` there is none
             while high - low > 1:
                 middle = (low + high) // 2
-                tried = np.concatenate((elements[:middle], np.array(kept, dtype=np.int64)))
-                if self._way(self.seconds, tried):
+                if self._way(self.seconds, (*elements[:middle], *kept)):
                     low = middle
                 else:
                     high = middle
-            kept.append(int(elements[high - 1]))
+            kept.append(elements[high - 1])
             size = high - 1
+        return frozenset(kept)
 
     def _is_best(self, next_s: float) -> bool:
         """Whether what was found is as good as anything still to come, given that no pair takes less than `next_s`."""

@@ -49,10 +49,11 @@ class Ragged:
 
     def take(self, rows: Indices) -> Ragged:
         """Return these rows, in this order."""
-        lengths = self.lengths[rows]
+        begins = self.starts[rows]
+        lengths = self.starts[rows + 1] - begins
         starts = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum(lengths, out=starts[1:])
-        at = np.arange(starts[-1]) - np.repeat(starts[:-1] - self.starts[rows], lengths)
+        at = np.arange(starts[-1]) - np.repeat(starts[:-1] - begins, lengths)
         return Ragged(starts, self.values[at])
 
     def turned(self, columns: int) -> Ragged:
