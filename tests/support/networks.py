@@ -14,8 +14,12 @@ import numpy as np
 import topohub
 from scipy.spatial import cKDTree
 
+from controller.intent.model import SiteId
+from controller.network.discovered import DomainKind
+from controller.network.model import CityMap, Domain, Link, Node, Port, PortRef, Site
 from controller.planning.engine.network import Network
 from controller.planning.engine.ragged import Indices, Ragged
+from tests.support.cities import MODULES
 
 S_PER_KM = 4.897e-6
 
@@ -46,6 +50,42 @@ class Sample:
         return Network(
             self.nodes, np.concatenate((self.a, self.z)), np.concatenate((self.z, self.a)),
             np.tile(self.km * S_PER_KM, 2), Ragged.of(risks * 2), np.concatenate((every + self.cables, every)),
+        )  # fmt: skip
+
+
+    def map(self, capacity_bps: int) -> CityMap:
+        """Return it as a city of one IP domain with a site and an access port at every node."""
+        node, place = [f"node:n{i:04d}" for i in range(self.nodes)], [f"s{i:04d}" for i in range(self.nodes)]
+        ports: dict[PortRef, Port] = {}
+        links: list[Link] = []
+        risks: list[set[int]] = [set() for _ in range(self.cables)]
+        for number, cables in enumerate(self.ducts):
+            for cable in cables:
+                risks[cable].add(1000 + number)
+        for i, (a, z, km) in enumerate(zip(self.a.tolist(), self.z.tolist(), self.km.tolist(), strict=True)):
+            ends = [PortRef(node[n], f"tp:ge-{i}") for n in (a, z)]
+            for ref in ends:
+                ports[ref] = Port(ref, "ip", (capacity_bps,), "core", None, None, True)
+            ids = [f"link:{i:05d}.{way}" for way in ("az", "za")]
+            for here, there, ref, far in ((0, 1, *ends), (1, 0, *reversed(ends))):
+                links.append(
+                    Link(
+                        ids[here], "ip", ref, far, capacity_bps, km * S_PER_KM, frozenset(risks[i]), None, 4, 0.9999,
+                        None, ids[there], True,
+                    )
+                )  # fmt: skip
+        for n, s in zip(node, place, strict=True):
+            ports[PortRef(n, "tp:acc-1")] = Port(PortRef(n, "tp:acc-1"), "ip", (10**13,), "access", None, s, True)
+        return CityMap(
+            1,
+            {s: Site(SiteId(s), s, "west", 0.0, 0.0, PortRef(n, "tp:acc-1")) for n, s in zip(node, place, strict=True)},
+            {"ip": Domain("ip", DomainKind.IP, "net:ip", 65001, MODULES, frozenset(), frozenset())},
+            {
+                n: Node(n, "ip", DomainKind.IP, s, frozenset({"west"}), 4, 0.99999, f"10.0.{i // 250}.{i % 250}", True)
+                for i, (n, s) in enumerate(zip(node, place, strict=True))
+            },
+            ports, tuple(sorted(links, key=lambda k: k.id)), {}, {},
+            {1000 + i: f"D{i}" for i in range(len(self.ducts))},
         )  # fmt: skip
 
 
