@@ -29,7 +29,7 @@ from controller.errors import ConflictError, OnecityError, StoreError
 from controller.intent.model import ServiceId
 from controller.rendering.tree import Edit
 from controller.store.codec import dumps
-from controller.store.records import ChangeRecord
+from controller.store.records import ChangeRecord, StoredService
 from controller.store.store import Store
 from controller.transactions.engine import Transactions
 from controller.transactions.step import Step, StepOutcome, StepResult
@@ -100,18 +100,14 @@ class Conductor:
         live.say("verified", f"{planned.proofs.checks} facts")
         if planned.changes_nothing:
             return ChangeResult(Outcome.UNCHANGED, services=actions)
-        record = change_record(live.id, order, planned, self._now())
+        puts = tuple(stored(s) for s in planned.puts.values())
+        record = change_record(live.id, order, planned, self._now(), puts)
         steps = steps_of(live.id, self.as_it_runs(planned.edits), self._domains.kinds)
         live.step_names.update({step.index: step.name for step in steps})
         if not steps:
-            return await self._only_reserved(planned, record, actions)
+            return await self._only_reserved(planned, record, puts, actions)
         try:
-            await self._store.open_change(
-                record,
-                tuple(stored(s) for s in planned.puts.values()),
-                tuple(sorted(planned.drops)),
-                plan_text(steps),
-            )
+            await self._store.open_change(record, puts, tuple(sorted(planned.drops)), plan_text(steps))
         except OnecityError as error:
             await self._desk.withdraw(Taken.of(planned, live.id))
             return ChangeResult(Outcome.FAILED, str(error), actions)
@@ -124,14 +120,16 @@ class Conductor:
         return result
 
     async def _only_reserved(
-        self, planned: Planned, record: ChangeRecord, actions: tuple[ServiceAction, ...]
+        self,
+        planned: Planned,
+        record: ChangeRecord,
+        puts: tuple[StoredService, ...],
+        actions: tuple[ServiceAction, ...],
     ) -> ChangeResult:
         """End a change that no domain hears of, in one write: what is held moves, what is configured stays."""
         taken, ended = Taken.of(planned, record.id), replace(record, outcome=Outcome.COMMITTED, ended=self._now())
         try:
-            await self._store.record_change(
-                ended, tuple(stored(s) for s in planned.puts.values()), tuple(sorted(planned.drops))
-            )
+            await self._store.record_change(ended, puts, tuple(sorted(planned.drops)))
         except OnecityError as error:
             await self._desk.withdraw(taken)
             return ChangeResult(Outcome.FAILED, str(error), actions)

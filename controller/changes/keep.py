@@ -55,13 +55,16 @@ def standing(kept: StoredService) -> Standing:
     )
 
 
-def change_record(change_id: str, order: Order, planned: Planned, now: datetime) -> ChangeRecord:
-    """Return the history's entry of a change that begins."""
+def change_record(
+    change_id: str, order: Order, planned: Planned, now: datetime, puts: Iterable[StoredService]
+) -> ChangeRecord:
+    """Return the history's entry of a change that begins; `puts` are the services that it puts, as stored."""
+    after = {put.id: put.document for put in puts}
     services = []
     for sid in sorted({*planned.puts, *planned.drops}):
-        old, new = planned.base.services.get(sid), planned.after.services.get(sid)
+        old = planned.base.services.get(sid)
         before = document_text(old.service) if old else ""
-        services.append(ServiceChange(sid, before, document_text(new.service) if new else ""))
+        services.append(ServiceChange(sid, before, after.get(sid, "")))
     return ChangeRecord(
         id=change_id,
         author=order.author,

@@ -22,7 +22,7 @@ class LiveChange:
         self.events: list[ChangeEvent] = []
         self.result: ChangeResult | None = None
         self.step_names: dict[int, str] = {}
-        self._more = asyncio.Event()
+        self._more: asyncio.Event | None = None  # where somebody waits for more
         self._ended = asyncio.Event()
 
     @property
@@ -50,8 +50,9 @@ class LiveChange:
     def _add(self, progress: ProgressEvent | None = None, result: ChangeResult | None = None) -> None:
         services = self.services if not self.events else ()
         self.events.append(ChangeEvent(len(self.events) + 1, progress, result, services))
-        self._more.set()
-        self._more = asyncio.Event()
+        if self._more is not None:
+            self._more.set()
+            self._more = None
 
     async def ended(self) -> ChangeEvent:
         """Wait for the event that ends the change."""
@@ -62,7 +63,6 @@ class LiveChange:
         """Yield events with sequence > after, up to the result."""
         position = max(after, 0)
         while True:
-            more = self._more
             while position < len(self.events):
                 event = self.events[position]
                 position += 1
@@ -71,7 +71,9 @@ class LiveChange:
                     return
             if self.result is not None:
                 return
-            await more.wait()
+            if self._more is None:
+                self._more = asyncio.Event()
+            await self._more.wait()
 
 
 class LiveChanges:
@@ -82,6 +84,8 @@ class LiveChanges:
 
     def add(self, change: LiveChange) -> None:
         self._changes[change.id] = change
+        if len(self._changes) < KEPT_ENDED + KEPT_ENDED // 4:
+            return  # to look for those that ended costs what is kept: not with every change
         ended = [c.id for c in self._changes.values() if c.result is not None]
         for old in ended[: max(0, len(ended) - KEPT_ENDED)]:
             del self._changes[old]

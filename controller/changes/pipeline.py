@@ -300,7 +300,7 @@ def _after(
 
 def _active(state: DesiredState) -> dict[ServiceId, Service]:
     return {
-        sid: relaxed(s.service) if is_emergency(s.placement) else s.service
+        sid: relaxed(s.service) if s.placement.notes and is_emergency(s.placement) else s.service
         for sid, s in state.services.items()
         if s.active
     }

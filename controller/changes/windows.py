@@ -18,6 +18,7 @@ from controller.errors import OnecityError
 log = logging.getLogger(__name__)
 
 LONGEST_SLEEP_S = 10.0
+GATHER_S = 0.05  # changes that follow one another so quickly are looked at once
 
 
 def due(state: DesiredState, now: datetime) -> Wanted:
@@ -67,5 +68,6 @@ async def keep(
         try:
             async with asyncio.timeout(max(wait_s, 0.01)):
                 await moved.wait()
+            await asyncio.sleep(GATHER_S)
         except TimeoutError:
             continue

@@ -185,8 +185,14 @@ class _Attempt:
         Of two that name each other in one batch the first has nobody to keep away from yet; the second does it.
         """
         name = service.metadata.service
-        there = {**self.batch.standing, **self.placed}
-        back = [s for s, (other, _) in sorted(there.items()) if name in referred_diverse(other) and s != name]
+        # Of thousands that stand few keep away from anybody: only those are looked at.
+        picky: list[tuple[ServiceId, Service]] = [
+            (s, other)
+            for s, (other, _) in self.batch.standing.items()
+            if isinstance(other, ExclusiveSlice) and other.diverse_from and s not in self.placed
+        ]
+        picky += [(s, other) for s, (other, _) in self.placed.items() if referred_diverse(other)]
+        back = sorted(s for s, other in picky if name in referred_diverse(other) and s != name)
         waiting = self.batch.waiting - self.placed.keys() - self.batch.standing.keys()
         named = [s for s in service.diverse_from if s not in waiting]
         return replace(service, diverse_from=tuple(dict.fromkeys((*named, *back))))
