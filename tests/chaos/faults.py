@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from controller.transactions.failpoints import DOMAIN_POINTS, JOURNAL_POINTS
+from controller.transactions.failpoints import DOMAIN_POINTS, GROUP_POINTS, JOURNAL_POINTS
 from tests.chaos.world import EXPIRED_S, OPTICAL, World
 
 DOMAINS = ("city-ip", "district-ip", "compute-ip", OPTICAL)
@@ -57,7 +57,7 @@ IP_ONLY = ("lock", "squat")
 
 def schedule(seed: str, domains: tuple[str, ...], *, length_s: float = 4.0) -> Schedule:
     draw = random.Random(seed)
-    points = (*JOURNAL_POINTS, *DOMAIN_POINTS)
+    points = (*JOURNAL_POINTS, *DOMAIN_POINTS, *GROUP_POINTS)
     lives = draw.choice((2, 2, 3))
     die_at = tuple(_point(draw, points) if draw.random() < 0.8 else "" for _ in range(lives))
     # Rarely it stays away until every confirm timer has ended.
