@@ -167,16 +167,15 @@ class World:
             found = squatter(session.get_config("running", filter=("subtree", SERVICES)).data_xml)
             if found is None:
                 return False
+            session.lock("candidate")
             session.edit_config(found, target="candidate")
+            self._squats.add(domain)  # perhaps: its answer may be lost
             session.commit()
         except Exception:  # somebody is at work there, or has the VLAN already
-            with contextlib.suppress(Exception):
-                session.discard_changes()
             return False
         finally:
             with contextlib.suppress(Exception):
-                session.close_session()
-        self._squats.add(domain)
+                session.close_session()  # the lock ends with it, and what the candidate holds
         return True
 
     def evict(self, domain: str, within_s: float) -> None:
@@ -186,11 +185,11 @@ class World:
             try:
                 session = self._session(domain)
                 try:
+                    session.lock("candidate")
                     session.edit_config(EVICTION, target="candidate", default_operation="none")
                     session.commit()
                 finally:
                     with contextlib.suppress(Exception):
-                        session.discard_changes()
                         session.close_session()
                 self._squats.discard(domain)
             except Exception:
@@ -281,7 +280,8 @@ class World:
         except Exception as error:
             return f"{domain}: {error}"
         finally:
-            session.close_session()
+            with contextlib.suppress(Exception):
+                session.close_session()
         return ""
 
     def _vpns(self, domain: str) -> set[str]:
@@ -294,11 +294,12 @@ class World:
 
 
 def squatter(running: str) -> etree._Element | None:
-    """Return a VPN of somebody else's, made of the first one with an access that runs: on VLANs just above its own.
+    """Return a VPN of somebody else's, made of the first one with an access that runs: on the VLANs that come next.
 
     None where nothing runs that could be copied.
     """
     root = etree.fromstring(running.encode())
+    all_vlans = [int(leaf.text or 0) for leaf in root.iter(f"{{{L3NM}}}cvlan-id")]
     for entry in root.iter(f"{{{L3NM}}}vpn-service"):
         accesses = list(entry.iter(f"{{{L3NM}}}vpn-network-access"))
         vlans = list(entry.iter(f"{{{L3NM}}}cvlan-id"))
@@ -307,7 +308,8 @@ def squatter(running: str) -> etree._Element | None:
         for number, access in enumerate(accesses):
             access.find(f"{{{L3NM}}}id").text = f"{SQUATTER}.{number}"
         for vlan in vlans:
-            vlan.text = f"{int(vlan.text or 0) + 1}"
+            pool = int(vlan.text or 0) // 1000
+            vlan.text = f"{max(taken for taken in all_vlans if taken // 1000 == pool) + 1}"
         entry.find(f"{{{L3NM}}}vpn-id").text = SQUATTER
         for other in root.findall(f".//{{{L3NM}}}vpn-service"):
             if other is not entry:
