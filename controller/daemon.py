@@ -37,6 +37,7 @@ from controller.changes.resend import Resender
 from controller.changes.service import Changes
 from controller.changes.state import Standing, rebuilt
 from controller.changes.tickets import Tickets
+from controller.changes.upkeep import Upkeep
 from controller.changes.webhook import Webhook
 from controller.errors import OnecityError
 from controller.intent.model import ServiceId
@@ -114,7 +115,7 @@ class Daemon:
         acceptances = Acceptances(self.store)
         self._conductor.as_it_runs = acceptances.as_it_runs
         resender = Resender(
-            self.desk, self.domains, self._conductor, self.transactions, self.store, acceptances, self._now
+            self.desk, self.domains, self._conductor, self.transactions, self.store, self._now
         )
         drift = Drift(
             self.drivers,
@@ -139,6 +140,8 @@ class Daemon:
         )
         self._started.push_async_callback(self.telemetry.stop)
         self._started.push_async_callback(self.changes.stop)
+        self._upkeep = Upkeep(self.store, self.settings.keep_diffs_days, self._now)
+        self._started.push_async_callback(self._upkeep.stop)
         self.repairs = Repairs(self.desk, self.domains, self.changes.repair, time.monotonic)
         self._started.push_async_callback(self.repairs.stop)
         self.telemetry.listen(self.repairs.hear)
@@ -163,6 +166,7 @@ class Daemon:
         await self.domains.settled(DISCOVERY_S)
         _spare_the_collector()
         await self.changes.start()
+        self._upkeep.start()
         await self.repairs.start()
         await self._attainment.start()
         await self.tickets.start()

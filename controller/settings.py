@@ -20,6 +20,7 @@ from controller.optics import propagation
 from controller.southbound.driver import DomainSettings, DomainTimers
 
 COMPARE_EVERY_S = 900.0
+KEEP_DIFFS_DAYS = 180
 MOST_BYTES = 16 * 1024 * 1024  # an inventory of a whole city is about 1 MB
 _KEYS = {  # key in the file → field of DomainSettings
     "name": "name",
@@ -36,6 +37,7 @@ _KEYS = {  # key in the file → field of DomainSettings
     "telemetry": "telemetry_address",
     "drift": "drift",
 }
+_TOP = ("listen", "metrics", "state", "compareEvery", "keepDiffs", "webhook", "optics", "domains", "inventory")
 _DRIFT = ("alert", "revert", "accept")
 _PATHS = ("passwordFile", "keyFile", "knownHosts", "ca", "tokenFile")
 _TIMERS = {
@@ -65,6 +67,7 @@ class Settings:
     listen: Listen = Listen("127.0.0.1", 50505)  # northbound gRPC
     metrics: Listen = Listen("127.0.0.1", 9464)  # Prometheus
     state: Path = Path("onecity.db")  # the store
+    keep_diffs_days: int = KEEP_DIFFS_DAYS  # of what each change did to domains; 0: for ever
     compare_every_s: float = COMPARE_EVERY_S  # between comparisons of a domain that says nothing; 0: none
     webhook: str = ""  # told of incidents, as Alertmanager tells its receivers; empty: nobody
     optics: str = "auto"  # how far light gets: "gnpy" propagates it, "table" reads it; auto: gnpy where it is installed
@@ -93,12 +96,13 @@ def parse_settings(text: str, source: str, base: Path) -> Settings:
     """Return the settings in `text`; `base` is where relative paths start. Raises ConfigurationError."""
     document = _load(text, source)
     try:
-        _only(document, ("listen", "metrics", "state", "compareEvery", "webhook", "optics", "domains", "inventory"), "")
+        _only(document, _TOP, "")
         return Settings(
             listen=_listen(document, "listen", 50505),
             metrics=_listen(document, "metrics", 9464),
             state=base / _text(document, "state", "", "onecity.db"),
             compare_every_s=_compare_every_s(document),
+            keep_diffs_days=_keep_diffs_days(document),
             webhook=_webhook(document),
             optics=_optics(document),
             domains=_domains(document.get("domains"), base),
@@ -199,6 +203,13 @@ def _check_credentials(values: Mapping[str, str], where: str) -> None:
             raise ConfigurationError(f"{where}.knownHosts: is missing; host keys are always verified")
     if (values["driver"] == "optical" or values["telemetry_address"]) and not values["ca_file"]:
         raise ConfigurationError(f"{where}.ca: is missing; the server's certificate is always verified")
+
+
+def _keep_diffs_days(document: Mapping[str, Any]) -> int:
+    value = document.get("keepDiffs", KEEP_DIFFS_DAYS)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 36_500:
+        raise ConfigurationError(f"keepDiffs: must be a whole number of days, or 0 for ever, not {value!r}")
+    return value
 
 
 def _compare_every_s(document: Mapping[str, Any]) -> float:

@@ -87,6 +87,7 @@ def test_every_form_of_loopback_is_taken(host: str) -> None:
         ("confirm: 30", "confirm: 30}, drift: {undo: 1", "domains[0].drift"),
         ("driver: optical", "driver: optical, drift: undo", "domains[1].drift: 'undo' is none of alert, revert"),
         ("state: onecity.db", "state: onecity.db\ncompareEvery: 3", "compareEvery: must be seconds from 10"),
+        ("state: onecity.db", "state: onecity.db\nkeepDiffs: 1.5", "keepDiffs: must be a whole number of days"),
         ("state: onecity.db", "state: [a]", "state"),
         ("rate: 100Gbps", "rate: 100Gbs", "rate"),
         ("state: onecity.db", "state: a\nstate: b", "written twice"),

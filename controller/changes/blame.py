@@ -7,12 +7,13 @@ them names comes from the one that made its service.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
 
 from controller.changes.leaves import Place, leaves
 from controller.changes.ports import BlameRequest
 from controller.changes.views import Blame, BlamedPlace, Outcome
+from controller.errors import UnknownNameError
 from controller.intent.model import ServiceId
 from controller.rendering.desired import Desired
 from controller.rendering.paths import at
@@ -23,6 +24,18 @@ from controller.store.store import Store
 MOST_CHANGES = 200  # of one service that are looked through
 
 Effects = Callable[[str], tuple[DomainChange, ...]]
+
+
+def resolved(request: BlameRequest, services: Collection[ServiceId]) -> BlameRequest:
+    """Return the request with its service by its full name; raises UnknownNameError where that is none, or several."""
+    name = request.service
+    if not name or name in services:
+        return request
+    matches = sorted(sid for sid in services if sid.partition("/")[2] == name)
+    if len(matches) == 1:
+        return replace(request, service=matches[0])
+    hint = f"it may be {', '.join(matches)}" if matches else "`onecity get` lists them"
+    raise UnknownNameError(f"no single service {name!r}; {hint}")
 
 
 def blame(request: BlameRequest, desired: Desired, running: Tree | None, origins: Origins) -> Blame:

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from controller.changes.atlas import topology_view
-from controller.changes.blame import Origins, blame
+from controller.changes.blame import Origins, blame, resolved
 from controller.changes.conduct import Conductor
 from controller.changes.described import description, domain_diffs, record_view
 from controller.changes.desk import Desk
@@ -116,6 +116,7 @@ class Looking:
         driver = self._domains.drivers.get(request.domain)
         if driver is None:
             raise UnknownNameError(self._no_domain(request.domain))
+        request = resolved(request, self._desk.state.services.keys())
         running = await driver.read(()) if request.running else None
         origins = Origins(request.domain, self._store, self._conductor.chronicle.told)
         return await asyncio.to_thread(blame, request, self._desk.state.desired, running, origins)

@@ -15,11 +15,11 @@ from itertools import count
 
 from controller.changes.views import Outcome
 from controller.errors import StoreError
-from controller.rendering.diff import edit as edit_between
 from controller.store.codec import loads
 from controller.store.records import OpenChange
 from controller.store.store import Store
 from controller.transactions.engine import Transactions
+from controller.transactions.images import inverse
 from controller.transactions.step import Progress, ProgressSink, Step, StepOutcome, StepResult
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,8 @@ async def bring_back(
 
 
 async def _undo(transactions: Transactions, step: Step, known: Known) -> tuple[Step, StepOutcome]:
-    edits = tuple(edit_between(e.domain, e.after, e.before) for e in step.edits)
+    # Not the difference of the images: they hold what was touched, and what stood around it is missing in them.
+    edits = tuple(inverse(edit) for edit in step.edits)
     waves = tuple(reversed(step.waves))
     for attempt in count(1):
         undo = Step(step.change_id, attempt * UNDO_INDEX + step.index, "undo", edits, waves)

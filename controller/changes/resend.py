@@ -8,13 +8,12 @@ Its edit starts from what runs, not from what we left there: the domain is held 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from controller.changes.acceptance import Acceptances
 from controller.changes.chronicle import Ended
-from controller.changes.compare import Deviation, deviations
+from controller.changes.compare import Deviation
 from controller.changes.conduct import OUTCOMES, Conductor, InDoubt, plan_text
 from controller.changes.desk import Desk, Taken
 from controller.changes.domains import Domains
@@ -29,7 +28,8 @@ from controller.errors import OnecityError
 from controller.intent.model import ServiceId
 from controller.rendering.desired import Desired
 from controller.rendering.diff import apply
-from controller.rendering.paths import extract, outermost, smallest_entry
+from controller.rendering.paths import at, extract, outermost, smallest_entry
+from controller.rendering.schema import Schema
 from controller.rendering.tree import Edit, Path, Tree
 from controller.store.records import ChangeRecord, ServiceChange
 from controller.store.store import Store
@@ -67,11 +67,10 @@ class Resender:
         conductor: Conductor,
         transactions: Transactions,
         store: Store,
-        acceptances: Acceptances,
         now: Callable[[], datetime],
     ) -> None:
         self._desk, self._domains, self._conductor = desk, domains, conductor
-        self._transactions, self._store, self._acceptances, self._now = transactions, store, acceptances, now
+        self._transactions, self._store, self._now = transactions, store, now
 
     async def carry_out(self, asked: Resending, order: Order, live: LiveChange) -> ChangeResult:
         """Bring back what still deviates; the result is also the last event of `live`."""
@@ -86,8 +85,9 @@ class Resender:
     async def _carry_out(self, asked: Resending, order: Order, live: LiveChange) -> ChangeResult:
         state, held = self._desk.state, order.wanted.restores
         touched = outermost(smallest_entry(one.operation.path) for one in asked.wanted)
-        running = await self._domains.drivers[asked.domain].read(touched)
-        edit = await asyncio.to_thread(self._edit, asked, state.desired, touched, running, held)
+        around = dict.fromkeys(key for one in asked.wanted for key in _around(one.operation.path))
+        running = await self._domains.drivers[asked.domain].read((*touched, *around))
+        edit = await asyncio.to_thread(self._edit, asked, state.desired, running, held)
         live.say("planned")
         if not edit.operations:
             return ChangeResult(Outcome.UNCHANGED)
@@ -130,21 +130,28 @@ class Resender:
         failures = tuple(DomainFailureView(f.domain, f.stage, f.message) for f in result.failures)
         return ChangeResult(outcome, message, (), failures, result.warnings)
 
-    def _edit(
-        self, asked: Resending, desired: Desired, touched: Sequence[Path], running: Tree, held: frozenset[ServiceId]
-    ) -> Edit:
-        """Return what mends the places asked for that still deviate, of services that nothing else moves now."""
-        domain, wanted = asked.domain, extract(desired.tree(asked.domain), touched)
-        marked = self._acceptances.marked(domain, deviations(domain, running, wanted, desired))
-        paths = {one.operation.path for one in asked.wanted}
+    def _edit(self, asked: Resending, desired: Desired, running: Tree, held: frozenset[ServiceId]) -> Edit:
+        """Return what mends those places asked for that still are as they were found, and are nobody's who moves."""
+        tree = desired.tree(asked.domain)
         operations = tuple(
             one.operation
-            for one in marked
-            if one.operation.path in paths and asked.chosen(one) and one.owners and held.issuperset(one.owners)
+            for one in asked.wanted
+            if one.owners
+            and held.issuperset(one.owners)
+            and at(running, one.operation.path) == one.running
+            and at(tree, one.operation.path) == one.wanted
+            and all(at(running, key) is not None for key in _around(one.operation.path))
         )
         places = outermost(smallest_entry(op.path) for op in operations)
         after = apply(running, operations)
-        return Edit(domain, operations, places, extract(running, places), extract(after, places))
+        return Edit(asked.domain, operations, places, extract(running, places), extract(after, places))
+
+
+def _around(path: Path) -> tuple[Path, ...]:
+    """Return a key of the entry that a place is in, to see that it is there: nothing fits in one that is gone."""
+    entry = next((path[:n] for n in range(len(path) - 1, 0, -1) if isinstance(path[n - 1], tuple)), ())
+    node = Schema.load().find(entry) if entry else None
+    return ((*entry, node.keys[0]),) if node is not None and node.keys else ()
 
 
 def unchanged_record(change_id: str, order: Order, state: DesiredState, summary: str, now: datetime) -> ChangeRecord:

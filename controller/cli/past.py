@@ -61,7 +61,7 @@ def show_change(screen: Screen, found: controller_pb2.GetChangeResponse, *, nati
     if not found.domains:
         screen.line()
         screen.line(
-            screen.paint("What it did to domains is not kept: it did not take effect, or touched none.", "faint")
+            screen.paint("What it did to domains is not kept: no effect, no domain touched, or long ago.", "faint")
         )
     for domain in found.domains:
         _domain(screen, domain, native)

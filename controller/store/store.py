@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +40,8 @@ from controller.store.writer import Writer, as_store_error
 
 T = TypeVar("T")
 
+KEPT_WHATEVER_AGE = 1000  # newest changes whose effect on domains is never forgotten
+_ROWS_AT_ONCE = 200  # forgotten in one write
 _PAGE = 200  # changes read at once
 _BUSY_S = 5.0  # how long SQLite waits for another reader's checkpoint
 
@@ -160,6 +163,20 @@ class Store:
             lambda: {(c, one.domain): tables.compressed(one) for c, found in effects.items() for one in found}
         )
         await self._writer.write(lambda db: tables.write_change_domains(db, bodies))
+
+    async def forget_domains(self, before: datetime) -> int:
+        """Drop what changes accepted before a moment did to domains, but for the newest; return how many rows went.
+
+        The changes themselves stay in the history. Goes on in small writes, so that no other waits long.
+        """
+        gone = 0
+        while True:
+            some = await self._writer.write(
+                lambda db: tables.forget_change_domains(db, before, KEPT_WHATEVER_AGE, _ROWS_AT_ONCE)
+            )
+            gone += some
+            if some < _ROWS_AT_ONCE:
+                return gone
 
     def undescribed(self) -> dict[str, tuple[str, ...]]:
         """Return recent changes whose effect on domains a crash kept from being kept: id → its steps in the journal."""

@@ -10,6 +10,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from controller.errors import ConflictError, StoreError
@@ -97,6 +98,35 @@ def write_change_domains(db: Database, bodies: Mapping[tuple[str, str], bytes]) 
 def select_change_domains(db: Database, change_id: str) -> tuple[DomainChange, ...]:
     rows = db.execute("SELECT body FROM change_domains WHERE change = ? ORDER BY domain", (change_id,))
     return tuple(loads(DomainChange, zlib.decompress(body).decode()) for (body,) in rows)
+
+
+def forget_change_domains(db: Database, before: datetime, newest: int, most: int) -> int:
+    """Drop what changes accepted before `before` did to domains, at most so many rows; return how many went.
+
+    The `newest` changes keep theirs whatever their age.
+    """
+    last = min(_last_accepted_before(db, before), last_revision(db) - newest)
+    rows = db.execute(
+        """SELECT change_domains.rowid FROM changes JOIN change_domains ON change = changes.id
+           WHERE changes.seq <= ? LIMIT ?""",
+        (last, most),
+    ).fetchall()
+    db.executemany("DELETE FROM change_domains WHERE rowid = ?", rows)
+    return len(rows)
+
+
+def _last_accepted_before(db: Database, before: datetime) -> int:
+    """Return the revision of the last change accepted before a moment, found by halving: times grow with revisions."""
+    low, high = 0, last_revision(db)
+    while low < high:
+        middle = (low + high + 1) // 2
+        query = "SELECT seq, json_extract(record, '$.at') FROM changes WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
+        row = db.execute(query, (middle,)).fetchone()
+        if row is None or datetime.fromisoformat(row[1]) < before:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def select_undescribed(db: Database) -> dict[str, tuple[str, ...]]:

@@ -138,6 +138,25 @@ def test_a_service_that_somebody_deleted_comes_back_whole(watched: Stage) -> Non
     eventually(lambda: not drift(watched, "city-ip", afresh=True).ours)
 
 
+def test_an_access_that_somebody_took_out_of_a_service_comes_back_alone(watched: Stage) -> None:
+    assert watched.client.apply(office())[1].outcome == COMMITTED
+    with watched.session("city-ip") as session:
+        found = etree.fromstring(etree.tostring(_service(session, OFFICE)))
+        access = found.xpath("//*[local-name()='vpn-network-access'][*[local-name()='id'][contains(., 'buji')]]")[0]
+        before = len(found.xpath("//*[local-name()='vpn-network-access']"))
+        access.getparent().remove(access)
+        found.tag = f"{{{BASE}}}config"
+        found.xpath("//*[local-name()='vpn-service']")[0].set(f"{{{BASE}}}operation", "replace")
+        _put(session, found)
+
+    def accesses() -> int:
+        with watched.session("city-ip") as session:
+            return len(_service(session, OFFICE).xpath("//*[local-name()='vpn-network-access']"))
+
+    eventually(lambda: accesses() == before)
+    eventually(lambda: not drift(watched, "city-ip", afresh=True).ours)
+
+
 def test_a_circuit_that_somebody_took_down_is_lit_again(watched: Stage) -> None:
     assert watched.client.apply(slice_over_three())[1].outcome == COMMITTED
     optical = OpticalClient(watched.city.directory, watched.city.domain_process("city-otn").ports["grpc"])

@@ -233,3 +233,13 @@ def test_a_backup_made_while_running_brings_the_state_back(longgang: Stage, tmp_
     assert set(longgang.client.services()) == {"gov/office"}
     assert not any(longgang.client.differences().values())
     assert longgang.client.apply(slice_over_three())[1].outcome == COMMITTED
+
+
+def test_blame_takes_a_service_by_its_bare_name_where_there_is_one_of_it(longgang: Stage) -> None:
+    assert longgang.client.apply(office())[1].outcome == COMMITTED
+    assert "gov/office" in longgang.command("blame", "city-ip", "--service", "office", "--limit", "3").stdout
+    audit = office(tenant="audit").replace("10.10.", "10.20.")
+    assert longgang.client.apply(audit)[1].outcome == COMMITTED
+    run = longgang.command("blame", "city-ip", "--service", "office")
+    assert run.returncode == 1
+    assert "it may be audit/office, gov/office" in run.stderr

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -18,7 +18,14 @@ from controller.errors import ConflictError, StoreError, UnknownNameError
 from controller.intent.model import AccessSite, DedicatedPlane, Metadata, ServiceId, SiteId
 from controller.network.discovered import DomainKind, DomainTopology
 from controller.store.migrations import MIGRATIONS, migrate
-from controller.store.records import ChangeRecord, ServiceChange, StoredService, WindowState
+from controller.store.records import (
+    Acceptance,
+    ChangeRecord,
+    DomainChange,
+    ServiceChange,
+    StoredService,
+    WindowState,
+)
 from controller.store.store import Store
 
 NOW = datetime(2026, 11, 21, 1, 2, 3, tzinfo=UTC)
@@ -32,8 +39,8 @@ def service(name: str, revision: int = 1) -> StoredService:
     )
 
 
-def record(change_id: str, request_id: str = "", **more) -> ChangeRecord:
-    return ChangeRecord(change_id, "ada", "because", NOW, request_id, **more)
+def record(change_id: str, request_id: str = "", at=NOW, **more) -> ChangeRecord:
+    return ChangeRecord(change_id, "ada", "because", at, request_id, **more)
 
 
 @pytest.fixture
@@ -353,4 +360,37 @@ def test_a_migration_that_fails_leaves_the_schema_before_it(tmp_path):
             migrate(db, (*MIGRATIONS, ("CREATE TABLE later (x INTEGER)", "no SQL at all")))
     store = Store.open(path)
     assert store._read(lambda db: db.execute("SELECT name FROM sqlite_master WHERE name = 'later'").fetchall()) == []
+    store.close()
+
+
+async def test_old_native_diffs_go_and_the_history_and_the_newest_stay(store, monkeypatch):
+    monkeypatch.setattr("controller.store.store.KEPT_WHATEVER_AGE", 3)
+    monkeypatch.setattr("controller.store.store._ROWS_AT_ONCE", 2)
+    for n in range(10):
+        await store.record_change(record(f"c{n}", outcome="committed", at=NOW + timedelta(days=n)))
+        effects = tuple(DomainChange(domain, "<config/>", ()) for domain in ("city-ip", "city-otn"))
+        await store.keep_domains({f"c{n}": effects})
+
+    def kept() -> list[int]:
+        return [n for n in range(10) if store.change_domains(f"c{n}")]
+
+    assert await store.forget_domains(NOW) == 0
+    assert await store.forget_domains(NOW + timedelta(days=4, hours=1)) == 10
+    assert kept() == [5, 6, 7, 8, 9]
+    assert await store.forget_domains(NOW + timedelta(days=100)) == 4
+    assert kept() == [7, 8, 9]
+    assert len(store.history()) == 10
+    assert store.change("c0").author == "ada"
+
+
+async def test_acceptances_come_back_and_go_by_place(store):
+    path = ("l3nm:l3vpn-ntw", "l3nm:vpn-services", ("l3nm:vpn-service", "gov.a"), "l3nm:vpn-description")
+    first = Acceptance("city-ip", path, "theirs", None, "c1", NOW)
+    gone = Acceptance("city-ip", path[:3], None, {"l3nm:vpn-id": "gov.a"}, "c1", NOW)
+    await store.accept(record("c1", outcome="committed", kind="drift"), (first, gone))
+    store = reopen(store)
+    assert set(map(repr, store.acceptances())) == {repr(first), repr(gone)}
+    assert store.history()[0].kind == "drift"
+    await store.forget_acceptances((("city-ip", path), ("city-otn", path[:3])))
+    assert store.acceptances() == (gone,)
     store.close()
