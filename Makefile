@@ -42,10 +42,13 @@ chaos: $(READY) ## Try to break the transactions; writes build/chaos.json
 lab-deps:       ## Install what real packets need (Debian, root)
 	apt-get install -y -qq --no-install-recommends $(LAB_PACKAGES)
 
+campaign: $(READY) ## Break a city many times and judge the repairs; writes build/campaign.json
+	@$(BIN)/python -m tests.campaign
+
 stubs: $(READY) ## Regenerate protocol stubs after a change under protos/
 	@$(BIN)/python protos/build_stubs.py
 
 clean:          ## Remove what was built
 	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help lab-deps setup demo monitoring dashboards test bench chaos stubs clean
+.PHONY: help lab-deps setup demo monitoring dashboards test bench chaos stubs clean campaign

@@ -91,6 +91,7 @@ class Incidents:
                 incident = self._begin(cause, wall, now)
             matched.add(id(incident))
             self._follow(incident, cause, concerned, wall)
+            self._absorb(incident, cause, wall)
         for incident in list(self.open):
             if id(incident) not in matched:
                 self._calm(incident, wall, now)
@@ -117,11 +118,17 @@ class Incidents:
 
     def _matching(self, cause: Cause, taken: set[int]) -> Incident | None:
         """The same root, else the open incident that shares most with what the cause explains."""
+        above = [i for i in self.open if cause.root in i.members and _alike(i.kind, cause.kind)]
+        deeper = [i for i in above if DEPTH.index(i.kind) > DEPTH.index(cause.kind)]
+        if deeper:  # what it explained is told to be up a moment later than itself
+            return max(deeper, key=lambda i: (DEPTH.index(i.kind), i.id))
         free = [i for i in self.open if id(i) not in taken and _alike(i.kind, cause.kind)]
         same = next((i for i in free if i.root == cause.root), None)
         if same is not None:
             return same
         near = [i for i in free if i.root in cause.members or cause.root in i.members]
+        # What was guessed from the silence around it, a moment before the deeper cause was told, was never there.
+        near += [i for i in free if not i.told and i.members - {i.root} <= cause.members and i not in near]
         return max(near, key=lambda i: (len(i.members & cause.members), i.id), default=None)
 
     def _begin(self, cause: Cause, wall: float, now: float) -> Incident:
@@ -130,6 +137,20 @@ class Incidents:
         self._write(incident, cause.title, wall)
         self.open.append(incident)
         return incident
+
+    def _absorb(self, incident: Incident, cause: Cause, wall: float) -> None:
+        """End the incidents that this one explains: they were opened before their cause was known."""
+        for other in list(self.open):
+            shallow = DEPTH.index(other.kind) < DEPTH.index(incident.kind) and _alike(other.kind, cause.kind)
+            if other is incident or not shallow or other.root not in cause.members:
+                continue
+            self.open.remove(other)
+            incident.services |= other.services
+            incident.dead |= other.dead
+            if other.told:
+                other.closed = wall
+                self._write(other, f"explained by {incident.id}", wall)
+                self.closed.append(other)
 
     def _follow(
         self,

@@ -111,6 +111,15 @@ def test_the_root_moves_down_before_anybody_is_told() -> None:
     assert [(i.root, i.kind) for i in story.incidents.open] == [("fibre:f-nanwan-buji", "fibre")]
 
 
+def test_a_router_guessed_dead_gives_way_to_the_optical_node_that_is() -> None:
+    story, true = _Story(), _cause("node:otn-baolong")
+    links = {c for c in true.members if c.startswith("link:") and "lg-baolong" in c}
+    story.after(0.0, *causes(CITY, ROUTES, links))
+    assert [i.root for i in story.incidents.open] == ["node:node:lg-baolong"]
+    story.after(0.05, true)
+    assert [i.root for i in story.incidents.open] == ["node:otn-baolong"]
+
+
 def test_an_incident_closes_by_itself_and_a_bounce_is_the_same_one() -> None:
     story, cause = _Story(), _cause("fibre:f-nanwan-buji")
     story.after(0.0, cause)

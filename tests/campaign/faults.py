@@ -1,0 +1,108 @@
+"""What is done to the city, drawn from a seed: each fault with the causes that a true diagnosis would name."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tests.campaign.population import CITY
+from tests.support.stage import Stage
+
+FIBRES = sorted(CITY.fibres)
+ROUTERS = ("lg-buji", "lg-jihua", "lg-pinghu", "lg-baolong", "lg-pingdi")
+OTN = ("otn-jihua", "otn-pinghu", "otn-pingdi", "otn-baolong")
+SINGLE = ("cut", "node", "otn-node", "duct", "flap", "degrade", "controller", "silence")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault. `roots`: components that have failed in the end; `causes`: what incidents should name."""
+
+    kind: str
+    title: str
+    inject: Callable[[Stage], None]
+    roots: frozenset[str]
+    causes: frozenset[str]
+    domain: str = ""  # whose controller has to be started or woken again
+
+
+def draw(seed: int, count: int, kinds: tuple[str, ...] = ()) -> Iterator[Fault]:
+    """Yield faults; the same seed gives the same ones."""
+    dice = random.Random(seed)
+    wanted = kinds or (*SINGLE, "cut", "cut", "double", "restart")
+    for number in range(count):
+        yield _make(wanted[number % len(wanted)], dice)
+
+
+def _make(kind: str, dice: random.Random) -> Fault:
+    fibre, other = dice.sample(FIBRES, 2)
+    if kind in ("node", "otn-node"):
+        name = dice.choice(ROUTERS if kind == "node" else OTN)
+        root = f"node:node:{name}" if kind == "node" else f"node:{name}"
+        return _fault(kind, name, lambda s: _do(s, type="down", node=name), root)
+    if kind == "duct":
+        srlg = min(CITY.fibres[fibre].srlgs)
+        name = CITY.srlg_names[srlg]
+        return _fault(kind, name, lambda s: _do(s, type="cut", fibre=name), f"fibre:{fibre}")
+    if kind == "degrade":
+        fibre = dice.choice(["f-nanwan-buji", "f-buji-jihua", "f-jihua-bantian", "f-baolong-pingdi"])
+        return Fault(
+            kind,
+            fibre,
+            lambda s: _do(s, type="degrade", link=fibre, loss=0.01, delay_s=0.0),
+            frozenset(),
+            frozenset({f"fibre:{fibre}"}),
+        )
+    if kind == "flap":
+        return _fault(kind, fibre, lambda s: _flap(s, fibre), f"fibre:{fibre}")
+    if kind == "double":
+        return _fault(kind, f"{fibre}, {other}", lambda s: _twice(s, fibre, other), f"fibre:{fibre}", f"fibre:{other}")
+    if kind == "restart":
+        return _fault(kind, fibre, lambda s: _under_restart(s, fibre), f"fibre:{fibre}")
+    if kind in ("controller", "silence"):
+        domain = dice.choice(["district-ip", "compute-ip"])
+        process = "kill" if kind == "controller" else "pause"
+        return Fault(
+            kind,
+            domain,
+            lambda s: getattr(s.city.domain_process(domain), process)(),
+            frozenset(),
+            frozenset({f"controller:{domain}", f"telemetry:{domain}"}),
+            domain,
+        )
+    return _fault("cut", fibre, lambda s: _do(s, type="cut", fibre=fibre), f"fibre:{fibre}")
+
+
+def _fault(kind: str, title: str, inject: Callable[[Stage], None], *roots: str) -> Fault:
+    return Fault(kind, title, inject, frozenset(roots), frozenset(roots))
+
+
+def _do(stage: Stage, **command: object) -> None:
+    stage.city.plant(command)
+
+
+def _flap(stage: Stage, fibre: str) -> None:
+    """Bounce every 300 ms and stay down in the end."""
+    for _ in range(2):
+        _do(stage, type="cut", fibre=fibre)
+        time.sleep(0.3)
+        _do(stage, type="restore", what=fibre)
+        time.sleep(0.3)
+    _do(stage, type="cut", fibre=fibre)
+
+
+def _twice(stage: Stage, first: str, second: str) -> None:
+    """The second cut comes while the first is being repaired."""
+    _do(stage, type="cut", fibre=first)
+    time.sleep(0.03)
+    _do(stage, type="cut", fibre=second)
+
+
+def _under_restart(stage: Stage, fibre: str) -> None:
+    """The daemon is killed while it repairs."""
+    _do(stage, type="cut", fibre=fibre)
+    time.sleep(0.04)
+    stage.kill_daemon()
+    stage.start_daemon()
