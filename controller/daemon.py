@@ -35,6 +35,7 @@ from controller.changes.recovery import Doubtful, end_open_changes
 from controller.changes.repair import Repairs
 from controller.changes.resend import Resender
 from controller.changes.service import Changes
+from controller.changes.slow_loop import SlowLoop
 from controller.changes.state import Standing, rebuilt
 from controller.changes.tickets import Tickets
 from controller.changes.upkeep import Upkeep
@@ -148,13 +149,25 @@ class Daemon:
         self.changes.wellbeing.witness = self.repairs
         self.tickets = Tickets(self.domains, self.repairs, self.telemetry, self._now, time.monotonic)
         self._started.push_async_callback(self.tickets.stop)
+        self.slow_loop = SlowLoop(
+            self.desk,
+            self.domains,
+            self.changes.wellbeing,
+            lambda: self.tickets.worn,
+            self.repairs.riding,
+            self.changes.improve,
+            time.monotonic,
+        )
+        self._started.push_async_callback(self.slow_loop.stop)
         if self.settings.webhook:
             webhook = Webhook(self.settings.webhook)
             self.tickets.on_news.append(webhook.tell)
             self._started.push_async_callback(webhook.stop)
             await webhook.start()
         metrics = self._measured()
-        self._northbound = NorthboundServer(self.changes, self.settings.listen, self.changes.remedies, self.tickets)
+        self._northbound = NorthboundServer(
+            self.changes, self.settings.listen, self.changes.remedies, self.tickets, self.slow_loop
+        )
         self._scrapes = ScrapeServer(metrics, self.settings.metrics)
         self._started.push_async_callback(self._scrapes.stop)
         self._started.push_async_callback(self._northbound.stop)
@@ -170,6 +183,7 @@ class Daemon:
         await self.repairs.start()
         await self._attainment.start()
         await self.tickets.start()
+        await self.slow_loop.start()
         await self._northbound.ready(True)
 
     def _measured(self) -> Metrics:

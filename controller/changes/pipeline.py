@@ -20,6 +20,7 @@ from controller.intent import FieldChange, Impact, changed_fields, check_hosts
 from controller.intent.model import DedicatedPlane, Service, ServiceId, VipAssurance, Window
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
+from controller.network.outage import without
 from controller.planning.emergency import is_emergency, marked, relaxed
 from controller.planning.place import PlanOutcome, place
 from controller.planning.placement import Placement, Refusal
@@ -44,6 +45,7 @@ class Wanted:
     closes: frozenset[ServiceId] = frozenset()
     again: frozenset[ServiceId] = frozenset()  # as they are, on the map as it is now: repairs
     restores: frozenset[ServiceId] = frozenset()
+    shun: frozenset[str] = frozenset()  # components over which what is placed again must not go
     dead: frozenset[ServiceId] = frozenset()  # of those, what nothing carries: sooner without a standby than not at all
 
 
@@ -118,7 +120,7 @@ def plan(
     resolved = tuple(
         dated(service, state.services.get(service.metadata.service), now) for service in (*changed, *dependants)
     )
-    outcome = place(city, ledger, resolved, standing, now, iterations)
+    outcome = place(without(city, wanted.shun), ledger, resolved, standing, now, iterations)
     if wanted.dead:
         outcome = _at_any_rate(city, outcome, resolved, standing, now, wanted.dead)
     refused = {r.service for r in outcome.refusals}

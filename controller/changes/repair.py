@@ -130,6 +130,10 @@ class Repairs:
         hurt_now = {str(sid) for sid, found in harm.items() if found is not Damage.NONE}
         return hurt_now, {str(sid) for sid, found in harm.items() if found is Damage.DEAD}
 
+    def riding(self, components: AbstractSet[Component]) -> set[ServiceId]:
+        """Return the services that ride any of these, working or standing by."""
+        return self._riders.on(components)
+
     def harm(self, sid: ServiceId) -> Damage:
         """Return what is down does to a service now."""
         standing = self._desk.state.services.get(sid)

@@ -42,6 +42,8 @@ from controller.telemetry.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
+TRYING_AGAIN = ("window", "repair", "improve")  # kinds of changes whose refusal is no news
+
 Ended = Callable[[str, Outcome, float], None]  # kind, outcome, seconds: for the metrics
 
 
@@ -189,7 +191,11 @@ class Changes(Looking):
         for told in self.on_told:
             told(result.outcome, live.events)
         live.end(result)
-        untold = result.outcome is Outcome.REFUSED and order.kind not in ("window", "repair")  # these try again
+        untold = result.outcome is Outcome.REFUSED and order.kind not in (
+            "window",
+            "repair",
+            "improve",
+        )  # these try again
         if untold or (partial and result.outcome is not Outcome.UNCHANGED):
             self._remember(order, live, result)
         return result
@@ -239,6 +245,11 @@ class Changes(Looking):
         any other: planned, proven, carried out on all domains or none, kept in the history.
         """
         order = Order(Wanted(again=services, dead=dead & services), "repair", "assurance", reason, alone=True)
+        return await self._begin(order, secrets.token_hex(4))
+
+    async def improve(self, services: frozenset[ServiceId], shun: frozenset[str], reason: str) -> ChangeResult:
+        """Place services once more, none of them over these components; who cannot be placed so stays as it stands."""
+        order = Order(Wanted(again=services, shun=shun), "improve", "assurance", reason, alone=True)
         return await self._begin(order, secrets.token_hex(4))
 
     async def _turn(self, wanted: Wanted) -> None:

@@ -87,7 +87,7 @@ def reading(standing: Standing, around: Circumstances) -> ServiceReading:
     if not standing.active or at in ("Expired", "Scheduled"):  # a change under way does not hide how it fares
         return ServiceReading(service.metadata.service, service.kind, at, slo, ServiceIndicators())
     measured = around.telemetry.service_view(standing.placement)
-    judged = _on_its_way(service.metadata.service, within_slo(slo, measured), around)
+    judged = _on_its_way(standing, within_slo(slo, measured), around)
     around.wellbeing.judge(service.metadata.service, health_word(judged), judged.message, slo, measured)
     return ServiceReading(
         service.metadata.service, service.kind, at, slo, measured, health_word(judged), judged.message
@@ -126,7 +126,7 @@ def _conditions(
         found.append(_in_sync(standing.service.metadata.service, domains, around))
         found.append(protected(standing.service, standing.placement, around.city, around.telemetry))
         sid = standing.service.metadata.service
-        judged = _on_its_way(sid, within_slo(slo, measured), around)
+        judged = _on_its_way(standing, within_slo(slo, measured), around)
         steady = around.wellbeing.judge(sid, health_word(judged), judged.message, slo, measured)
         found += [judged, around.wellbeing.probed(sid, standing.placement), around.wellbeing.condition(steady)]
     doubtful = [d for d in domains if d in around.in_doubt]
@@ -136,10 +136,16 @@ def _conditions(
     return tuple(found)
 
 
-def _on_its_way(sid: ServiceId, judged: Condition, around: Circumstances) -> Condition:
-    """Return the judgement, unless nothing carries the service now, however good what was measured before that."""
-    if around.wellbeing.witness.harm(sid) is Damage.DEAD:
+def _on_its_way(standing: Standing, judged: Condition, around: Circumstances) -> Condition:
+    """Return the judgement, but call nothing well because of what was measured before its way failed."""
+    sid = standing.service.metadata.service
+    harm = around.wellbeing.witness.harm(sid)
+    if harm is Damage.DEAD:
         return Condition("WithinSlo", "False", "Down", "nothing that is up carries it")
+    if harm is not Damage.NONE and judged.status == "True":
+        probed = around.wellbeing.probed(sid, standing.placement)
+        if probed.status != "True":
+            return Condition("WithinSlo", "Unknown", "NoMeasurement", probed.message)
     return judged
 
 

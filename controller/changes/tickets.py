@@ -59,6 +59,11 @@ class Tickets:
     def open(self) -> tuple[Incident, ...]:
         return tuple(i for i in self._incidents.open if i.told)
 
+    @property
+    def worn(self) -> tuple[Cause, ...]:
+        """Return what explains links that do worse than planned, as of the last look."""
+        return self._degraded
+
     def listed(self, closed: bool, limit: int) -> tuple[Incident, ...]:
         """Return incidents, newest first; with `closed` also those that are over."""
         every = [*self.open, *(self._incidents.closed if closed else ())]

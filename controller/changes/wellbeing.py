@@ -80,6 +80,11 @@ class Wellbeing:
         track.step(Judged(health, pressure(slo, measured), exposed, why), now, self._settings)
         return track.now
 
+    def now(self, sid: ServiceId) -> Health:
+        """Return the steady word of a service; unknown where nobody judged it yet."""
+        track = self._tracks.get(sid)
+        return track.now.health if track is not None else Health.UNKNOWN
+
     def condition(self, steady: Steady) -> Condition:
         """Return the word as a condition."""
         status, reason = _WORDS[steady.health]

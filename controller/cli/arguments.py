@@ -133,7 +133,9 @@ def _reading_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     incidents.add_argument("--all", action="store_true", help="also those that are over")
     incidents.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many (50)")
     incidents.add_argument("-w", "--watch", action="store_true", help="follow them as they happen; Ctrl-C leaves")
-    for verb in (get, describe, explain, diff, history, blame, topology, simulate, incidents):
+    proposals = verbs.add_parser("proposals", help="moves of services that want to be asked first; accept one")
+    proposals.add_argument("words", nargs="*", metavar="accept TENANT/NAME", help="carry out what is proposed")
+    for verb in (get, describe, explain, diff, history, blame, topology, simulate, incidents, proposals):
         _connection(verb)
         _format(verb)
     schema = verbs.add_parser("schema", help="print the JSON Schema of intents, for editors")

@@ -44,6 +44,28 @@ def incidents(arguments: Namespace, screen: Screen) -> int:
     return 0
 
 
+def proposals(arguments: Namespace, screen: Screen) -> int:
+    """List what is proposed, or accept one of it."""
+    words = arguments.words
+    if words and (words[0] != "accept" or len(words) != 2):
+        raise CommandError("write `onecity proposals`, or `onecity proposals accept TENANT/NAME`")
+    with Client(arguments.server, arguments.timeout) as client:
+        if words:
+            answer = client.call(client.incidents.AcceptProposal, pb.AcceptProposalRequest(service=words[1]))
+            if not answer.moved:
+                raise CommandError(f"{words[1]} stays where it is: {answer.message or 'there is nothing better'}")
+            screen.line(f"{words[1]} was led elsewhere; `onecity describe {words[1]}` shows where.")
+            return 0
+        found = list(client.call(client.incidents.ListProposals, pb.ListProposalsRequest()).proposals)
+    if arguments.output != "table":
+        screen.line(as_text([plain(p) for p in found], arguments.output))
+    elif not found:
+        screen.line("Nothing is proposed.")
+    else:
+        screen.table(("service", "why"), [[p.service, harmless(p.reason)] for p in found])
+    return 0
+
+
 def _follow(client: Client, arguments: Namespace, screen: Screen) -> int:
     stream = client.incidents.WatchIncidents(pb.WatchIncidentsRequest())
     with suppress(KeyboardInterrupt):

@@ -27,6 +27,7 @@ READING = (
     "topology",
     "simulate",
     "incidents",
+    "proposals",
     "schema",
     "version",
 )
@@ -90,10 +91,10 @@ def _run(given: list[str]) -> int:
             from controller.cli.simulating import simulate
 
             return simulate(parsed, screen)
-        if parsed.verb == "incidents":
-            from controller.cli.incidents import incidents
+        if parsed.verb in ("incidents", "proposals"):
+            from controller.cli import incidents
 
-            return incidents(parsed, screen)
+            return int(getattr(incidents, parsed.verb)(parsed, screen))
         from controller.cli import reading
 
         return int(getattr(reading, parsed.verb)(parsed, screen))

@@ -13,6 +13,10 @@ from onecity.v1 import incident_pb2 as pb
 from onecity.v1 import incident_pb2_grpc
 
 from controller.assurance.incidents import Incident
+from controller.changes.slow_loop import Proposal
+from controller.changes.views import ChangeResult, Outcome
+from controller.errors import OnecityError
+from controller.northbound.status import rich_status
 
 LIMIT_DEFAULT, LIMIT_MOST = 100, 1000
 SERVICE = pb.DESCRIPTOR.services_by_name["IncidentService"].full_name
@@ -30,11 +34,22 @@ class IncidentSource(Protocol):
         """Yield the open incidents, then each again whenever there is something to tell of it."""
 
 
+class ProposalSource(Protocol):
+    """Who proposes moves."""
+
+    @property
+    def proposals(self) -> tuple[Proposal, ...]:
+        """Return what waits to be accepted, by service."""
+
+    async def accept(self, service: str) -> ChangeResult:
+        """Carry out a proposal; raises UnknownNameError."""
+
+
 class IncidentServicer(incident_pb2_grpc.IncidentServiceServicer):
     """Every RPC of IncidentService."""
 
-    def __init__(self, source: IncidentSource) -> None:
-        self._source = source
+    def __init__(self, source: IncidentSource, proposals: ProposalSource | None = None) -> None:
+        self._source, self._proposals = source, proposals
 
     async def ListIncidents(  # noqa: N802
         self, request: pb.ListIncidentsRequest, context: Context
@@ -51,6 +66,28 @@ class IncidentServicer(incident_pb2_grpc.IncidentServiceServicer):
         async with aclosing(watched) as incidents:
             async for incident in incidents:
                 yield pb.WatchIncidentsResponse(incident=incident_message(incident))
+
+    async def ListProposals(  # noqa: N802
+        self, request: pb.ListProposalsRequest, context: Context
+    ) -> pb.ListProposalsResponse:
+        found = self._proposals.proposals if self._proposals is not None else ()
+        return pb.ListProposalsResponse(proposals=[pb.Proposal(service=p.service, reason=p.reason) for p in found])
+
+    async def AcceptProposal(  # noqa: N802
+        self, request: pb.AcceptProposalRequest, context: Context
+    ) -> pb.AcceptProposalResponse:
+        if self._proposals is None:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "nothing is proposed here")
+        assert self._proposals is not None
+        try:
+            result = await self._proposals.accept(request.service)
+        except OnecityError as error:
+            code, message, trailers = rich_status(error)
+            await context.abort(code, message, trailers)
+            raise AssertionError("abort always raises") from None
+        refused = "\n".join(a.refusal for a in result.services if a.refusal)
+        moved = result.outcome is Outcome.COMMITTED and not refused
+        return pb.AcceptProposalResponse(moved=moved, message=refused or result.message)
 
 
 def incident_message(incident: Incident) -> pb.Incident:

@@ -12,7 +12,7 @@ from controller.changes.ports import ChangeService
 from controller.errors import ConfigurationError
 from controller.northbound.drift import DriftServicer
 from controller.northbound.incidents import SERVICE as INCIDENT_SERVICE
-from controller.northbound.incidents import IncidentServicer, IncidentSource
+from controller.northbound.incidents import IncidentServicer, IncidentSource, ProposalSource
 from controller.northbound.service import ControllerServicer
 from controller.settings import Listen
 
@@ -38,6 +38,7 @@ class NorthboundServer:
         listen: Listen,
         drift: DriftService | None = None,
         incidents: IncidentSource | None = None,
+        proposals: ProposalSource | None = None,
     ) -> None:
         self._listen = listen
         self._server = grpc.aio.server(options=OPTIONS)
@@ -51,7 +52,7 @@ class NorthboundServer:
             )
         if incidents is not None:
             incident_pb2_grpc.add_IncidentServiceServicer_to_server(  # type: ignore[no-untyped-call]
-                IncidentServicer(incidents), self._server
+                IncidentServicer(incidents, proposals), self._server
             )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         health_service = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name

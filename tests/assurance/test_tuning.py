@@ -1,0 +1,57 @@
+"""Who is moved away from what wears out: the burning, the urgent first, and never round and round."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.assurance.causes import Cause
+from controller.assurance.health import Health
+from controller.assurance.tuning import Burning, Tuner, TuningSettings
+from controller.intent.model import ServiceId
+
+WORN = Cause("fibre:f", "degraded", "fibre f is worn", frozenset({"fibre:f"}))
+CLOSED = {"fibre:f": frozenset({"fibre:f", "link:l"})}
+
+
+def _burning(name: str, health: Health = Health.VIOLATED, tier: int = 1) -> Burning:
+    return Burning(ServiceId(name), tier, health, WORN)
+
+
+def test_vips_first_then_the_violated_and_who_is_well_stays() -> None:
+    found = Tuner().decide(
+        [
+            _burning("t/risk", Health.AT_RISK),
+            _burning("t/bad"),
+            _burning("t/vip", Health.AT_RISK, 0),
+            _burning("t/well", Health.OK),
+        ],
+        CLOSED,
+        0.0,
+    )
+    assert [m.service for m in found] == ["t/vip", "t/bad", "t/risk"]
+    assert found[0].shun == CLOSED["fibre:f"]
+
+
+def test_nobody_is_moved_twice_within_the_rest_nor_tried_again_at_once() -> None:
+    tuner = Tuner()
+    tuner.moved([ServiceId("t/a")], 0.0)
+    tuner.stayed([ServiceId("t/b")], 0.0)
+    burning = [_burning("t/a"), _burning("t/b")]
+    assert not tuner.decide(burning, CLOSED, 29.0)
+    assert [m.service for m in tuner.decide(burning, CLOSED, 31.0)] == ["t/a"]
+    assert [m.service for m in tuner.decide(burning, CLOSED, 61.0)] == ["t/a", "t/b"]
+
+
+@given(st.lists(st.floats(0.0, 600.0), max_size=80), st.integers(1, 6))
+def test_never_more_moves_an_hour_than_allowed(pauses: list[float], names: int) -> None:
+    settings = TuningSettings(most_an_hour=7, most_of_one=3)
+    tuner, now, made = Tuner(settings), 0.0, []
+    for pause in pauses:
+        now += pause
+        moves = tuner.decide([_burning(f"t/{n}") for n in range(names)], CLOSED, now)
+        tuner.moved([m.service for m in moves], now)
+        made += [(now, m.service) for m in moves]
+        recent = [s for at, s in made if now - at <= 3600]
+        assert len(recent) <= 7
+        assert all(recent.count(s) <= 3 for s in recent)
