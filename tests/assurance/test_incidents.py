@@ -120,6 +120,16 @@ def test_a_router_guessed_dead_gives_way_to_the_optical_node_that_is() -> None:
     assert [i.root for i in story.incidents.open] == ["node:otn-baolong"]
 
 
+@pytest.mark.parametrize("fibre", FIBRES)
+def test_links_that_are_told_before_and_after_their_fibre_are_no_incidents_of_their_own(fibre: str) -> None:
+    story, true = _Story(), _cause(fibre)
+    alone = causes(CITY, ROUTES, {c for c in true.members if c.startswith("link:")})
+    told = story.after(0.0, *alone) + story.after(0.01, true) + story.after(1.5, true)
+    told += story.after(0.5, *alone) + story.after(0.01) + story.after(3.0) + story.after(3.0)
+    assert len(set(told)) == 1
+    assert [i.root for i in story.incidents.closed] == [fibre]
+
+
 def test_an_incident_closes_by_itself_and_a_bounce_is_the_same_one() -> None:
     story, cause = _Story(), _cause("fibre:f-nanwan-buji")
     story.after(0.0, cause)
