@@ -26,9 +26,11 @@ _SPARE_DEADLINES = 3  # that every confirm timer must have left at the decision
 # Refusals that are about the domain or the session, not about what was asked (tags of RFC 6241 appendix A, gRPC's
 # codes, and those that drivers give themselves).
 _NOT_ABOUT_THE_EDIT = frozenset(
-    {"lock-denied", "in-use", "resource-denied", "access-denied", "host-key", "capability"}
-    | {"UNAUTHENTICATED", "PERMISSION_DENIED"}
+    {"lock-denied", "access-denied", "host-key", "capability", "UNAUTHENTICATED", "PERMISSION_DENIED"}
 )
+_OF_THE_DOMAIN_WITHOUT_A_PATH = frozenset(
+    {"in-use", "resource-denied"}
+)  # with one, somebody else has what was asked for
 _HUNG_S = 0.5  # who fails later than this has hung; a lost connection is noticed at once
 
 
@@ -221,6 +223,7 @@ def failure_of(domain: str, stage: str, err: OnecityError) -> DomainFailure:
     if not isinstance(err, DomainError):
         return DomainFailure(domain, stage, str(err))
     whole = isinstance(err, DomainUnreachableError) or err.tag in _NOT_ABOUT_THE_EDIT
+    whole = whole or (not err.path and err.tag in _OF_THE_DOMAIN_WITHOUT_A_PATH)
     return DomainFailure(domain, stage, str(err), err.path, whole)
 
 

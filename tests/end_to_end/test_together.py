@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 
 import pytest
 from onecity.v1 import controller_pb2 as pb
 
+from tests.bench.baseline import CONTENT, NODES, NS, VPN
 from tests.end_to_end.intents import slice_over_three
 from tests.end_to_end.test_surprises import CONFIG, _put, _remove
 from tests.support.stage import COMMITTED, FAILED, Stage, eventually
@@ -51,6 +53,24 @@ def test_a_member_that_a_domain_refuses_is_refused_alone(longgang: Stage) -> Non
         assert all("s5" in p.path and "s4" not in p.path for d in committed.domains for p in d.places)
     finally:
         _remove(longgang, "city-ip", "lands.s3")
+
+
+def test_a_member_whose_vlan_somebody_else_took_is_refused_alone(longgang: Stage) -> None:
+    native = longgang.client.plan(slice_over_three("s0", "10.60"), native=True).native
+    text = next(one.text for one in native if one.domain == "city-ip")
+    lowest = int(re.findall(r"<[\w:]*cvlan-id>(\d+)<", text)[0])
+    content = CONTENT.format(node=NODES["city-ip"]).replace(">4000<", f">{lowest + 3}<")
+    with longgang.session("city-ip") as session:
+        session.edit_config(VPN.format(ns=NS, operation="create", content=content), target="candidate")
+        session.commit()
+    try:
+        changes = _begin(longgang)
+        results = {name: longgang.client.ended(change)[1] for name, change in changes.items()}
+        refused = {name: result for name, result in results.items() if result.outcome != COMMITTED}
+        assert len(refused) == 1
+        assert "in-use" in next(iter(refused.values())).message
+    finally:
+        _remove(longgang, "city-ip", "script")
 
 
 @pytest.mark.parametrize("point", ["gathered:1", "decided:2", "ended:2"])
