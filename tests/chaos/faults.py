@@ -70,8 +70,8 @@ def schedule(seed: str, domains: tuple[str, ...], *, length_s: float = 4.0) -> S
         happenings.append(Fault(draw.uniform(0.5, length_s), kind, draw.choice(domains), EXPIRED_S))
         length_s += EXPIRED_S
     stop_at, between = "", tuple[Fault, ...]()
-    if draw.random() < 0.5:  # what happens to some domains between the first and the last confirm
-        stop_at, between = f"decided:{draw.randrange(1, 6)}", _between(draw, domains)
+    if draw.random() < 0.7:  # what happens to some domains between the first and the last confirm
+        stop_at, between = f"decided:{draw.randrange(1, 4)}", _between(draw, domains)
         die_at, length_s = ("", *die_at), length_s + 1.0
     return Schedule(length_s, die_at, kills, away, tuple(sorted(happenings, key=lambda f: f.at_s)), stop_at, between)
 

@@ -11,6 +11,7 @@ from tests.chaos.campaign import Campaign
 from tests.chaos.faults import schedule
 from tests.chaos.verdict import judge
 from tests.chaos.world import World, world
+from tests.support.stage import COMMITTED, FAILED, eventually
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,42 @@ def test_a_few_rounds_end_as_reported(torn_city: World) -> None:
         assert verdict, "\n".join(verdict.lines())
     assert campaign.tally.kills >= 4
     assert campaign.tally.clean
+
+
+def test_what_a_domain_does_wrong_fails_a_change_or_does_not_matter(torn_city: World) -> None:
+    client, family = torn_city.stage.client, Campaign(torn_city, "wrong").customers[0].family
+    if left := list(client.services()):
+        client.delete(*left)
+
+    def ends(name: str) -> int:
+        return client.apply(family.document(name, "plane", random.Random(7)))[1].outcome
+
+    for domain in torn_city.city.domains:
+        assert torn_city.stutter(domain, True)
+    assert ends("plane-0") == COMMITTED  # replies that come twice are heard once
+    for domain in torn_city.city.domains:
+        torn_city.stutter(domain, False)
+    torn_city.fail_commits("district-ip", True)
+    assert ends("plane-3") == FAILED
+    torn_city.fail_commits("district-ip", False)
+    assert torn_city.squat("city-ip")
+    _, result = client.apply(family.document("plane-3", "plane", random.Random(7)))
+    assert (result.outcome, "in use" in result.message) == (FAILED, True), result.message
+    torn_city.evict("city-ip", 10.0)
+    assert ends("plane-3") == COMMITTED
+    assert not any(client.differences().values())
+
+
+def test_the_daemon_stands_still_right_after_a_decision(torn_city: World) -> None:
+    torn_city.kill_daemon()
+    torn_city.start_daemon(wait=True, stop_at="decided:1")
+    document = Campaign(torn_city, "still").customers[1].family.document("plane-0", "plane", random.Random(7))
+    change = torn_city.stage.client.begin(document)
+    eventually(torn_city.daemon_stopped)
+    torn_city.proxies.cut("city-ip")
+    torn_city.let_go_on()
+    assert torn_city.stage.client.ended(change)[1].outcome == COMMITTED
+    assert not any(torn_city.stage.client.differences().values())
 
 
 def test_the_verdict_sees_what_is_torn_and_what_is_lost(torn_city: World) -> None:

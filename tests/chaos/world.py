@@ -182,6 +182,8 @@ class World:
         """Take away what somebody else put there; raises what stood in the way until then."""
         deadline = time.monotonic() + within_s
         while domain in self._squats:
+            if self.daemon_stopped():  # just now, and with the lock in its hands
+                self.let_go_on()
             try:
                 session = self._session(domain)
                 try:
