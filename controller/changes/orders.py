@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controller.changes.pipeline import Wanted
@@ -15,6 +15,7 @@ from controller.intent import Catalogue, check_references, check_windows, read
 from controller.intent.model import Service, ServiceId, VipAssurance
 from controller.network.model import CityMap
 from controller.planning.draft import Pools
+from controller.planning.objectives import Objective, movable
 
 
 def _never(_: DesiredState) -> str:
@@ -26,7 +27,7 @@ class Order:
     """What was asked, by whom and why."""
 
     wanted: Wanted
-    kind: str  # "apply" "delete" "rollback" "window" "repair" "drift"
+    kind: str  # "apply" "delete" "rollback" "window" "repair" "drift" "objective"
     author: str = ""
     reason: str = ""
     request_id: str = ""
@@ -60,6 +61,8 @@ def catalogue(city: CityMap) -> Catalogue:
 
 def understand(asked: Asked, state: DesiredState, there_is: Catalogue, now: datetime) -> Wanted:
     """Return what is wanted; raises IntentError with every mistake, or UnknownNameError."""
+    if asked.objective:
+        return _objective(asked, state)
     documents = [(d.source, d.content if d.text is None else d.text) for d in asked.documents]
     given = [(source, document) for source, document in documents if document is not None]
     services = read(given, now, there_is)
@@ -75,8 +78,16 @@ def understand(asked: Asked, state: DesiredState, there_is: Catalogue, now: date
 def content_digest(asked: Asked) -> str:
     """Name what was asked, so that a request id used twice for different things is noticed."""
     parts = [repr((d.source, d.text, d.content)) for d in asked.documents]
-    parts += [repr(asked.remove), asked.prune_label, asked.prune_tenant, repr(asked.rollback)]
+    parts += [repr(asked.remove), asked.prune_label, asked.prune_tenant, repr(asked.rollback), asked.objective]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _objective(asked: Asked, state: DesiredState) -> Wanted:
+    if asked.objective not in tuple(Objective):
+        raise ConfigurationError(f"objective: {asked.objective!r} is not taken here; write {' or '.join(Objective)}")
+    if replace(asked, objective="") != Asked():
+        raise ConfigurationError("objective: moves what stands, so it goes without intents, removals and prune")
+    return Wanted(again=frozenset(movable(state.pairs())), objective=asked.objective)
 
 
 def _named(state: DesiredState, name: str) -> ServiceId:

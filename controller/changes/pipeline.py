@@ -22,6 +22,7 @@ from controller.network.ledger import Ledger
 from controller.network.model import CityMap
 from controller.network.outage import without
 from controller.planning.emergency import is_emergency, marked, relaxed
+from controller.planning.objectives import Objective, movable, tune
 from controller.planning.place import PlanOutcome, place
 from controller.planning.placement import Placement, Refusal
 from controller.rendering.desired import edits as edits_between
@@ -47,6 +48,7 @@ class Wanted:
     restores: frozenset[ServiceId] = frozenset()
     shun: frozenset[str] = frozenset()  # components over which what is placed again must not go
     dead: frozenset[ServiceId] = frozenset()  # of those, what nothing carries: sooner without a standby than not at all
+    objective: str = ""  # of `again`, those that are better off elsewhere move; "" they are placed as ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,8 @@ def plan(
     every other service's plan readable.
     """
     changed, quiet = _sort_out(state, wanted, now)
-    changed = (*changed, *_once_more(state, wanted, now))
+    tuned = _tuned(state, city, wanted, now) if wanted.objective else None
+    changed = tuned.services if tuned is not None else (*changed, *_once_more(state, wanted, now))
     _refuse_orphans(state, wanted)
     drops = wanted.drops
     followers = [
@@ -120,7 +123,10 @@ def plan(
     resolved = tuple(
         dated(service, state.services.get(service.metadata.service), now) for service in (*changed, *dependants)
     )
-    outcome = place(without(city, wanted.shun), ledger, resolved, standing, now, iterations)
+    if tuned is not None:
+        outcome = tuned.outcome
+    else:
+        outcome = place(without(city, wanted.shun), ledger, resolved, standing, now, iterations)
     if wanted.dead:
         outcome = _at_any_rate(city, outcome, resolved, standing, now, wanted.dead)
     refused = {r.service for r in outcome.refusals}
@@ -149,6 +155,8 @@ def plan(
     followed = [
         _plan_of(state, s, puts[s.metadata.service].placement, False) for s in dependants if s.metadata.service in puts
     ]
+    if tuned is not None:
+        asked = [replace(p, impact=str(Impact.MAKE_BEFORE_BREAK), fields=tuned.fields[p.service]) for p in asked]
     plans = (*asked, *followed, *_moved(state, wanted, drops), *quiet)
     return Planned(
         state,
@@ -161,8 +169,32 @@ def plan(
         proofs,
         proofs_s,
         outcome.refusals,
-        "" if wanted.again else _digest(state, city, puts, drops),  # nobody approves a repair beforehand
+        # Nobody approves a repair beforehand.
+        "" if wanted.again and tuned is None else _digest(state, city, puts, drops),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Tuned:
+    """The services that an objective moves, and what becomes of each: before → after."""
+
+    services: tuple[Service, ...]
+    outcome: PlanOutcome
+    fields: Mapping[ServiceId, tuple[FieldChange, ...]]
+
+
+def _tuned(state: DesiredState, city: CityMap, wanted: Wanted, now: datetime) -> _Tuned:
+    services = {s.metadata.service: s for s in _once_more(state, wanted, now)}
+    standing = state.pairs()
+    candidates = [sid for sid in movable(standing) if sid in services]
+    found = tune(city, state.ledger, candidates, standing, Objective(wanted.objective))
+    moves = {m.service.metadata.service: m for m in found.moves}
+    outcome = PlanOutcome({sid: m.new for sid, m in sorted(moves.items())}, (), found.ledger)
+    fields = {
+        sid: (FieldChange(f"placement.{wanted.objective}", m.before, m.after, Impact.MAKE_BEFORE_BREAK),)
+        for sid, m in moves.items()
+    }
+    return _Tuned(tuple(moves[sid].service for sid in sorted(moves)), outcome, fields)
 
 
 def _sort_out(

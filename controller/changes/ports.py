@@ -52,6 +52,7 @@ class Wanted:
     prune_label: str = ""  # "key=value": also remove services with this label that no document names; "" none
     prune_tenant: str = ""  # the one tenant in which prune acts; "" the only tenant of the documents
     rollback: Rollback | None = None  # instead of all of the above: what the history says
+    objective: str = ""  # instead of all of the above: "latency" "cost" "balance" "availability" of what may move
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ class Changes(Looking):
         change_id = secrets.token_hex(4)
         if request.request_id:
             self._requests[request.request_id] = (change_id, digest)
-        kind = "apply" if request.wanted.documents else "delete"
+        kind = "objective" if wanted.objective else "apply" if request.wanted.documents else "delete"
         order = Order(wanted, kind, request.author, request.reason, request.request_id)
         if back is not None:
             reason = f"{request.reason}; {back.reason}" if request.reason else back.reason

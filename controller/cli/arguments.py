@@ -7,6 +7,7 @@ import os
 
 from controller.cli.errors import CommandError
 
+OBJECTIVES = ("latency", "cost", "balance", "availability")
 FORMATS = ("table", "json", "yaml")
 SERVER_DEFAULT = "127.0.0.1:50505"
 VERBS_BESIDE = {
@@ -45,7 +46,8 @@ def _intent_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     _files(validate)
     _format(validate)
     plan = verbs.add_parser("plan", help="show what apply would do (exit code 0 nothing, 2 changes, 1 error)")
-    _files(plan)
+    _files(plan, some=False)
+    _objective(plan)
     _connection(plan)
     _pruning(plan)
     plan.add_argument("-o", "--output", default="table", metavar="FORMAT|FILE",
@@ -57,8 +59,9 @@ def _intent_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
 def _change_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     apply = verbs.add_parser("apply", help="make the network as the intents say")
     apply.add_argument(
-        "files", nargs="+", metavar="FILE|DIR|PLAN", help="intent files, directories, -, or a saved plan"
+        "files", nargs="*", metavar="FILE|DIR|PLAN", help="intent files, directories, -, or a saved plan"
     )
+    _objective(apply)
     _pruning(apply)
     apply.add_argument("--partial", action="store_true", help="let each service succeed or fail alone")
     _change(apply)
@@ -144,8 +147,14 @@ def _reading_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     _format(version)
 
 
-def _files(verb: Parser) -> None:
-    verb.add_argument("files", nargs="+", metavar="FILE|DIR", help="intent files, directories (*.yaml in them), or -")
+def _files(verb: Parser, *, some: bool = True) -> None:
+    words = "intent files, directories (*.yaml in them), or -"
+    verb.add_argument("files", nargs="+" if some else "*", metavar="FILE|DIR", help=words)
+
+
+def _objective(verb: Parser) -> None:
+    verb.add_argument("--objective", choices=OBJECTIVES, default="",
+                      help="instead of files: move what may move, make-before-break, where that serves it")  # fmt: skip
 
 
 def _connection(verb: Parser) -> None:

@@ -76,6 +76,7 @@ def apply(arguments: Namespace, screen: Screen) -> int:
             prune_label=wanted.prune_label,
             prune_tenant=wanted.prune_tenant,
             expected_digest=digest,
+            objective=_objective(wanted),
         )
         return str(client.call(client.stub.Apply, request).change_id)
 
@@ -302,12 +303,21 @@ def _planned(client: Client, wanted: SavedPlan, *, native: bool = False) -> plan
         prune_label=wanted.prune_label,
         prune_tenant=wanted.prune_tenant,
         native=native,
+        objective=_objective(wanted),
     )
     found: plan_pb2.Plan = client.call(client.stub.Plan, request).plan
     return found
 
 
+def _objective(wanted: SavedPlan) -> str:
+    return f"OBJECTIVE_{wanted.objective.upper() or 'UNSPECIFIED'}"
+
+
 def _wanted(arguments: Namespace) -> SavedPlan:
+    if arguments.objective:
+        if arguments.files or arguments.prune or getattr(arguments, "partial", False):
+            raise CommandError("--objective moves what stands: leave out files, --prune and --partial")
+        return SavedPlan("", (), objective=arguments.objective)
     if arguments.prune and "=" not in arguments.label:
         raise CommandError("--prune removes by label: add -l KEY=VALUE")
     if arguments.label and not arguments.prune:

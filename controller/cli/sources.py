@@ -37,6 +37,7 @@ class SavedPlan:
     sources: tuple[Source, ...]
     prune_label: str = ""
     prune_tenant: str = ""
+    objective: str = ""  # instead of sources: what standing services are moved for
 
 
 def read_sources(arguments: Sequence[str]) -> tuple[Source, ...]:

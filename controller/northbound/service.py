@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, NoReturn, TypeVar, cast
 
 import grpc
@@ -48,13 +49,15 @@ class ControllerServicer(controller_pb2_grpc.ControllerServiceServicer):
                     grpc.StatusCode.INVALID_ARGUMENT, "rollback: stands alone; leave out what else is asked"
                 )
             wanted = ports.Wanted(rollback=_rollback(request.rollback))
+        wanted = replace(wanted, objective=_objective(request.objective))
         plan = await answer(context, self._changes.plan(ports.PlanRequest(wanted, request.native)))
         return pb.PlanResponse(plan=await asyncio.to_thread(messages.plan, plan))
 
     async def Apply(self, request: pb.ApplyRequest, context: Context) -> pb.ApplyResponse:  # noqa: N802
         wanted = ports.Wanted(
-            documents(request.documents), prune_label=request.prune_label, prune_tenant=request.prune_tenant
-        )
+            documents(request.documents), prune_label=request.prune_label, prune_tenant=request.prune_tenant,
+            objective=_objective(request.objective),
+        )  # fmt: skip
         asked = ports.ApplyRequest(
             wanted,
             request_id=request.request_id,
@@ -169,6 +172,14 @@ class ControllerServicer(controller_pb2_grpc.ControllerServiceServicer):
 
     async def GetSchema(self, request: pb.GetSchemaRequest, context: Context) -> pb.GetSchemaResponse:  # noqa: N802
         return pb.GetSchemaResponse(json_schema=await answer(context, _called(self._changes.schema)))
+
+
+def _objective(value: int) -> str:
+    """Return the word of an objective; an unknown number as it is, for the changes room to refuse."""
+    known = pb.Objective.DESCRIPTOR.values_by_number.get(value)
+    if not value:
+        return ""
+    return str(known.name).removeprefix("OBJECTIVE_").lower() if known is not None else str(value)
 
 
 def _rollback(asked: history_pb2.Rollback) -> ports.Rollback:

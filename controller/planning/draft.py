@@ -73,6 +73,7 @@ class Draft:
     old: Placement | None
     taken: list[LabelReservation] = field(default_factory=list)
     port_load: dict[str, int] = field(default_factory=dict)  # bit/s on optical client ports, this service's own
+    moving: bool = False  # ways are chosen afresh, and circuits built beside the present ones
 
     def free(self, resource: str, label: int) -> bool:
         return self.ledger.holder(resource, label) is None

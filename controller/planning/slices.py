@@ -137,17 +137,17 @@ def _circuits(
     accesses = {a.name: a for a in wanted.endpoints}
     number = draft.number()
     standing = {c.id for c in draft.old.circuits} if draft.old is not None else set()
-    _keep_for_a_while(draft, {_circuit_id(wanted, d) for d in wanted.demands})
+    _keep_for_a_while(draft, {_circuit_id(draft, wanted, d) for d in wanted.demands})
     done: dict[str, tuple[Lit, Stitch | None, list[RateReservation]]] = {}
     # What stands first: a demand that was added must not take its port or VLAN.
-    for demand in sorted(wanted.demands, key=lambda d: _circuit_id(wanted, d) not in standing):
+    for demand in sorted(wanted.demands, key=lambda d: _circuit_id(draft, wanted, d) not in standing):
         a, z = accesses[demand.a], accesses[demand.z]
         if a.attach is not z.attach:
             raise CannotPlaceError(f"{a.name} is attached at {a.attach} and {z.name} at {z.attach}; both must be alike")
         found = _one(city, net, draft, wanted, kind, demand, (a, z), beside, protected)
         _check_availability(found[0].availability, wanted, demand, protected)
-        done[_circuit_id(wanted, demand)] = found
-    results = [(d, *done[_circuit_id(wanted, d)]) for d in wanted.demands]
+        done[_circuit_id(draft, wanted, demand)] = found
+    results = [(d, *done[_circuit_id(draft, wanted, d)]) for d in wanted.demands]
     budget = wanted.slo.latency_s
     promises = [
         Promise(d.a, d.z, d.rate_bps, lit.delay_s, budget, lit.standby_s, lit.availability, lit.via)
@@ -188,8 +188,15 @@ def _held_in_optics(circuit: CircuitPlacement) -> Iterator[tuple[str, int]]:
                 yield from ((f"slot:{hop}", slot) for slot in leg.slots[position])
 
 
-def _circuit_id(wanted: ExclusiveSlice, demand: Demand) -> str:
-    return f"{wanted.metadata.service.replace('/', '.')}/{demand.a}-{demand.z}"
+def _circuit_id(draft: Draft, wanted: ExclusiveSlice, demand: Demand) -> str:
+    """Return the name of a demand's circuit: the one it has, or the other of its two to stand beside that."""
+    first = f"{wanted.metadata.service.replace('/', '.')}/{demand.a}-{demand.z}"
+    second = f"{first}.2"
+    has = {c.id for c in draft.old.circuits} if draft.old is not None else set()
+    present = second if second in has else first
+    if draft.moving and present in has:
+        return first if present == second else second
+    return present
 
 
 def _check_availability(given: float, wanted: ExclusiveSlice, demand: Demand, protected: bool) -> None:
@@ -202,7 +209,7 @@ def _one(
     city: CityMap, net: Layers, draft: Draft, wanted: ExclusiveSlice, kind: Isolation, demand: Demand,
     ends: tuple[AccessSite, AccessSite], beside: Others, protected: bool,
 ) -> tuple[Lit, Stitch | None, list[RateReservation]]:  # fmt: skip
-    circuit_id = _circuit_id(wanted, demand)
+    circuit_id = _circuit_id(draft, wanted, demand)
     old = next((c for c in draft.old.circuits if c.id == circuit_id), None) if draft.old is not None else None
     whole = kind is Isolation.WAVELENGTH
     options = [_options(city, net, access) for access in ends]

@@ -99,7 +99,9 @@ def _distinct(placement: Placement) -> list[Promise]:
 def _terrain(
     net: Layers, ledger: Ledger, service: Service, placement: Placement, promise: Promise, standing: Standing
 ) -> Terrain | None:
-    circuit = next((c for c in placement.circuits if c.id.endswith(f"/{promise.a}-{promise.z}")), None)
+    circuit = next(
+        (c for c in placement.circuits if c.id.removesuffix(".2").endswith(f"/{promise.a}-{promise.z}")), None
+    )
     avoid = {
         s: risks_of(net, standing[s][1])
         for s in (service.diverse_from if isinstance(service, ExclusiveSlice) else ())

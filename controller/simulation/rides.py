@@ -120,7 +120,7 @@ def _talks(service: Service, placement: Placement, below: tuple[Service, Placeme
                 yield Talk(mcu.name, party.name, *ends, service.slo.latency_s)
     elif isinstance(ground, ExclusiveSlice):
         promised = {(p.a, p.z): p for p in over.promises}
-        circuits = {c.id.rpartition("/")[2]: c for c in over.circuits}
+        circuits = {c.id.rpartition("/")[2].removesuffix(".2"): c for c in over.circuits}
         for demand in ground.demands:
             circuit = circuits.get(f"{demand.a}-{demand.z}")
             src, dst = node.get(demand.a, ""), node.get(demand.z, "")

@@ -89,7 +89,8 @@ def _role(forwarding: Forwarding, access: Access) -> str:
 
 
 def _circuit_pairs(forwarding: Forwarding, vpn: str, sites: list[Access]) -> set[frozenset[str]]:
-    names = forwarding.physical.circuits.pairs_of.get(vpn, ())
+    # While a circuit is moved there are two of a pair, and the second is called like the first with .2 behind.
+    names = {name.removesuffix(".2") for name in forwarding.physical.circuits.pairs_of.get(vpn, ())}
     if not names:
         return set()
     short = {a.id: a.id.removeprefix(f"{vpn}.") for a in sites}
