@@ -318,6 +318,9 @@ def _wanted(arguments: Namespace) -> SavedPlan:
         if arguments.files or arguments.prune or getattr(arguments, "partial", False):
             raise CommandError("--objective moves what stands: leave out files, --prune and --partial")
         return SavedPlan("", (), objective=arguments.objective)
+    if not arguments.files:
+        verb = f"onecity {arguments.verb}"
+        raise CommandError(f"the following arguments are required: FILE|DIR, or --objective; see `{verb} --help`")
     if arguments.prune and "=" not in arguments.label:
         raise CommandError("--prune removes by label: add -l KEY=VALUE")
     if arguments.label and not arguments.prune:
