@@ -48,6 +48,7 @@ from controller.northbound.metrics import Metrics
 from controller.northbound.scrapes import ScrapeServer
 from controller.northbound.server import NorthboundServer
 from controller.optics.propagation import Lamps
+from controller.reports.maker import Reports
 from controller.settings import Settings, read_settings
 from controller.southbound.registry import make_driver
 from controller.store.records import OpenChange
@@ -165,8 +166,9 @@ class Daemon:
             self._started.push_async_callback(webhook.stop)
             await webhook.start()
         metrics = self._measured()
+        reports = Reports(self.store, lambda: self.desk.state, self._attainment.settle, self._now)
         self._northbound = NorthboundServer(
-            self.changes, self.settings.listen, self.changes.remedies, self.tickets, self.slow_loop
+            self.changes, self.settings.listen, self.changes.remedies, self.tickets, self.slow_loop, reports
         )
         self._scrapes = ScrapeServer(metrics, self.settings.metrics)
         self._started.push_async_callback(self._scrapes.stop)
@@ -199,6 +201,7 @@ class Daemon:
         )
         self._attainment = Attainment(self.store, self.changes.readings, observer.links, self._now, time.monotonic)
         self._started.push_async_callback(self._attainment.stop)
+        self.tickets.on_news.append(self._attainment.hear)
         metrics = Metrics(self.changes, observer, self._attainment)
         metrics.registry.register(DriftSeries(self.changes.remedies))
         hooks = self._instruments = metrics.instruments

@@ -15,10 +15,11 @@ from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
+from controller.assurance.incidents import Incident
 from controller.changes.map_views import LinkView
 from controller.changes.views import ServiceReading
 from controller.errors import OnecityError
-from controller.store.attained import LinkHour, Outage, ServiceHour
+from controller.store.attained import KeptIncident, LinkHour, Outage, ServiceHour
 from controller.store.store import Store
 
 K = TypeVar("K")
@@ -58,21 +59,27 @@ class Attainment:
         self._outages: dict[tuple[str, float], Outage] = {}  # changed, not yet in the store
         self._seconds: dict[str, dict[str, float]] = {}  # service → state of its SLO → seconds in this life
         self.by_kind: dict[tuple[str, str], float] = {}  # kind, state → seconds
-        self._task: asyncio.Task[None] | None = None
+        self._incidents: dict[str, KeptIncident] = {}  # not yet in the store
+        self._news = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
 
     def seconds(self, service: str) -> Mapping[str, float]:
         """Return "good", "bad" and "unknown" → seconds of this life of the daemon."""
         return self._seconds.get(service, {})
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="attainment")
+        self._tasks = [
+            asyncio.create_task(self._run(), name="attainment"),
+            asyncio.create_task(self._keep_incidents(), name="incidents to the store"),
+        ]
 
     async def stop(self) -> None:
         """Keep what was counted."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            await self.flush()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await self.settle()
 
     async def _run(self) -> None:
         last, pause_s = self._clock(), ROUND_S
@@ -136,7 +143,7 @@ class Attainment:
             ("jitter", slo.jitter_s, measured.jitter_s),
             ("loss", slo.loss_ratio, measured.loss_ratio),
         ):
-            if found is not None and health != "unknown":
+            if found is not None and health not in ("unknown", "down"):  # what is down has no delay worth a mean
                 row.measured(metric, found.value, limit, elapsed_s)
 
     def _follow(self, reading: ServiceReading, health: str, at: float) -> None:
@@ -171,6 +178,47 @@ class Attainment:
             if row is None:
                 row = self._loads[key] = LinkHour(link.id, hour)
             row.take(rates.get(link.id), link.reserved_bps, link.capacity_bps)
+
+    def hear(self, incident: Incident) -> None:
+        """Keep an incident, whenever there is news of it."""
+        self._incidents[incident.id] = KeptIncident(
+            incident.id,
+            incident.opened,
+            self._now().timestamp(),
+            incident.closed,
+            incident.kind,
+            incident.root,
+            incident.title,
+            incident.severity,
+            tuple(sorted(incident.services)),
+        )
+        self._news.set()
+
+    async def _keep_incidents(self) -> None:
+        """Write incidents down soon after they are told."""
+        await self._store.close_incidents()
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            await self._write_incidents()
+            await asyncio.sleep(ROUND_S)
+
+    async def _write_incidents(self) -> None:
+        while self._incidents:
+            name, incident = next(iter(self._incidents.items()))
+            try:
+                await self._store.keep_incident(incident)
+            except OnecityError as error:
+                log.warning("incident %s could not be kept: %s", name, error)
+                self._news.set()
+                return
+            if self._incidents.get(name) is incident:
+                del self._incidents[name]
+
+    async def settle(self) -> None:
+        """Bring everything up to now to the store, for whoever reads it there."""
+        await self.flush()
+        await self._write_incidents()
 
     async def flush(self) -> None:
         """Bring what was counted to the store; what the disk refuses is tried again with the next."""

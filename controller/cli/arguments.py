@@ -141,6 +141,15 @@ def _reading_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     for verb in (get, describe, explain, diff, history, blame, topology, simulate, incidents, proposals):
         _connection(verb)
         _format(verb)
+    report = verbs.add_parser("report", help="what services attained over a period, advice, and what links will carry")
+    report.add_argument("--tenant", default="", help="only this tenant's services, incidents and links")
+    report.add_argument("--period", default="week", choices=("day", "week", "month", "year"), help="(week)")
+    report.add_argument("--until", default="", metavar="DAY", help="where the period ends, UTC: 2026-11-21 (now)")
+    report.add_argument("--links", type=int, default=5, metavar="N",
+                        help="forecast the N busiest links; some seconds each (5)")  # fmt: skip
+    report.add_argument("-o", "--output", default="table", choices=(*FORMATS, "html", "csv"),
+                        help="table, json, yaml, html or csv")  # fmt: skip
+    _connection(report)
     schema = verbs.add_parser("schema", help="print the JSON Schema of intents, for editors")
     _connection(schema)
     version = verbs.add_parser("version", help="print the version of this command")

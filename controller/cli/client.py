@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 from onecity.v1 import controller_pb2 as pb
-from onecity.v1 import controller_pb2_grpc, drift_pb2_grpc, incident_pb2_grpc, intent_pb2
+from onecity.v1 import controller_pb2_grpc, drift_pb2_grpc, incident_pb2_grpc, intent_pb2, report_pb2_grpc
 
 from controller.cli.errors import CommandError
 from controller.cli.sources import Source
@@ -37,6 +37,7 @@ class Client:
         self.server, self._timeout_s = server, timeout_s
         self._channel = grpc.insecure_channel(server, options=OPTIONS)
         self.stub = controller_pb2_grpc.ControllerServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self.reports = report_pb2_grpc.ReportServiceStub(self._channel)  # type: ignore[no-untyped-call]
         self.drift = drift_pb2_grpc.DriftServiceStub(self._channel)  # type: ignore[no-untyped-call]
         self.incidents = incident_pb2_grpc.IncidentServiceStub(self._channel)  # type: ignore[no-untyped-call]
 

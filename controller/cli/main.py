@@ -28,10 +28,10 @@ READING = (
     "simulate",
     "incidents",
     "proposals",
+    "report",
     "schema",
     "version",
 )
-BESIDE = ("incidents",)  # reads, in a module of its own
 CHANGING = ("plan", "apply", "delete", "rollback", "watch", "backup", "drift")
 
 
@@ -95,6 +95,10 @@ def _run(given: list[str]) -> int:
             from controller.cli import incidents
 
             return int(getattr(incidents, parsed.verb)(parsed, screen))
+        if parsed.verb == "report":
+            from controller.cli.reporting import report
+
+            return report(parsed, screen)
         from controller.cli import reading
 
         return int(getattr(reading, parsed.verb)(parsed, screen))

@@ -5,7 +5,14 @@ from __future__ import annotations
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from onecity.v1 import controller_pb2, controller_pb2_grpc, drift_pb2, drift_pb2_grpc, incident_pb2_grpc
+from onecity.v1 import (
+    controller_pb2,
+    controller_pb2_grpc,
+    drift_pb2,
+    drift_pb2_grpc,
+    incident_pb2_grpc,
+    report_pb2_grpc,
+)
 
 from controller.changes.drift_port import DriftService
 from controller.changes.ports import ChangeService
@@ -13,6 +20,8 @@ from controller.errors import ConfigurationError
 from controller.northbound.drift import DriftServicer
 from controller.northbound.incidents import SERVICE as INCIDENT_SERVICE
 from controller.northbound.incidents import IncidentServicer, IncidentSource, ProposalSource
+from controller.northbound.reports import SERVICE as REPORT_SERVICE
+from controller.northbound.reports import ReportServicer, ReportSource
 from controller.northbound.service import ControllerServicer
 from controller.settings import Listen
 
@@ -39,6 +48,7 @@ class NorthboundServer:
         drift: DriftService | None = None,
         incidents: IncidentSource | None = None,
         proposals: ProposalSource | None = None,
+        reports: ReportSource | None = None,
     ) -> None:
         self._listen = listen
         self._server = grpc.aio.server(options=OPTIONS)
@@ -54,9 +64,14 @@ class NorthboundServer:
             incident_pb2_grpc.add_IncidentServiceServicer_to_server(  # type: ignore[no-untyped-call]
                 IncidentServicer(incidents, proposals), self._server
             )
+        if reports is not None:
+            report_pb2_grpc.add_ReportServiceServicer_to_server(  # type: ignore[no-untyped-call]
+                ReportServicer(reports), self._server
+            )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         health_service = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
         beside = [DRIFT_SERVICE] * (drift is not None) + [INCIDENT_SERVICE] * (incidents is not None)
+        beside += [REPORT_SERVICE] * (reports is not None)
         names = (SERVICE, *beside, health_service, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         self.port = 0

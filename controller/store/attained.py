@@ -6,6 +6,7 @@ is that of UTC since the epoch; a folded day is kept under its first hour.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -106,6 +107,32 @@ class Outage:
         return replace(self, state=state, reason=reason)
 
 
+@dataclass(frozen=True, slots=True)
+class KeptIncident:
+    """One incident; times in seconds since the epoch. closed None: it goes on, or the daemon ended before it."""
+
+    id: str
+    opened: float
+    seen: float  # when it was last told of
+    closed: float | None
+    kind: str
+    root: str
+    title: str
+    severity: str
+    services: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AttainedSlice:
+    """All of a tenant's services together, in a part of the time."""
+
+    hour: int
+    ok_s: float
+    violated_s: float
+    down_s: float
+    unknown_s: float
+
+
 def _names(kind: type[Any]) -> tuple[str, ...]:
     return tuple(f.name for f in fields(kind))
 
@@ -143,15 +170,74 @@ def add(db: Database, services: Sequence[ServiceHour], links: Sequence[LinkHour]
 
 def select_service_hours(db: Database, tenant: str, first: int, last: int) -> tuple[ServiceHour, ...]:
     """Return, service by service, all hours first ≤ hour < last together; of one tenant, or of all ("")."""
-    found: dict[str, ServiceHour] = {}
+    sums = ", ".join(f"max({n})" if n.endswith("_max") else f"sum({n})" for n in _names(ServiceHour)[2:])
     rows = db.execute(
-        "SELECT * FROM service_hours WHERE hour >= ? AND hour < ? AND service >= ? AND service < ?",
+        f"""SELECT service, min(hour), {sums} FROM service_hours
+            WHERE hour >= ? AND hour < ? AND service >= ? AND service < ? GROUP BY service ORDER BY service""",
         (first, last, *_within(tenant)),
     )
-    for values in rows:
-        row = ServiceHour(*values)
-        found[row.service] = row.plus(found.get(row.service))
-    return tuple(found[service] for service in sorted(found))
+    return tuple(ServiceHour(*values) for values in rows)
+
+
+def select_slices(db: Database, tenant: str, first: int, last: int, hours: int) -> tuple[AttainedSlice, ...]:
+    """Return what a tenant's services had in every `hours` hours of [first, last), counted from `first`."""
+    rows = db.execute(
+        """SELECT (hour - ?1) / ?5 AS part, sum(ok_s), sum(violated_s), sum(down_s), sum(unknown_s) FROM service_hours
+           WHERE hour >= ?1 AND hour < ?2 AND service >= ?3 AND service < ?4 GROUP BY part ORDER BY part""",
+        (first, last, *_within(tenant), hours),
+    )
+    return tuple(AttainedSlice(first + part * hours, *values) for part, *values in rows)
+
+
+def select_busiest(db: Database, first: int, last: int, most: int) -> tuple[str, ...]:
+    """Return the links that carried the most of what they can, the busiest first."""
+    rows = db.execute(
+        """SELECT link FROM link_hours WHERE hour >= ? AND hour < ? AND looks > 0 GROUP BY link
+           ORDER BY sum(rate_sum) / sum(looks) / max(capacity_max) DESC, link LIMIT ?""",
+        (first, last, most),
+    )
+    return tuple(link for (link,) in rows)
+
+
+def select_link(db: Database, link: str, first: int, last: int) -> tuple[LinkHour, ...]:
+    """Return what one link carried, hour by hour."""
+    rows = db.execute(
+        "SELECT * FROM link_hours WHERE link = ? AND hour >= ? AND hour < ? ORDER BY hour", (link, first, last)
+    )
+    return tuple(LinkHour(*values) for values in rows)
+
+
+def write_incident(db: Database, one: KeptIncident) -> None:
+    """Keep an incident as it is now."""
+    row = (one.id, one.opened, one.seen, one.closed, one.kind, one.root, one.title, one.severity)
+    db.execute("INSERT OR REPLACE INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, json.dumps(one.services)))
+
+
+def close_incidents(db: Database) -> None:
+    """End those that an earlier daemon left open, when it last told of them: nobody saw their end."""
+    db.execute("UPDATE incidents SET closed = seen WHERE closed IS NULL")
+
+
+def select_incidents(db: Database, since: float, until: float) -> tuple[KeptIncident, ...]:
+    """Return incidents that touch [since, until), oldest first."""
+    rows = db.execute(
+        "SELECT * FROM incidents WHERE opened < ? AND (closed IS NULL OR closed >= ?) ORDER BY opened, id",
+        (until, since),
+    )
+    return tuple(
+        KeptIncident(
+            id=name,
+            opened=opened,
+            seen=seen,
+            closed=closed,
+            kind=kind,
+            root=root,
+            title=title,
+            severity=severity,
+            services=tuple(json.loads(services)),
+        )
+        for name, opened, seen, closed, kind, root, title, severity, services in rows
+    )
 
 
 def select_link_hours(db: Database, first: int, last: int) -> tuple[LinkHour, ...]:
@@ -191,6 +277,7 @@ def fold(db: Database, hour: int) -> int:
             rows = db.execute(f"SELECT * FROM {table} WHERE {subject} = ? AND {old}", (name,)).fetchall()
             db.execute(f"DELETE FROM {table} WHERE {subject} = ? AND {old}", (name,))
             db.executemany(adding, _on_days(kind(*values) for values in rows))
+    db.execute("DELETE FROM incidents WHERE closed < ?", ((hour - DAYS_KEPT * 24) * 3600.0,))
     db.execute("DELETE FROM outages WHERE ended < ?", ((hour - DAYS_KEPT * 24) * 3600.0,))
     return left
 

@@ -64,6 +64,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (service, began)) WITHOUT ROWID""",
         "CREATE INDEX outages_open ON outages (service) WHERE ended IS NULL",
     ),
+    (
+        # Incidents outlive the daemon that saw them: reports name them years later.
+        """CREATE TABLE incidents (
+            id TEXT PRIMARY KEY, opened REAL NOT NULL, seen REAL NOT NULL, closed REAL, kind TEXT NOT NULL,
+            root TEXT NOT NULL, title TEXT NOT NULL, severity TEXT NOT NULL, services TEXT NOT NULL) WITHOUT ROWID""",
+        "CREATE INDEX incidents_opened ON incidents (opened)",
+    ),
 )
 
 

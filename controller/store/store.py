@@ -26,7 +26,7 @@ from controller.intent.model import ServiceId
 from controller.network.discovered import DomainTopology
 from controller.rendering.tree import Path as DataPath
 from controller.store import attained, tables
-from controller.store.attained import LinkHour, Outage, ServiceHour
+from controller.store.attained import KeptIncident, LinkHour, Outage, ServiceHour
 from controller.store.migrations import migrate
 from controller.store.records import (
     Acceptance,
@@ -279,6 +279,24 @@ class Store:
         """Make days of old hours and forget the oldest; at: seconds since the epoch."""
         while await self._writer.write(lambda db: attained.fold(db, int(at // 3600))):
             pass
+
+    async def keep_incident(self, incident: KeptIncident) -> None:
+        """Keep an incident as it is now."""
+        await self._writer.write(lambda db: attained.write_incident(db, incident))
+
+    async def close_incidents(self) -> None:
+        """End those that an earlier daemon left open."""
+        await self._writer.write(attained.close_incidents)
+
+    async def aside(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Ask something that takes long, in a thread and on a connection of its own: nobody waits for it but you."""
+
+        def ask() -> T:
+            with _sqlite_errors(), contextlib.closing(_connect(self.path)) as connection:
+                connection.execute("PRAGMA query_only = ON")
+                return query(connection)
+
+        return await asyncio.to_thread(ask)
 
     def service_hours(self, tenant: str, first: int, last: int) -> tuple[ServiceHour, ...]:
         """Return, service by service, what was measured in hours [first, last); tenant "": all."""

@@ -1,0 +1,192 @@
+"""`onecity report`: what services attained, for a manager (HTML), a spreadsheet (CSV), a program or at a glance."""
+
+from __future__ import annotations
+
+import csv
+import io
+from argparse import Namespace
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from onecity.v1 import report_pb2 as pb
+
+from controller.cli.client import Client
+from controller.cli.errors import CommandError
+from controller.cli.plain import as_text, enum_word, plain
+from controller.cli.quantities import NOTHING, count, percent, rate, seconds
+from controller.cli.screen import Screen, harmless
+
+PERIODS = {
+    "day": pb.REPORT_PERIOD_DAY,
+    "week": pb.REPORT_PERIOD_WEEK,
+    "month": pb.REPORT_PERIOD_MONTH,
+    "year": pb.REPORT_PERIOD_YEAR,
+}
+FORMATS = ("table", "html", "csv", "json", "yaml")
+VERDICTS = {
+    pb.VERDICT_KEPT: ("kept", "green"),
+    pb.VERDICT_MISSED: ("missed", "red"),
+    pb.VERDICT_UNMEASURED: ("not measured", "yellow"),
+    pb.VERDICT_UNPROMISED: ("no promise", "faint"),
+}
+COLUMNS = (
+    "service", "kind", "verdict", "promised_availability", "availability", "as_promised", "measured_s", "unseen_s",
+    "down_s", "violated_s", "outages", "longest_outage_s", "mean_repair_s", "delay_limit_s", "delay_mean_s",
+    "delay_worst_s", "delay_over_ratio", "jitter_limit_s", "jitter_mean_s", "jitter_worst_s", "jitter_over_ratio",
+    "loss_limit", "loss_mean", "loss_worst", "loss_over_ratio", "advice",
+)  # fmt: skip
+
+
+def report(arguments: Namespace, screen: Screen) -> int:
+    """Ask for a report and write it in the form wanted."""
+    request = pb.GetReportRequest(tenant=arguments.tenant, period=PERIODS[arguments.period], links=_links(arguments))
+    if arguments.until:
+        request.until.FromDatetime(_until(arguments.until))
+    with Client(arguments.server, arguments.timeout) as client:
+        made = client.call(client.reports.GetReport, request).report
+    if arguments.output == "html":
+        from controller.cli.report_page import page
+
+        screen.out.write(page(made))
+    elif arguments.output == "csv":
+        screen.out.write(as_csv(made))
+    elif arguments.output != "table":
+        screen.line(as_text(plain(made), arguments.output))
+    else:
+        show(screen, made)
+    return 0
+
+
+def _links(arguments: Namespace) -> int:
+    """A table of services in CSV has no place for links: they take seconds each."""
+    return 0 if arguments.output == "csv" else int(arguments.links)
+
+
+def _until(text: str) -> datetime:
+    for form in ("%Y-%m-%d", "%Y-%m-%dT%H:%M"):
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    raise CommandError(f"--until {text}: write a day or an hour of UTC, such as 2026-11-21 or 2026-11-21T08:00")
+
+
+def moment(stamp: Timestamp) -> str:
+    """Return an instant as people write it, in UTC."""
+    return f"{stamp.ToDatetime(tzinfo=UTC):%Y-%m-%d %H:%M}"
+
+
+def given(message: Any, name: str) -> float | None:
+    """Return an optional field, None where it is not set."""
+    return float(getattr(message, name)) if message.HasField(name) else None
+
+
+def lasted(value: float | None) -> str:
+    """4000 → "1 h 7 min"; what is short keeps its seconds."""
+    if value is None:
+        return NOTHING
+    if value < 120:
+        return seconds(value)
+    minutes = round(value / 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def as_csv(made: pb.Report) -> str:
+    """Return one row for every service; empty: not measured or not promised. Formulas of spreadsheets are defused."""
+    target = io.StringIO()
+    writer = csv.writer(target, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for one in made.services:
+        values = [one.service, one.kind, enum_word(pb.Verdict.DESCRIPTOR, one.verdict), *_numbers(one)]
+        writer.writerow(["" if v is None else _defused(v) for v in (*values, " ".join(one.advice))])
+    return target.getvalue()
+
+
+def _numbers(one: pb.ServiceReport) -> Iterator[float | int | None]:
+    yield given(one.promised, "availability")
+    yield from (given(one, "availability"), given(one, "attainment"))
+    yield from (one.measured_s, one.unseen_s, one.down_s, one.violated_s, one.outages, one.longest_s)
+    yield given(one, "repair_mean_s")
+    for limited in (one.delay, one.jitter, one.loss):
+        yield from (given(limited, name) for name in ("limit", "mean", "worst", "over_ratio"))
+
+
+def _defused(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" and value else value
+
+
+def show(screen: Screen, made: pb.Report) -> None:
+    """Write the report at a glance."""
+    screen.line(f"{made.tenant or 'all tenants'}, {moment(made.since)} to {moment(made.until)} UTC")
+    for sentence in made.advice:
+        screen.line(f"  {harmless(sentence)}")
+    screen.line()
+    head = (
+        "service",
+        "",
+        "promised",
+        "available",
+        "as promised",
+        "delay",
+        "of",
+        "outages",
+        "longest",
+        "repair",
+        "seen",
+    )
+    rows = [_row(screen, one) for one in made.services]
+    screen.table(head, rows, right=(7,))
+    told = [(one.service, sentence) for one in made.services for sentence in one.advice]
+    if told:
+        screen.line()
+    for service, sentence in told:
+        screen.line(f"{screen.paint(service, 'bold')}: {harmless(sentence)}")
+    if made.incidents:
+        screen.line()
+        rows = [
+            [moment(i.opened_at), _ended(i), harmless(i.title), count(len(i.services), "service")]
+            for i in made.incidents
+        ]
+        screen.table(("incident", "lasted", "cause", "concerned"), rows)
+    if made.links:
+        screen.line()
+        screen.table(
+            ("link", "now", "in 30 days", "peak until then", "full in", "error"), [_link(k) for k in made.links]
+        )
+
+
+def _row(screen: Screen, one: pb.ServiceReport) -> list[str]:
+    word, colour = VERDICTS.get(one.verdict, ("", ""))
+    counted_s = one.measured_s + one.unseen_s
+    return [
+        one.service,
+        screen.paint(word, colour),
+        percent(given(one.promised, "availability")),
+        percent(given(one, "availability")),
+        percent(given(one, "attainment")),
+        seconds(given(one.delay, "worst")),
+        seconds(given(one.delay, "limit")),
+        f"{one.outages}",
+        lasted(one.longest_s) if one.outages else NOTHING,
+        lasted(given(one, "repair_mean_s")),
+        f"{one.measured_s / counted_s:.0%} of {lasted(counted_s)}" if counted_s else NOTHING,
+    ]
+
+
+def _ended(one: pb.IncidentSummary) -> str:
+    if not one.HasField("closed_at"):
+        return "open"
+    return lasted((one.closed_at.ToDatetime() - one.opened_at.ToDatetime()).total_seconds())
+
+
+def _link(one: pb.LinkForecast) -> list[str]:
+    if one.problem:
+        return [one.link, rate(given(one, "now_bps")), one.problem, "", "", ""]
+    full = (
+        f"{one.full_in_days:.0f} days" if one.HasField("full_in_days") else f"not within {one.foreseen_days:.0f} days"
+    )
+    numbers = (given(one, n) for n in ("now_bps", "in_30_days_bps", "peak_in_30_days_bps"))
+    return [one.link, *(rate(n) for n in numbers), full, f"{one.error_ratio:.1%} (plain {one.plain_error_ratio:.1%})"]

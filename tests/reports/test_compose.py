@@ -1,0 +1,101 @@
+"""Reports are evidence: what was measured, against what was promised, and nothing made up."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from controller.changes.views import SloView
+from controller.errors import ConfigurationError
+from controller.reports.compose import Promised, Records, compose, span
+from controller.reports.model import LinkForecast, Report, Verdict
+from controller.store.attained import AttainedSlice, KeptIncident, Outage, ServiceHour
+
+NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+WEEK = span("week", None, NOW)
+SLICE = Promised("ExclusiveSlice", SloView(delay_s=0.005, availability=0.999), False)
+
+
+def made(*hours: ServiceHour, tenant: str = "", outages: tuple[Outage, ...] = (), **promised: Promised) -> Report:
+    records = Records(hours, [], outages, [])
+    return compose(tenant, WEEK, records, {f"gov/{name}": p for name, p in promised.items()}, NOW)
+
+
+def hour(name: str, **values: float) -> ServiceHour:
+    return ServiceHour(f"gov/{name}", WEEK.first, **values)
+
+
+def test_a_period_ends_with_the_running_hour_or_where_it_is_told_and_never_in_the_future() -> None:
+    assert WEEK.until == datetime(2026, 11, 21, 10, tzinfo=UTC)
+    assert WEEK.until - WEEK.since == timedelta(days=7)
+    past = span("day", datetime(2026, 11, 1, tzinfo=UTC), NOW)
+    assert (past.since, past.until) == (datetime(2026, 10, 31, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC))
+    with pytest.raises(ConfigurationError, match="still to come"):
+        span("day", datetime(2030, 1, 1, tzinfo=UTC), NOW)
+    with pytest.raises(ConfigurationError, match="no period"):
+        span("decade", None, NOW)
+
+
+def test_a_promise_is_kept_on_the_measured_time_alone() -> None:
+    found = made(hour("a", ok_s=9990.0, down_s=10.0, unknown_s=5000.0), a=SLICE).services[0]
+    assert found.verdict is Verdict.KEPT
+    assert found.availability == found.attainment == pytest.approx(0.999)
+    assert (found.measured_s, found.unseen_s) == (10_000.0, 5_000.0)
+    assert any("Nobody could see it for 33%" in sentence for sentence in found.advice)
+
+
+def test_up_and_outside_its_limits_is_available_and_yet_not_as_promised() -> None:
+    found = made(
+        hour("a", ok_s=9000.0, violated_s=1000.0, delay_seen_s=1e4, delay_over_s=1e3, delay_sum=40.0, delay_max=0.02),
+        a=SLICE,
+    ).services[0]
+    assert (found.availability, found.attainment, found.verdict) == (1.0, 0.9, Verdict.MISSED)
+    assert (found.delay.mean, found.delay.worst, found.delay.over_ratio) == (0.004, 0.02, 0.1)
+    assert any(sentence.startswith("It was slower than promised for 10 %") for sentence in found.advice)
+
+
+def test_what_nobody_measured_is_neither_kept_nor_missed() -> None:
+    report = made(hour("a", unknown_s=3600.0), a=SLICE, b=SLICE)
+    assert [s.verdict for s in report.services] == [Verdict.UNMEASURED, Verdict.UNMEASURED]
+    assert [s.availability for s in report.services] == [None, None]
+    assert "were not measured" in report.advice[0]
+
+
+def test_repair_times_are_those_of_outages_that_ended_and_an_open_one_counts_up_to_now() -> None:
+    at = WEEK.first * 3600.0 + 100
+    outages = (
+        Outage("gov/a", at, at + 60, "down", "cut"),
+        Outage("gov/a", at + 500, at + 540, "violated", "slow"),
+        Outage("gov/a", NOW.timestamp() - 10_000, None, "down", "cut"),
+    )
+    found = made(hour("a", ok_s=1e5, down_s=1e4), outages=outages, a=SLICE).services[0]
+    assert (found.outages, found.repair_mean_s, found.longest_s) == (3, 50.0, 10_000.0)
+    assert any("a standby would have carried it" in s for s in found.advice)
+    assert any("the catalogue allows 2 h" in s for s in found.advice)
+
+
+def test_a_tenant_sees_its_own_and_a_withdrawn_service_is_still_told() -> None:
+    hours = (hour("gone", ok_s=100.0), ServiceHour("city/other", WEEK.first, ok_s=5.0))
+    at = WEEK.first * 3600.0
+    both = KeptIncident("i1", at, at, at + 9, "fibre", "fibre:x", "x is cut", "major", ("city/other", "gov/gone"))
+    theirs = KeptIncident("i2", at, at, None, "fibre", "fibre:y", "y is cut", "major", ("city/other",))
+    report = compose("gov", WEEK, Records(hours, [], (), (both, theirs)), {}, NOW)
+    assert [(s.service, s.verdict) for s in report.services] == [("gov/gone", Verdict.UNPROMISED)]
+    assert [(i.id, i.services) for i in report.incidents] == [("i1", ("gov/gone",))]
+
+
+def test_advice_names_what_comes_back_and_what_fills_up_and_how_sure_that_is() -> None:
+    at = WEEK.first * 3600.0
+    again = tuple(KeptIncident(f"i{n}", at, at, at, "fibre", "fibre:x", "cut", "major", ("gov/a",)) for n in range(3))
+    links = (LinkForecast("link:full", 1e10, 999, full_in_days=12.0, error_ratio=0.4),)
+    report = compose("", WEEK, Records((hour("a", ok_s=1.0),), [], (), again, links), {"gov/a": SLICE}, NOW)
+    assert report.advice[0] == "The promise was kept."
+    assert report.advice[1].startswith("fibre:x was the cause of 3 incidents")
+    assert report.advice[2].startswith("link:full will be full in about 12 days: add capacity (uncertain")
+
+
+def test_parts_tell_apart_what_was_bad_and_what_was_not_seen() -> None:
+    slices = [AttainedSlice(WEEK.first, 50.0, 25.0, 25.0, 100.0), AttainedSlice(WEEK.first + 6, 0.0, 0.0, 0.0, 10.0)]
+    parts = compose("", WEEK, Records((), slices, (), ()), {}, NOW).parts
+    assert [(p.attainment, p.measured_ratio) for p in parts] == [(0.5, 0.5), (None, 0.0)]
