@@ -97,7 +97,7 @@ class Campaign:
     def run(self, fails: Sequence[tuple[Failure, ...]]) -> Iterator[Progress]:
         """Follow every scenario, telling how far it is after each."""
         for done, failures in enumerate(fails, start=1):
-            outcome = self.simulation.fail(failures)
+            outcome = self.simulation.quick(failures) if len(fails) > 1 else self.simulation.fail(failures)
             for effect in outcome.effects:
                 if effect.fate in self._hurt:
                     self._hurt[effect.fate][effect.service] += 1

@@ -10,19 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 
-from controller.intent.model import DedicatedPlane, Service, ServiceId, VipAssurance, Window
+from controller.intent.model import Boundaries, DedicatedPlane, Service, ServiceId, VipAssurance, Window
 from controller.network.damage import Damage, Elements, Failure, damaged
 from controller.network.ledger import BitsPerSecond, Ledger
 from controller.network.model import CityMap
+from controller.planning.emergency import relaxed
 from controller.planning.layers import layers
 from controller.planning.place import PlanOutcome, place
 from controller.planning.placement import Placement
 from controller.simulation.hose import hose_loads
 from controller.simulation.report import WORST_FIRST, Fate, LinkLoad, Outcome, ServiceEffect
 from controller.simulation.rides import Carried, Ride, Roads, Standing, carried, leg_up, ride_of
+from controller.simulation.screen import Screen
 
 MOST_LINKS = 5  # full links that an outcome names
 AFTER = "; placed again"
@@ -51,6 +54,7 @@ class Simulation:
         self._on_link: dict[int, set[ServiceId]] = {}
         self._on_hop: dict[str, set[ServiceId]] = {}  # fibres, ODU links and nodes
         self._used = _used(snapshot.ledger, self.city)
+        self._capacity = np.array([link.capacity_bps for link in self.city.links], dtype=np.int64)
         for sid, ride in self._rides.items():
             self._index(sid, ride)
 
@@ -105,6 +109,66 @@ class Simulation:
             self._fullest(damage, felt, outcome),
         )
 
+    def quick(self, failures: Iterable[Failure]) -> Outcome:
+        """Return the same as `fail` where thousands of failures are to be followed.
+
+        Services that protection or routing carries on are counted and not told one by one, and the fullest links are
+        those that are the fullest already.
+        """
+        failures = tuple(failures)
+        damage, screen = self.elements.damage(failures), self._screen
+        roads = Roads(self.city, self.net, damage)
+        touched = sorted(self._touched(damage) - screen.services)
+        felt = {sid: state for sid in touched if (state := self._felt(self._rides[sid], roads)).noticed}
+        wanted = [sid for sid, state in felt.items() if state.wants]
+        holds = sum(max((r.rate_bps for r in self._rides[sid].placement.rates), default=0) for sid in wanted)
+        plain = screen.judge(damage, holds)
+        if plain is None:
+            return self.fail(failures)
+        sure = {sid for sid in wanted if _surely_placed(felt[sid])}
+        unsure = [sid for sid in wanted if sid not in sure]
+        outcome = self._place_again(damage, unsure) if unsure else None
+        effects = [self._effect(sid, state, outcome, damage) for sid, state in felt.items() if sid not in sure]
+        effects += [self._moved(sid, felt[sid]) for sid in sorted(sure)]
+        effects += [self._ended(sid, damage) for sid in plain.ends]
+        effects += [self._replaced(sid, delay) for sid, delay in plain.replaced]
+        effects.sort(key=lambda e: (WORST_FIRST.index(e.fate), -e.cut_in_the_end, -e.cut_at_once, e.service))
+        counts = {fate: sum(1 for e in effects if e.fate is fate) for fate in WORST_FIRST}
+        counts[Fate.SWITCHES] += plain.switched
+        counts[Fate.EXPOSED] += plain.exposed
+        return Outcome(
+            damage.failures, tuple(counts.values()), tuple(effects), len(self._rides) - sum(counts.values()),
+            self._fullest(damage, {}, None),
+        )  # fmt: skip
+
+    @cached_property
+    def _screen(self) -> Screen:
+        return Screen(self.net, self._rides, self.snapshot.ledger.free_array())
+
+    def _moved(self, sid: ServiceId, state: _Felt) -> ServiceEffect:
+        """A service that routing carries until the planner has found it the same way with its bandwidth."""
+        ride, delay = state.ride, state.delay_s
+        return ServiceEffect(
+            sid, ride.service.kind, Fate.REPLACED, len(ride.talks), 0, 0, _slowest(ride.before.values()), delay, delay,
+            _budget(ride), state.reason,
+        )  # fmt: skip
+
+    def _ended(self, sid: ServiceId, damage: Damage) -> ServiceEffect:
+        ride = self._rides[sid]
+        cut = sum(1 for talk in ride.talks if {talk.src, talk.dst} & damage.nodes)
+        down = min(n for talk in ride.talks for n in (talk.src, talk.dst) if n in damage.nodes)
+        return ServiceEffect(
+            sid, ride.service.kind, Fate.ENDS, len(ride.talks), cut, cut, _slowest(ride.before.values()), None, None,
+            _budget(ride), f"{down.removeprefix('node:')} is down",
+        )  # fmt: skip
+
+    def _replaced(self, sid: ServiceId, delay_s: float) -> ServiceEffect:
+        ride = self._rides[sid]
+        return ServiceEffect(
+            sid, ride.service.kind, Fate.REPLACED, 1, 1, 0, _slowest(ride.before.values()), None, delay_s,
+            _budget(ride), "its tunnels are down and nothing stands in for them",
+        )  # fmt: skip
+
     def _touched(self, damage: Damage) -> set[ServiceId]:
         found: set[ServiceId] = set()
         for i in damage.links:
@@ -123,7 +187,14 @@ class Simulation:
         standing = self.snapshot.standing
         every = dict.fromkeys((*wanted, *(vip for sid in wanted for vip in self._above.get(sid, ()))))
         services = [_dated(*standing[sid]) for sid in every]
-        return place(city, self.snapshot.ledger.on(city), services, standing, self.snapshot.now)
+        outcome = place(city, self.snapshot.ledger.on(city), services, standing, self.snapshot.now)
+        if not outcome.refusals:
+            return outcome
+        refused = {r.service for r in outcome.refusals}
+        less = [relaxed(service) for service in services if service.metadata.service in refused]
+        second = place(city, outcome.ledger, less, standing, self.snapshot.now)
+        left = tuple(r for r in outcome.refusals if r.service not in second.placements)
+        return PlanOutcome({**outcome.placements, **second.placements}, left, second.ledger)
 
     def _effect(self, sid: ServiceId, state: _Felt, outcome: PlanOutcome | None, damage: Damage) -> ServiceEffect:
         ride, reason = state.ride, state.reason
@@ -177,10 +248,6 @@ class Simulation:
             for i in order.tolist()
             if used[i] > 0
         )
-
-    @property
-    def _capacity(self) -> BitsPerSecond:
-        return np.array([link.capacity_bps for link in self.city.links], dtype=np.int64)
 
 
 def _used(ledger: Ledger, city: CityMap) -> BitsPerSecond:
@@ -251,6 +318,14 @@ class _Felt:
         if any(way.shared for way in self.ways):
             return "its own tunnels are gone; it shares links with everybody"
         return "" if self.changed else "what stands by for it is gone"
+
+
+def _surely_placed(state: _Felt) -> bool:
+    """Whether a VIP that routing carries in time has a place wherever its rate fits: nothing else decides about it."""
+    service, slo = state.ride.service, state.ride.service.slo
+    bound = (slo.jitter_s, slo.loss_ratio, slo.most_hops) != (None, None, None)
+    plain = isinstance(service, VipAssurance) and service.boundaries == Boundaries() and not state.ride.borders
+    return plain and not bound and not state.cut and not state.late
 
 
 def _dated(service: Service, placement: Placement) -> Service:
