@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.bench import apply, drift, recovery, repair, sustained, telemetry
+from tests.bench import apply, drift, recovery, repair, simulation, sustained, telemetry, verification
 from tests.bench.numbers import write
 from tests.support.stage import stage
 
@@ -24,6 +24,10 @@ GOALS = {
     "repair.first_vip_ms": 100.0,
     "repair.all1000_s": 1.0,
     "telemetry.lag_p99_ms": 1000.0,
+    "verify.city1000_10k_services_s": 2.0,
+    "verify.one_change_ms": 20.0,
+    "simulate.all_single_city1000_s": 30.0,
+    "memory.city1000_10k_services_mb": 500.0,
 }
 AT_LEAST = {
     "apply.sustained_per_s": 200.0,
@@ -43,6 +47,8 @@ def main() -> None:
         numbers |= telemetry.measure(city)
     with tempfile.TemporaryDirectory(prefix="onecity-bench-") as directory:
         numbers |= drift.measure(Path(directory))
+    numbers |= verification.measure()
+    numbers |= simulation.measure()
     write(ROOT / "build" / "bench.json", numbers)
     width = max(map(len, numbers))
     for key, value in sorted(numbers.items()):

@@ -52,7 +52,6 @@ class Sample:
             np.tile(self.km * S_PER_KM, 2), Ragged.of(risks * 2), np.concatenate((every + self.cables, every)),
         )  # fmt: skip
 
-
     def map(self, capacity_bps: int) -> CityMap:
         """Return it as a city of one IP domain with a site and an access port at every node."""
         node, place = [f"node:n{i:04d}" for i in range(self.nodes)], [f"s{i:04d}" for i in range(self.nodes)]
