@@ -156,8 +156,9 @@ def _plane_talks(plane: DedicatedPlane, placement: Placement, budget_s: float | 
 class Roads:
     """Where routers lead traffic by themselves while something is down. `gone`: links that carry nothing."""
 
-    def __init__(self, city: CityMap, net: Layers, damage: Damage | None) -> None:
-        self.city, self.net, self.damage = city, net, damage
+    def __init__(self, city: CityMap, net: Layers, damage: Damage | None, *, few: bool = False) -> None:
+        """`few`: only a few ways will be asked for; of equally quick ones another may be found then."""
+        self.city, self.net, self.damage, self._few = city, net, damage, few
         self.gone = damage.links if damage is not None else frozenset[int]()
         self._around: Interior | None = None
 
@@ -173,6 +174,10 @@ class Roads:
         path = self.net.interior.path(domain, src, dst)
         if path is None or not any(i in self.gone for i in path):
             return path  # taking links away elsewhere makes no other way quicker
+        if self._few:
+            usable = self.net.inside[domain] & self.net.up
+            usable[list(self.gone)] = False
+            return self.net.ip.shortest(src, dst, usable)
         if self._around is None:
             interior = self.net.interior
             self._around = Interior(tuple((i, k) for i, k in interior.links if i not in self.gone), interior.nodes)

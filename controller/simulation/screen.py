@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from controller.intent.model import Boundaries, DedicatedPlane, ExclusiveSlice, Protection, ServiceId
 from controller.network.damage import Damage
@@ -46,6 +48,7 @@ class Plain:
 
     ends: tuple[ServiceId, ...] = ()
     replaced: tuple[tuple[ServiceId, float], ...] = ()  # with their delay in the end, seconds
+    broken: tuple[tuple[ServiceId, int], ...] = ()  # with the pairs of ends that nothing joins any more
     switched: int = 0
     exposed: int = 0
 
@@ -136,16 +139,18 @@ class Screen:
         planes = np.unique(self._of_pair[pairs]) if len(pairs) else pairs
         lost = {self._plane_number[sid] for sid in dead if sid in self._plane_number}
         moved = [p for p in planes.tolist() if p not in lost]
-        replaced = self._placed_again(damage, cut, moved, pairs, lost, besides_bps)
-        if replaced is None:
+        again = self._placed_again(damage, cut, moved, pairs, lost, besides_bps)
+        if again is None:
             return None
-        switched = len(hit) - len(cut) + len(moved)
-        return Plain(tuple(sorted(dead)), replaced, switched, len(bare) - len(both))
+        replaced, broken = again
+        torn = sum(1 for sid, _ in broken if sid in self._plane_number)
+        switched = len(hit) - len(cut) + len(moved) - torn
+        return Plain(tuple(sorted(dead)), replaced, broken, switched, len(bare) - len(both))
 
     def _placed_again(
         self, damage: Damage, cut: Indices, moved: list[int], pairs: Indices, lost: set[int], besides_bps: int
-    ) -> tuple[tuple[ServiceId, float], ...] | None:
-        """Return the slices that are placed again with their delays, if everything that moves surely has a place."""
+    ) -> tuple[tuple[tuple[ServiceId, float], ...], tuple[tuple[ServiceId, int], ...]] | None:
+        """Return what is placed again with its delay, and what nothing joins; None where it may not have a place."""
         numbers = cut.tolist()
         if not all(self._simple[i] for i in numbers):
             return None
@@ -155,20 +160,33 @@ class Screen:
         ends = [self._ends[i] for i in numbers]
         walks = [self._planes.ends[p] for p in pairs.tolist() if self._of_pair[p] not in lost]
         if not ends and not walks:
-            return ()
+            return (), ()
         usable = self._net.up.copy()
         usable[list(damage.links)] = False
         sources = sorted({a for a, _ in ends} or {walks[0][0]})
         delays, _, _ = self._graph.tree(np.array(sources), usable)
         row = {source: i for i, source in enumerate(sources)}
-        found = [float(delays[row[a], z]) for a, z in ends]
-        if any(not s <= self._budget[i] for s, i in zip(found, numbers, strict=True)):
+        found = [(i, float(delays[row[a], z])) for (a, z), i in zip(ends, numbers, strict=True)]
+        if any(np.isfinite(s) and s > self._budget[i] for i, s in found):
             return None
-        # In one piece as seen from any node: then every pair has a way, whichever it is.
+        replaced = tuple((self._names[i], s) for i, s in found if np.isfinite(s))
+        broken = {self._names[i]: 1 for i, s in found if not np.isfinite(s)}
         reached = np.isfinite(delays[0])
         if not all(reached[a] and reached[z] for a, z in walks):
-            return None
-        return tuple((self._names[i], s) for i, s in zip(numbers, found, strict=True))
+            broken |= self._torn(usable, pairs, lost)
+        return replaced, tuple(sorted(broken.items()))
+
+    def _torn(self, usable: npt.NDArray[np.bool_], pairs: Indices, lost: set[int]) -> dict[ServiceId, int]:
+        """Return the planes of which pairs lie in different pieces of the network, and how many."""
+        edges = (np.ones(int(usable.sum()), dtype=np.int8), (self._graph.src[usable], self._graph.dst[usable]))
+        size = self._graph.nodes
+        piece = connected_components(csr_array(edges, shape=(size, size)), directed=False)[1]
+        found: dict[ServiceId, int] = {}
+        for p in pairs.tolist():
+            plane, (a, z) = int(self._of_pair[p]), self._planes.ends[p]
+            if plane not in lost and piece[a] != piece[z]:
+                found[self._planes.names[plane]] = found.get(self._planes.names[plane], 0) + 1
+        return found
 
     def _least_free(self, damage: Damage) -> int:
         for i in self._scarce.tolist():

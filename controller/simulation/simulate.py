@@ -117,7 +117,7 @@ class Simulation:
         """
         failures = tuple(failures)
         damage, screen = self.elements.damage(failures), self._screen
-        roads = Roads(self.city, self.net, damage)
+        roads = Roads(self.city, self.net, damage, few=True)
         touched = sorted(self._touched(damage) - screen.services)
         felt = {sid: state for sid in touched if (state := self._felt(self._rides[sid], roads)).noticed}
         wanted = [sid for sid, state in felt.items() if state.wants]
@@ -126,12 +126,13 @@ class Simulation:
         if plain is None:
             return self.fail(failures)
         sure = {sid for sid in wanted if _surely_placed(felt[sid])}
-        unsure = [sid for sid in wanted if sid not in sure]
+        unsure = [sid for sid in wanted if sid not in sure and not _surely_torn(felt[sid])]
         outcome = self._place_again(damage, unsure) if unsure else None
         effects = [self._effect(sid, state, outcome, damage) for sid, state in felt.items() if sid not in sure]
         effects += [self._moved(sid, felt[sid]) for sid in sorted(sure)]
         effects += [self._ended(sid, damage) for sid in plain.ends]
         effects += [self._replaced(sid, delay) for sid, delay in plain.replaced]
+        effects += [self._broken(sid, cut) for sid, cut in plain.broken]
         effects.sort(key=lambda e: (WORST_FIRST.index(e.fate), -e.cut_in_the_end, -e.cut_at_once, e.service))
         counts = {fate: sum(1 for e in effects if e.fate is fate) for fate in WORST_FIRST}
         counts[Fate.SWITCHES] += plain.switched
@@ -160,6 +161,13 @@ class Simulation:
         return ServiceEffect(
             sid, ride.service.kind, Fate.ENDS, len(ride.talks), cut, cut, _slowest(ride.before.values()), None, None,
             _budget(ride), f"{down.removeprefix('node:')} is down",
+        )  # fmt: skip
+
+    def _broken(self, sid: ServiceId, cut: int) -> ServiceEffect:
+        ride = self._rides[sid]
+        return ServiceEffect(
+            sid, ride.service.kind, Fate.BREAKS, len(ride.talks), cut, cut, _slowest(ride.before.values()), None, None,
+            _budget(ride), "nothing that is up joins its ends",
         )  # fmt: skip
 
     def _replaced(self, sid: ServiceId, delay_s: float) -> ServiceEffect:
@@ -326,6 +334,14 @@ def _surely_placed(state: _Felt) -> bool:
     bound = (slo.jitter_s, slo.loss_ratio, slo.most_hops) != (None, None, None)
     plain = isinstance(service, VipAssurance) and service.boundaries == Boundaries() and not state.ride.borders
     return plain and not bound and not state.cut and not state.late
+
+
+def _surely_torn(state: _Felt) -> bool:
+    """Whether a VIP is cut though any way would do for it: then there is none, for the planner either."""
+    ride = state.ride
+    cut = [talk for talk, way in zip(ride.talks, state.ways, strict=True) if way.cut]
+    free = all((talk.src, talk.dst) not in ride.drops for talk in cut)
+    return bool(cut) and isinstance(ride.service, VipAssurance) and free and not ride.borders
 
 
 def _dated(service: Service, placement: Placement) -> Service:
