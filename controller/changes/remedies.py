@@ -25,7 +25,7 @@ from controller.changes.orders import Order
 from controller.changes.pipeline import Wanted
 from controller.changes.resend import Resender, Resending, choice, unchanged_record
 from controller.changes.state import DesiredState
-from controller.changes.views import ChangeResult, Difference, Outcome, Whose
+from controller.changes.views import ChangeResult, Outcome, Whose
 from controller.errors import OnecityError, PreconditionError, UnknownNameError
 from controller.intent.model import ServiceId
 from controller.rendering.paths import units
@@ -210,6 +210,12 @@ class Remedies:
 
 
 def _reason(found: Sequence[Deviation]) -> str:
-    first: Difference = found[0].view()
+    """Return in one line what is brought back; the history has every place of it."""
+    first = found[0]
+    leaf = " ".join(part.rpartition(":")[2] for part in _parts(first.operation.path[-1]))
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-    return f"brings back what ran something else: {first.path}{more}"
+    return f"brings back what ran something else: {leaf} of {', '.join(first.owners) or 'nobody'}{more}"
+
+
+def _parts(step: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (step,) if isinstance(step, str) else step[:2]

@@ -118,13 +118,13 @@ class Resender:
         sent = self._conductor.chronicle.sent(steps)
         ending = await carry(self._transactions, steps, progress=live.hear)
         result, outcome = ending.result, OUTCOMES[ending.result.outcome]
-        message = "; ".join(f"{f.domain}: {f.message}" for f in result.failures)
+        message = "; ".join(f"{f.domain}: {f.message}" for f in result.failures) or record.summary
         before = {sid: state.services[sid] for sid in held if sid in state.services}
         taken = Taken(record.id, held & before.keys(), before, ())
         if outcome is Outcome.IN_DOUBT:
             self._conductor.await_end(InDoubt(taken, record, steps, ending.awaited))
         else:
-            await self._conductor.close(taken, record, outcome, message)
+            await self._conductor.close(taken, record, outcome, "" if outcome is Outcome.COMMITTED else message)
         if outcome is Outcome.COMMITTED:
             self._conductor.chronicle.add(Ended(record.id, steps, state.desired, state.desired, sent))
         failures = tuple(DomainFailureView(f.domain, f.stage, f.message) for f in result.failures)

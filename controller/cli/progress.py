@@ -88,6 +88,8 @@ def ending(change_id: str, result: plan_pb2.ChangeResult) -> tuple[str, bool]:
         actions.count(a) for a in (plan_pb2.ACTION_CREATE, plan_pb2.ACTION_CHANGE, plan_pb2.ACTION_REMOVE)
     )
     done = f"{adds} added, {changes} changed, {removes} removed"
+    if not actions and result.message:  # it is about something else than intents, and says so itself
+        done = harmless(result.message)
     why = f"\n{harmless(result.message)}" if result.message and not result.failures else ""  # failures are listed
     unsent = bool(result.failures) and all(f.stage == "connect" for f in result.failures)
     undone = "failed; nothing was sent to the network" if unsent else "failed and was undone everywhere"
