@@ -26,7 +26,7 @@ from controller.changes.views import (
 )
 from controller.changes.wellbeing import Wellbeing
 from controller.intent import to_document
-from controller.intent.model import ServiceId
+from controller.intent.model import ServiceId, VipAssurance
 from controller.network.model import CityMap
 from controller.telemetry.indicator import ServiceIndicators
 from controller.telemetry.telemetry import Telemetry
@@ -129,6 +129,10 @@ def _conditions(
         judged = _on_its_way(standing, within_slo(slo, measured), around)
         steady = around.wellbeing.judge(sid, health_word(judged), judged.message, slo, measured)
         found += [judged, around.wellbeing.probed(sid, standing.placement), around.wellbeing.condition(steady)]
+    if at == "Scheduled" and isinstance(standing.service, VipAssurance):
+        down = [d for d in domains if d in around.down]
+        vip = standing.service
+        found.append(around.wellbeing.ready(vip.metadata.service, vip.protects, standing.placement, down))
     doubtful = [d for d in domains if d in around.in_doubt]
     if doubtful:
         message = f"a decided change has not ended on {', '.join(doubtful)}; it goes on by itself"

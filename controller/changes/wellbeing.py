@@ -106,6 +106,26 @@ class Wellbeing:
             return Condition("Probed", "Unknown", "NoMeasurement", what + more)
         return Condition("Probed", "True", "Measured", f"{len(probes)} measured since the last change and event")
 
+    def ready(self, sid: ServiceId, protected: ServiceId, placement: Placement, down: Iterable[str]) -> Condition:
+        """Say before its window opens whether an assurance will hold: resources, paths, probes, sessions."""
+        missing = [f"{domain} cannot be reached" for domain in sorted(down)]
+        harm = self.witness.harm(sid)
+        if harm is Damage.DEAD:
+            missing.append("nothing that is up would carry it")
+        elif harm is not Damage.NONE:
+            missing.append("a part of its ways is down, it would run unguarded")
+        below = self.witness.harm(protected)
+        if below is Damage.DEAD:
+            missing.append(f"nothing that is up carries {protected}")
+        known = self._tracks.get(protected)
+        if known is None or known.now.health in (Health.UNKNOWN, Health.DOWN):
+            missing.append(f"{protected} is not measured, or down")
+        if missing:
+            return Condition("Ready", "False", "NotReady", "; ".join(missing))
+        held = len(placement.rates) + len(placement.labels)
+        ways = f"{len(placement.tunnels)} tunnels" if placement.tunnels else "the ways of what it protects"
+        return Condition("Ready", "True", "Armed", f"{held} reservations held, {ways} up, {protected} measured")
+
 
 def pressure(slo: SloView, measured: ServiceIndicators) -> float | None:
     """Return the worst measured value as a share of its limit; None where nothing is limited or measured."""

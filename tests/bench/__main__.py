@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.bench import apply, drift, recovery, repair, simulation, sustained, telemetry, verification
+from tests.bench import apply, assured, drift, recovery, repair, simulation, sustained, telemetry, verification
 from tests.bench.numbers import write
 from tests.support.stage import stage
 
@@ -23,6 +23,8 @@ GOALS = {
     "drift.full_compare_10k_services_s": 10.0,
     "repair.first_vip_ms": 100.0,
     "repair.all1000_s": 1.0,
+    "repair.slow_loop_s": 5.0,
+    "vip.late_party_ms": 500.0,
     "telemetry.lag_p99_ms": 1000.0,
     "verify.city1000_10k_services_s": 2.0,
     "verify.one_change_ms": 20.0,
@@ -43,6 +45,7 @@ def main() -> None:
         numbers = apply.measure(city, ROOT / "intents", seconds)
         numbers |= recovery.measure(city)
     with tempfile.TemporaryDirectory(prefix="onecity-bench-") as directory, stage("longgang", Path(directory)) as city:
+        numbers |= assured.measure(city)
         numbers |= repair.measure(city)
         numbers |= telemetry.measure(city)
     with tempfile.TemporaryDirectory(prefix="onecity-bench-") as directory:

@@ -9,7 +9,7 @@ import pytest
 from onecity.v1 import controller_pb2 as pb
 from onecity.v1 import status_pb2
 
-from tests.end_to_end.intents import office, partition
+from tests.end_to_end.intents import council, office, partition
 from tests.support.stage import COMMITTED, Stage, eventually
 
 TRUE = status_pb2.CONDITION_STATUS_TRUE
@@ -105,6 +105,13 @@ def test_nothing_on_a_dead_way_is_called_well_and_probed_only_after_the_event(lo
     eventually(lambda: _condition(longgang, "mend/stuck", "Probed")[0] == TRUE, 5)
     assert _condition(longgang, "mend/stuck", "Health")[1] == "Down"  # not so soon
     assert "recovering" in longgang.command("get").stdout
+
+
+def test_an_assurance_says_before_its_window_whether_it_will_hold(longgang: Stage) -> None:
+    assert longgang.client.apply(office(), council(600, 60))[1].outcome == COMMITTED
+    eventually(lambda: _condition(longgang, "gov/council", "Ready") == (TRUE, "Armed"), 6)
+    longgang.city.plant({"type": "down", "node": "lg-buji"})
+    eventually(lambda: _condition(longgang, "gov/council", "Ready")[1] == "NotReady", 3)
 
 
 def test_a_second_failure_in_the_middle_of_a_repair_leaves_nothing_on_a_dead_way(longgang: Stage) -> None:
