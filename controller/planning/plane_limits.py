@@ -67,6 +67,8 @@ class Judge:
     usable: Mask
     _inside: dict[tuple[str, str], Vector] = field(default_factory=dict)
     _second: dict[tuple[str, str], Path | None] = field(default_factory=dict)
+    _rows: dict[int, Vector] = field(default_factory=dict)
+    _nodes: dict[str, float] = field(default_factory=dict)
 
     def worst(self) -> list[tuple[float, str, str]]:
         """Return for every sum its highest, and between which nodes."""
@@ -122,19 +124,33 @@ class Judge:
             return _NOTHING
         if (src, dst) not in self._inside:
             path = self.ways.inside(src, dst)
-            net = self.ways.net
-            nodes = (net.links[i].dst.node for i in path[:-1])
-            rare = -math.fsum(math.log(x) for x in (
-                *(net.nodes[n].availability for n in nodes), *(net.links[i].availability for i in path)
-            ))  # fmt: skip
-            self._inside[src, dst] = (*net.ip_burdens.of(path), rare)
+            rows = [self._row(i) for i in path]
+            inner = sum(self._rare(self.ways.net.links[i].dst.node) for i in path[:-1])
+            sums = [sum(column) for column in zip(*rows, strict=True)] if rows else list(_NOTHING)
+            sums[_RARE] += inner
+            self._inside[src, dst] = tuple(sums)
         return self._inside[src, dst]
+
+    def _row(self, link: int) -> Vector:
+        """What one link adds to every sum; looked up, as the same links carry many pairs."""
+        known = self._rows.get(link)
+        if known is None:
+            net = self.ways.net
+            rare = -math.log(net.links[link].availability)
+            known = self._rows[link] = (*net.ip_burdens.sums[link].tolist(), rare)
+        return known
+
+    def _rare(self, node: str) -> float:
+        known = self._nodes.get(node)
+        if known is None:
+            known = self._nodes[node] = -math.log(self.ways.net.nodes[node].availability)
+        return known
 
     def _joint(self, node: str, ends: set[str]) -> Vector:
         """What a node between two parts adds, unless it is an end."""
         if node in ends:
             return _NOTHING
-        return (*_NOTHING[:_RARE], -math.log(self.ways.net.nodes[node].availability))
+        return (*_NOTHING[:_RARE], self._rare(node))
 
     def _whole(self, first: str, last: str, borders: list[int]) -> Vector:
         """From the border node that leaves the first domain to the one that enters the last."""
@@ -156,7 +172,9 @@ class Judge:
         A domain leads traffic around what is gone, so beside its way every part has a second, apart from the first;
         and every border has the spare ones.
         """
-        alone = self._availability(a, z, spare=False)
+        nodes = self.ways.net.nodes
+        one_domain = nodes[a].domain == nodes[z].domain
+        alone = math.exp(-self._part(a, z)[_RARE]) if one_domain else self._availability(a, z, spare=False)
         return alone if alone >= least else self._availability(a, z, spare=True)
 
     def _availability(self, a: str, z: str, *, spare: bool) -> float:
