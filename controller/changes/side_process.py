@@ -29,7 +29,7 @@ from controller.simulation.campaign import SimulationEvent, SimulationRequest
 MOST_WAITING = 4
 MOST_S = 600.0
 IDLE_S = 120.0  # after which the copy is given back to the machine
-PIECE = 25  # services, or parts of the map, that are pickled before the event loop gets its turn
+PIECE = 10  # services, or parts of the map, that are pickled before the event loop gets its turn
 WATER_BYTES = 1 << 20
 
 
