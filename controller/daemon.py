@@ -198,6 +198,8 @@ class Daemon:
             self.repairs,
             self.store,
             self.changes.in_flight,
+            self.tickets,
+            lambda: len(self.slow_loop.proposals),
         )
         self._attainment = Attainment(self.store, self.changes.readings, observer.links, self._now, time.monotonic)
         self._started.push_async_callback(self._attainment.stop)

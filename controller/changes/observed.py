@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from controller.changes.desk import Desk
 from controller.changes.domains import Domains
 from controller.changes.map_views import LinkView
 from controller.changes.repair import Repairs
+from controller.changes.tickets import Tickets
 from controller.southbound.driver import CountsStreams, StreamCounts
 from controller.store.store import Store
 from controller.telemetry.telemetry import Telemetry
@@ -54,6 +56,8 @@ class Observation:
     waiting: int = 0  # services that are hurt and cannot be repaired for now
     flapping: int = 0  # components held down because they come and go
     down: Mapping[str, int] = field(default_factory=dict)  # kind of component → how many are down
+    incidents: Mapping[str, int] = field(default_factory=dict)  # severity → how many are open
+    proposals: int = 0  # moves that wait for a person
     links: tuple[LinkView, ...] = ()
     rates: Mapping[str, float] = field(default_factory=dict)  # link → measured bit/s
     circuits: tuple[CircuitObservation, ...] = ()
@@ -75,10 +79,12 @@ class Observer:
         repairs: Repairs,
         store: Store,
         in_flight: Callable[[], int],
+        tickets: Tickets,
+        proposals: Callable[[], int],
     ) -> None:
         self._desk, self._domains, self._transactions = desk, domains, transactions
         self._telemetry, self._repairs, self._store = telemetry, repairs, store
-        self._in_flight = in_flight
+        self._in_flight, self._tickets, self._proposals = in_flight, tickets, proposals
 
     async def look(self) -> Observation:
         """Return the present moment."""
@@ -97,6 +103,8 @@ class Observer:
             waiting=len(self._repairs.waiting),
             flapping=len(self._repairs.flapping()),
             down=down,
+            incidents=Counter(i.severity for i in self._tickets.open),
+            proposals=self._proposals(),
             links=links,
             rates=self.rates(links),
             circuits=self._circuits(),

@@ -88,9 +88,10 @@ def reading(standing: Standing, around: Circumstances) -> ServiceReading:
         return ServiceReading(service.metadata.service, service.kind, at, slo, ServiceIndicators())
     measured = around.telemetry.service_view(standing.placement)
     judged = _on_its_way(standing, within_slo(slo, measured), around)
-    around.wellbeing.judge(service.metadata.service, health_word(judged), judged.message, slo, measured)
+    word = health_word(judged)
+    steady = around.wellbeing.judge(service.metadata.service, word, judged.message, slo, measured)
     return ServiceReading(
-        service.metadata.service, service.kind, at, slo, measured, health_word(judged), judged.message
+        service.metadata.service, service.kind, at, slo, measured, word, judged.message, steady.health.value
     )
 
 

@@ -360,3 +360,4 @@ class ServiceReading:
     measured: ServiceIndicators
     health: str = ""  # "ok" | "at-risk" | "violated" | "down" | "unknown"; "" not in the network, so not judged
     reason: str = ""  # one sentence, where it is not ok
+    steady: str = ""  # the same word as `health`, patient with what comes and goes; also "at-risk"

@@ -163,9 +163,9 @@ def _counts(now: _Moment) -> Iterator[Metric]:
         phases.add_metric([kind, phase], count)
     yield phases
     health = GaugeMetricFamily(
-        "onecity_services_by_health", "Services in the network by kind and health.", labels=["kind", "health"]
+        "onecity_services_by_health", "Services in the network by kind and steady health.", labels=["kind", "health"]
     )
-    for (kind, word), count in sorted(Tally((r.kind, r.health) for r in now.readings if r.health).items()):
+    for (kind, word), count in sorted(Tally((r.kind, r.steady or r.health) for r in now.readings if r.health).items()):
         health.add_metric([kind, word], count)
     yield health
     left = GaugeMetricFamily("onecity_services_without_series", "Services without series of their own.")

@@ -17,6 +17,7 @@ from controller.changes.observed import DomainObservation, Observation
 MOST_LINKS = 500
 MOST_FIBRES = 500
 MOST_CIRCUITS = 200
+SEVERITIES = ("critical", "major", "warning")
 COMPONENTS = ("fibre", "link", "node", "odu")
 
 
@@ -26,6 +27,7 @@ def network_series(now: Observation) -> Iterator[Metric]:
     for name, words, value in (
         ("changes_in_flight", "Changes accepted that have not ended.", now.in_flight),
         ("changes_in_doubt", "Decided changes that a domain out of reach has yet to hear of.", now.in_doubt),
+        ("proposals", "Moves to something better that wait for a person.", now.proposals),
         ("repairs_waiting", "Services that are hurt and cannot be repaired for now.", now.waiting),
         ("components_flapping", "Components held down because they come and go.", now.flapping),
         ("store_bytes", "Size of the store, its log included.", now.store_bytes),
@@ -38,6 +40,10 @@ def network_series(now: Observation) -> Iterator[Metric]:
     for kind in sorted({*COMPONENTS, *now.down}):
         down.add_metric([kind], now.down.get(kind, 0))
     yield down
+    incidents = GaugeMetricFamily("onecity_incidents_open", "Open incidents by severity.", labels=["severity"])
+    for severity in SEVERITIES:
+        incidents.add_metric([severity], now.incidents.get(severity, 0))
+    yield incidents
     yield from _links(now)
     yield from _fibres(now)
     yield from _circuits(now)

@@ -6,6 +6,7 @@ It speaks as much HTTP/1.1 as a scraper needs: GET, one answer, close. Requests 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from contextlib import suppress
 
@@ -14,6 +15,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from controller.errors import ConfigurationError
 from controller.northbound.metrics import Metrics
 from controller.settings import Listen
+
+log = logging.getLogger(__name__)
 
 REQUEST_MOST_BYTES = 8 * 1024
 REQUEST_WITHIN_S = 5.0
@@ -64,7 +67,11 @@ class ScrapeServer:
             return _response("405 Method Not Allowed", b"GET only\n")
         if path != b"/metrics":
             return _response("404 Not Found", b"look at /metrics\n")
-        return _response("200 OK", await self._metrics.exposition(), CONTENT_TYPE_LATEST)
+        try:
+            return _response("200 OK", await self._metrics.exposition(), CONTENT_TYPE_LATEST)
+        except Exception:
+            log.exception("a scrape failed by a defect of ours")
+            return _response("500 Internal Server Error", b"the daemon's log holds the details\n")
 
 
 def _response(status: str, body: bytes, content_type: str = "text/plain; charset=utf-8") -> bytes:

@@ -84,6 +84,7 @@ OVERVIEW = Page(
             "Services",
             (
                 Panel("Services by kind and phase", (q("onecity_services", "{{kind}} {{phase}}"),)),
+                Panel("Open incidents", (q("onecity_incidents_open", "{{severity}}"),), red_above=1.0),
                 Panel("Services by health", (q("sum by (health) (onecity_services_by_health)", "{{health}}"),)),
                 Panel(
                     "Time as promised, all services of a kind",
@@ -296,6 +297,7 @@ LOOP = Page(
                 stat("Services repaired", 'onecity_fault_services_total{result="repaired"}'),
                 stat("Cannot be repaired now", "onecity_repairs_waiting", above=1),
                 stat("Components down", "sum(onecity_components_down)", above=1),
+                stat("Proposals that wait", "onecity_proposals"),
                 Panel(
                     "Time to detect, decide, commit, restore: 99th percentile of an hour",
                     (

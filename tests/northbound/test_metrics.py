@@ -121,6 +121,7 @@ async def test_ten_thousand_services_over_a_large_city_stay_within_the_bound_on_
     assert len(found) < 22_000
     assert found[("onecity_services_without_series", ())] == 9_000
     assert found[("onecity_links_without_series", ())] == 4_500
+    assert found[("onecity_incidents_open", ("critical",))] == 0.0
     assert ("onecity_circuit_margin_decibels", ("c0",)) in found  # the worst is always shown
     assert ("onecity_circuit_margin_decibels", ("c1999",)) not in found
     twice = await samples(Metrics(Seen(20_000), Looks(network(5_000, 1_000, 2_000)), Ten()))
@@ -195,5 +196,25 @@ async def test_it_is_scraped_over_http_and_survives_what_is_not_http() -> None:
         assert b" 400 " in await ask(server.port, b"A" * 100_000)
         with pytest.raises(ConfigurationError, match="cannot be had"):
             await ScrapeServer(Metrics(Seen()), Listen("127.0.0.1", server.port)).start()
+    finally:
+        await server.stop()
+
+
+async def test_a_scrape_that_fails_says_so_and_the_next_one_is_tried() -> None:
+    class Broken:
+        fails = True
+
+        async def look(self) -> Observation:
+            if self.fails:
+                raise ZeroDivisionError
+            return Observation()
+
+    broken = Broken()
+    server = ScrapeServer(Metrics(Seen(), broken), Listen("127.0.0.1", 0))
+    await server.start()
+    try:
+        assert b" 500 " in await ask(server.port, b"GET /metrics HTTP/1.1\r\n\r\n")
+        broken.fails = False
+        assert b" 200 " in await ask(server.port, b"GET /metrics HTTP/1.1\r\n\r\n")
     finally:
         await server.stop()
