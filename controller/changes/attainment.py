@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from itertools import islice
 from typing import TypeVar
@@ -47,7 +47,7 @@ class Attainment:
         self,
         store: Store,
         readings: Callable[[], Iterable[ServiceReading]],
-        links: Callable[[], tuple[tuple[LinkView, ...], Mapping[str, float]]],
+        links: Callable[[], Awaitable[tuple[tuple[LinkView, ...], Mapping[str, float]]]],
         now: Callable[[], datetime],
         clock: Callable[[], float],
     ) -> None:
@@ -92,7 +92,7 @@ class Attainment:
                 await self.round(elapsed_s, unseen=elapsed_s > LATE_ROUNDS * pause_s + ROUND_S)
                 if began >= links_due:
                     links_due = began + LINKS_S
-                    self.take_links()
+                    await self.take_links()
                 if began >= flush_due:
                     flush_due = began + FLUSH_S
                     await self.flush()
@@ -166,10 +166,10 @@ class Attainment:
         broken = self._broken.pop(service).closed(at)
         self._outages[broken.service, broken.began] = broken
 
-    def take_links(self) -> None:
+    async def take_links(self) -> None:
         """Take what links carry now and what is reserved on them."""
         hour = int(self._now().timestamp() // 3600)
-        links, rates = self._links()
+        links, rates = await self._links()
         for link in links:
             if link.layer != "ip" or not link.capacity_bps:
                 continue

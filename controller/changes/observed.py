@@ -114,9 +114,9 @@ class Observer:
             refused=self._telemetry.refused,
         )
 
-    def links(self) -> tuple[tuple[LinkView, ...], Mapping[str, float]]:
+    async def links(self) -> tuple[tuple[LinkView, ...], Mapping[str, float]]:
         """Return the links with what is reserved, and what is measured on them."""
-        links = links_view(self._domains.city, self._desk.state.ledger)
+        links = await asyncio.to_thread(links_view, self._domains.city, self._desk.state.ledger)
         return links, self.rates(links)
 
     def rates(self, links: tuple[LinkView, ...]) -> dict[str, float]:

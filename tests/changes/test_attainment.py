@@ -36,7 +36,7 @@ class World:
                 "gov/a", "ExclusiveSlice", "Active", SloView(delay_s=0.02), measured, self.health, "cut"
             )
 
-    def links(self) -> tuple[tuple[LinkView, ...], dict[str, float]]:
+    async def links(self) -> tuple[tuple[LinkView, ...], dict[str, float]]:
         link = LinkView("link:x", "ip", "ip", "a", "z", 10**10, 10**9, 1e-3, 0, 0, (), True)
         return (link,), {} if self.rate is None else {"link:x": self.rate}
 
@@ -109,7 +109,7 @@ async def test_a_service_that_is_withdrawn_while_down_is_down_no_longer(world: W
 
 async def test_what_the_disk_refuses_is_written_with_the_next(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.pass_s(10)
-    world.attainment.take_links()
+    await world.attainment.take_links()
     add = world.store.add_attained
 
     async def refuse(*_: object) -> None:
@@ -130,10 +130,10 @@ async def test_what_the_disk_refuses_is_written_with_the_next(world: World, monk
 
 async def test_old_hours_become_days_and_nothing_of_them_is_lost(world: World) -> None:
     for _ in range(50):
-        world.attainment.take_links()
+        await world.attainment.take_links()
         await world.pass_s(3600)
     world.rate = None  # a link that nobody measures: no look, not a zero
-    world.attainment.take_links()
+    await world.attainment.take_links()
     await world.attainment.flush()
     before = world.store.service_hours("", 0, HOUR + 100)
     later = START + timedelta(days=200)
