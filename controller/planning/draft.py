@@ -7,7 +7,7 @@ asked for first, so that an additive change moves nothing that it need not move.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network
@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv4Network
 from controller.errors import OnecityError, Status
 from controller.intent.model import ServiceId
 from controller.network.ledger import Ledger
+from controller.planning.paths import Path
 from controller.planning.placement import LabelReservation, Placement
 
 FIRST_ACCESS_VLAN = 100
@@ -63,6 +64,9 @@ class Pools:
         return range(self.border.num_addresses // 2)
 
 
+Proposal = Mapping[tuple[str, str, str], tuple[Path, Path | None]]  # by domain and two nodes: a way, and its standby
+
+
 @dataclass(slots=True)
 class Draft:
     """One service's labels so far. `ledger` is a copy of its own: nothing of the service's old placement is in it."""
@@ -74,6 +78,7 @@ class Draft:
     taken: list[LabelReservation] = field(default_factory=list)
     port_load: dict[str, int] = field(default_factory=dict)  # bit/s on optical client ports, this service's own
     moving: bool = False  # ways are chosen afresh, and circuits built beside the present ones
+    ahead: Proposal = field(default_factory=dict)  # ways that the whole batch was given together
 
     def free(self, resource: str, label: int) -> bool:
         return self.ledger.holder(resource, label) is None

@@ -71,7 +71,7 @@ def _weave(
         beside = np.array([together.has(k.id, k.srlgs) or together.has(k.reverse, k.srlgs) for k in net.links])
     weave = Weave(
         net, usable, free.clip(max=free[net.reverse]), protected, old, Limits.of(wanted.slo), protected,
-        wanted.disjoint, beside,
+        wanted.disjoint, beside, draft.ahead,
     )  # fmt: skip
     borders = usable_borders(net, net.borders, usable)
     node = {a.access: a.node for a in attachments}

@@ -14,9 +14,11 @@ from datetime import datetime
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId, VipAssurance, Window
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
-from controller.planning.draft import CannotPlaceError, Draft, Pools
+from controller.planning.ahead import proposals
+from controller.planning.draft import CannotPlaceError, Draft, Pools, Proposal
 from controller.planning.emergency import is_emergency
 from controller.planning.layers import Layers, layers
+from controller.planning.orders import Orders, merit, referred_diverse, referred_to
 from controller.planning.placement import Placement, Refusal
 from controller.planning.planes import follows, place_plane
 from controller.planning.refusal import refuse
@@ -48,58 +50,29 @@ def place(
     """Place a batch on top of what stands in the ledger.
 
     `standing` holds the services that stay and, for those wanted again, what they are now. With more than one
-    iteration, services that were refused are tried again ahead of their equals; the best outcome is returned.
+    iteration, other orders are tried in which those refused go ahead of their equals; of all, the outcome that
+    serves the most of the highest priority is returned.
     """
-    first: frozenset[ServiceId] = frozenset()
-    best: PlanOutcome | None = None
-    for _ in range(max(1, iterations)):
-        batch = _Batch(city, ledger.on(city), standing, now, pools or Pools())
-        outcome = batch.run(_in_order(wanted, first))
-        if best is None or len(outcome.refusals) < len(best.refusals):
-            best = outcome
-        refused = frozenset(r.service for r in outcome.refusals)
-        if not refused or refused <= first:
-            break
-        first |= refused
+    def run(order: Sequence[Service], *, explain: bool) -> PlanOutcome:
+        batch = _Batch(city, ledger.on(city), standing, now, pools or Pools(), explain=explain)
+        return batch.run(order)
+
+    orders = Orders(wanted)
+    order = orders.next()
+    if iterations <= 1:
+        return run(order, explain=True)
+    best = None
+    for _ in range(iterations):
+        outcome = run(order, explain=False)
+        found = merit(wanted, outcome.placements)
+        if best is None or found > best[0]:
+            best = found, order
+        if not outcome.refusals:
+            return outcome
+        orders.refused(frozenset(r.service for r in outcome.refusals))
+        order = orders.next()
     assert best is not None
-    return best
-
-
-def _in_order(wanted: Sequence[Service], first: frozenset[ServiceId]) -> list[Service]:
-    """By priority; but a slice comes after the services that it is to keep away from, or beside."""
-    protected = {s.protects for s in wanted if isinstance(s, VipAssurance)}
-    named = {s.metadata.service: s for s in wanted}
-
-    def key(service: Service) -> tuple[int, int, bool, str]:
-        name = service.metadata.service
-        if isinstance(service, VipAssurance):
-            return (1, service.priority, name not in first, name)
-        if name in protected:
-            return (0, 0, name not in first, name)
-        return (2 if isinstance(service, ExclusiveSlice) else 3, 0, name not in first, name)
-
-    ordered: dict[ServiceId, Service] = {}
-
-    def put(service: Service, below: frozenset[ServiceId]) -> None:
-        name = service.metadata.service
-        for other in referred_to(service):
-            if other in named and other not in ordered and other not in below:
-                put(named[other], below | {name})
-        ordered.setdefault(name, service)
-
-    for service in sorted(wanted, key=key):
-        put(service, frozenset())
-    return list(ordered.values())
-
-
-def referred_diverse(service: Service) -> tuple[ServiceId, ...]:
-    """Return the services that this one is to be diverse from."""
-    return service.diverse_from if isinstance(service, ExclusiveSlice) else ()
-
-
-def referred_to(service: Service) -> tuple[ServiceId, ...]:
-    """Return the services whose ways decide about this one's."""
-    return (*service.diverse_from, *service.together_with) if isinstance(service, ExclusiveSlice) else ()
+    return run(best[1], explain=True)
 
 
 @dataclass(slots=True)
@@ -109,13 +82,16 @@ class _Batch:
     standing: Standing
     now: datetime
     pools: Pools
+    explain: bool = True  # say what would fit instead of what is refused, which takes many trials
     waiting: frozenset[ServiceId] = frozenset()  # those of the batch whose turn has not come
+    wanted: tuple[Service, ...] = ()
+    _ahead: dict[ServiceId, Proposal] | None = None
 
     def run(self, wanted: Iterable[Service]) -> PlanOutcome:
         net = layers(self.city)
         placed: dict[ServiceId, tuple[Service, Placement]] = {}
         refusals: list[Refusal] = []
-        wanted = list(wanted)
+        self.wanted = wanted = tuple(wanted)
         self.waiting = frozenset(s.metadata.service for s in wanted)
         for service in wanted:
             name = service.metadata.service
@@ -127,13 +103,27 @@ class _Batch:
             try:
                 placement = attempt.place(service)
             except CannotPlaceError as error:
-                refusals.append(refuse(service, str(error), attempt.place))
+                refusals.append(refuse(service, str(error), attempt.place if self.explain else _nothing_fits))
                 continue
             without.add(placement)
             self.ledger = without
             placed[name] = (service, placement)
         placements = {name: placement for name, (_, placement) in sorted(placed.items())}
         return PlanOutcome(placements, tuple(refusals), self.ledger)
+
+    def ahead(self, net: Layers, service: Service) -> Proposal:
+        """Return the ways found for the batch's slices together, looked for when the first of them has its turn."""
+        if not isinstance(service, ExclusiveSlice):
+            return {}
+        if self._ahead is None:
+            waiting = (s for s in self.wanted if s.metadata.service in self.waiting or s is service)
+            new = [s for s in waiting if s.metadata.service not in self.standing]
+            self._ahead = proposals(self.city, net, self.ledger.free_array(), new)
+        return self._ahead.get(service.metadata.service, {})
+
+
+def _nothing_fits(_: Service) -> Placement:
+    raise CannotPlaceError("not asked")
 
 
 @dataclass(slots=True)
@@ -148,7 +138,8 @@ class _Attempt:
 
     def draft(self, service: Service) -> Draft:
         old = self.old[1] if self.old is not None and type(self.old[0]) is type(service) else None
-        return Draft(service.metadata.service, self.ledger.copy(), self.batch.pools, old)
+        ahead = self.batch.ahead(self.net, service)
+        return Draft(service.metadata.service, self.ledger.copy(), self.batch.pools, old, ahead=ahead)
 
     def place(self, service: Service) -> Placement:
         """Return the placement; raises CannotPlaceError."""

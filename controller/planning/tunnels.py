@@ -29,7 +29,7 @@ from controller.planning.constrained import (
     kept_apart,
     without,
 )
-from controller.planning.draft import CannotPlaceError, TooRareError, rate_text, ratio_text
+from controller.planning.draft import CannotPlaceError, Proposal, TooRareError, rate_text, ratio_text
 from controller.planning.layers import Layers
 from controller.planning.limits import DELAY, NO_LIMITS, Limits, tightest, worse
 from controller.planning.paths import Mask, Path
@@ -88,6 +88,7 @@ class Weave:
     strict: bool = False  # a standby keeps the limits too; else any standby is better than none
     disjoint: tuple[Disjointness, ...] = DISJOINT
     together: Mask | None = None  # where working paths have to run
+    ahead: Proposal = field(default_factory=dict)  # found for a whole batch together; taken where they serve
     needs: dict[Segment, list[tuple[Need, Chain]]] = field(default_factory=dict)
     rates: dict[Segment, dict[int, int]] = field(default_factory=dict)  # segment → case → rate
     loads: dict[int, BitsPerSecond] = field(default_factory=dict)  # case → load per link
@@ -128,7 +129,7 @@ class Weave:
         inside = np.array([k.domain == domain for k in self.net.links], dtype=np.bool_) & self.usable
         usable = inside & (room >= max(rates.values()))
         limits = self._left(segment)
-        kept = self._kept(segment, usable, limits)
+        kept = self._kept(segment, usable, limits) or self._proposed(segment, usable, limits)
         working, standby = kept if kept is not None else self._search(segment, usable, inside, limits)
         back = (domain, dst, src)
         self.routes[segment] = (working, standby)
@@ -218,9 +219,23 @@ class Weave:
             return None
         index = self.net.link_index
         routes = [old.working] + ([old.standby] if old.standby is not None and self.protect else [])
-        if any(k not in index or not usable[index[k]] for r in routes for k in r.links):
+        if any(k not in index for r in routes for k in r.links):
             return None
         paths = [tuple(index[k] for k in r.links) for r in routes]
+        return self._serving(paths, usable, limits)
+
+    def _proposed(self, segment: Segment, usable: Mask, limits: Limits) -> tuple[Path, Path | None] | None:
+        """The way that the batch was given together, where it still serves."""
+        if segment not in self.ahead:
+            return None
+        working, standby = self.ahead[segment]
+        if self.protect and standby is None:
+            return None
+        return self._serving([working] + ([standby] if standby is not None and self.protect else []), usable, limits)
+
+    def _serving(self, paths: list[Path], usable: Mask, limits: Limits) -> tuple[Path, Path | None] | None:
+        if not all(usable[list(path)].all() for path in paths):
+            return None
         burdens = self.net.ip_burdens
         bound = paths if self.strict else paths[:1]
         if not all(limits.fits(burdens.of(p)) for p in bound):
