@@ -7,8 +7,8 @@ disturbance: unchanged and still sound it keeps its placement, changed it keeps 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId, VipAssurance, Window
@@ -83,19 +83,22 @@ class _Batch:
     now: datetime
     pools: Pools
     explain: bool = True  # say what would fit instead of what is refused, which takes many trials
-    waiting: frozenset[ServiceId] = frozenset()  # those of the batch whose turn has not come
+    waiting: set[ServiceId] = field(default_factory=set)  # those of the batch whose turn has not come
     wanted: tuple[Service, ...] = ()
     _ahead: dict[ServiceId, Proposal] | None = None
+    _away: dict[ServiceId, set[ServiceId]] = field(default_factory=dict)  # service → those to be diverse from it
 
     def run(self, wanted: Iterable[Service]) -> PlanOutcome:
         net = layers(self.city)
         placed: dict[ServiceId, tuple[Service, Placement]] = {}
         refusals: list[Refusal] = []
         self.wanted = wanted = tuple(wanted)
-        self.waiting = frozenset(s.metadata.service for s in wanted)
+        for other, _ in self.standing.values():
+            self._note(other)
+        self.waiting = {s.metadata.service for s in wanted}
         for service in wanted:
             name = service.metadata.service
-            self.waiting -= {name}
+            self.waiting.discard(name)
             old = self.standing.get(name)
             without = self.ledger.copy()
             without.remove(name)
@@ -108,8 +111,17 @@ class _Batch:
             without.add(placement)
             self.ledger = without
             placed[name] = (service, placement)
+            self._note(service)
         placements = {name: placement for name, (_, placement) in sorted(placed.items())}
         return PlanOutcome(placements, tuple(refusals), self.ledger)
+
+    def keeping_away(self, name: ServiceId) -> Collection[ServiceId]:
+        """Return the services that are, or were before this batch, to be diverse from one."""
+        return self._away.get(name, ())
+
+    def _note(self, service: Service) -> None:
+        for other in referred_diverse(service):
+            self._away.setdefault(other, set()).add(service.metadata.service)
 
     def ahead(self, net: Layers, service: Service) -> Proposal:
         """Return the ways found for the batch's slices together, looked for when the first of them has its turn."""
@@ -176,17 +188,17 @@ class _Attempt:
         Of two that name each other in one batch the first has nobody to keep away from yet; the second does it.
         """
         name = service.metadata.service
-        # Of thousands that stand few keep away from anybody: only those are looked at.
-        picky: list[tuple[ServiceId, Service]] = [
-            (s, other)
-            for s, (other, _) in self.batch.standing.items()
-            if isinstance(other, ExclusiveSlice) and other.diverse_from and s not in self.placed
-        ]
-        picky += [(s, other) for s, (other, _) in self.placed.items() if referred_diverse(other)]
-        back = sorted(s for s, other in picky if name in referred_diverse(other) and s != name)
-        waiting = self.batch.waiting - self.placed.keys() - self.batch.standing.keys()
-        named = [s for s in service.diverse_from if s not in waiting]
-        return replace(service, diverse_from=tuple(dict.fromkeys((*named, *back))))
+        back = []
+        for known in sorted(self.batch.keeping_away(name)):
+            there = self.placed.get(known) or self.batch.standing.get(known)
+            if known != name and there is not None and name in referred_diverse(there[0]):
+                back.append(known)
+        named = [s for s in service.diverse_from if s in self.placed or s in self.batch.standing or not self._waits(s)]
+        mutual = tuple(dict.fromkeys((*named, *back)))
+        return service if mutual == service.diverse_from else replace(service, diverse_from=mutual)
+
+    def _waits(self, name: ServiceId) -> bool:
+        return name in self.batch.waiting
 
     def _others(self, service: ExclusiveSlice) -> dict[ServiceId, Placement]:
         """The placements of the services that this one is to keep away from, or beside."""

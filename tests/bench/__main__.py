@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.bench import apply, assured, drift, recovery, repair, simulation, sustained, telemetry, verification
+from tests.bench import apply, assured, drift, planning, recovery, repair, simulation, sustained, telemetry, verification
 from tests.bench.numbers import write
 from tests.support.stage import stage
 
@@ -30,10 +30,16 @@ GOALS = {
     "verify.one_change_ms": 20.0,
     "simulate.all_single_city1000_s": 30.0,
     "memory.city1000_10k_services_mb": 500.0,
+    "plan.one.p99_ms": 5.0,
+    "plan.batch5000_ms": 365.0,
 }
 AT_LEAST = {
     "apply.sustained_per_s": 200.0,
     "telemetry.samples_per_s": 50_000.0,
+    "plan.brain.services_per_s": 10_000.0,
+    "plan.germany50_protected.services_per_s": 3000.0,
+    "plan.city1000.services_per_s": 3000.0,
+    "plan.city1000_protected.services_per_s": 3000.0,
 }
 
 
@@ -52,6 +58,7 @@ def main() -> None:
         numbers |= drift.measure(Path(directory))
     numbers |= verification.measure()
     numbers |= simulation.measure()
+    numbers |= planning.measure(ROOT / "build")
     write(ROOT / "build" / "bench.json", numbers)
     width = max(map(len, numbers))
     for key, value in sorted(numbers.items()):
