@@ -6,7 +6,18 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.bench import apply, assured, drift, planning, recovery, repair, simulation, sustained, telemetry, verification
+from tests.bench import (
+    apply,
+    assured,
+    drift,
+    planning,
+    recovery,
+    repair,
+    simulation,
+    sustained,
+    telemetry,
+    verification,
+)
 from tests.bench.numbers import write
 from tests.support.stage import stage
 
