@@ -14,6 +14,7 @@ from tests.chaos.verdict import Verdict, empty, judge
 from tests.chaos.world import World
 
 CUSTOMERS = 3
+START_S = 15.0  # how long a daemon may need before it serves
 END_S = 75.0  # how long a customer may need to learn how its last order ended
 
 
@@ -81,6 +82,8 @@ class Campaign:
         if die_at or plan.stop_at:
             world.kill_daemon()
             world.start_daemon(die_at, wait=False, stop_at=plan.stop_at)
+            if plan.stop_at:
+                world.await_service(START_S)  # else the round is over before anything is decided
         self._stop = threading.Event()
         self._threads = [c.work(self._stop, f"{self.seed}/{number}/{c.family.number}") for c in self.customers]
         started = time.monotonic()

@@ -79,6 +79,16 @@ class World:
             return state == "T"
         return False
 
+    def await_service(self, within_s: float) -> None:
+        """Wait until the daemon answers, has stopped itself or is dead; at most so long."""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline and not self.daemon_stopped() and self.stage.daemon.poll() is None:
+            try:
+                self.stage.client.stub.GetServices(pb.GetServicesRequest(), timeout=1.0)
+                return
+            except grpc.RpcError:
+                time.sleep(0.05)
+
     def let_go_on(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.stage.daemon.pid, signal.SIGCONT)
