@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -34,6 +35,23 @@ class Customer:
     address: str
     port: str  # router/port
     vlan: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Numbered packets under way (see traffic.py)."""
+
+    sending: subprocess.Popen[str]
+    receiving: subprocess.Popen[str]
+
+    def result(self, timeout_s: float = 120.0) -> dict[str, Any]:
+        """Wait for the end; return what the receiver says, with the sender's `refused`. Raises LabError."""
+        sent, problem = self.sending.communicate(timeout=timeout_s)
+        came, other = self.receiving.communicate(timeout=timeout_s)
+        if not sent or not came:
+            raise LabError(f"the traffic ended early: {problem}{other}")
+        said: dict[str, Any] = json.loads(came)
+        return said | {"refused": json.loads(sent)["refused"]}
 
 
 class Customers:
@@ -87,6 +105,12 @@ class Customers:
         command = {"type": "plug", "host": host, "vlan": vlan, "addresses": list(addresses), "gateways": list(gateways)}
         self._operate(command)
 
+    def unplug_all(self, vpn: str) -> None:
+        """Take the hosts of a VPN out of it; others may use them."""
+        for customer in self.by_vpn.pop(vpn, []):
+            self._operate({"type": "unplug", "host": customer.host})
+            self._free[customer.port].append(customer.host)
+
     def free_host(self, port: str) -> str:
         """Take a host at a router's port that nobody uses."""
         return self._free[port].pop(0)
@@ -107,6 +131,18 @@ class Customers:
             self.command(host, line), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
 
+    def stream(
+        self, a: Customer, z: Customer, *, rate_pps: float, count: int, size: int = 64, port: int = 7000
+    ) -> Stream:
+        """Start numbered packets from one customer to another."""
+        numbers = ["--port", str(port), "--rate", str(rate_pps), "--count", str(count)]
+        program = [sys.executable, "-m", "lab.openflow.traffic"]
+        receiving = self.begin(z.host, [*program, "receive", *numbers])
+        assert receiving.stdout is not None
+        if receiving.stdout.readline().strip() != "ready":
+            raise LabError(f"{z.host} cannot receive: {receiving.communicate()[1]}")
+        return Stream(self.begin(a.host, [*program, "send", z.address, "--size", str(size), *numbers]), receiving)
+
     def reachability(
         self, senders: Iterable[Customer], targets: Iterable[str], count: int = 2, wait_s: float = 1.0
     ) -> dict[tuple[str, str], bool]:
@@ -119,6 +155,13 @@ class Customers:
         for host, process in running.items():
             answered = set(process.communicate(timeout=60)[0].split())
             found |= {(host, target): target in answered for target in wanted}
+        return found
+
+    def rule_counts(self) -> dict[str, int]:
+        """Return how many rules each router's switch holds."""
+        found: dict[str, int] = {}
+        for domain in self.city.city.ip:
+            found |= ask_openflow(self.city.directory, domain, {"type": "status"})["rules"]
         return found
 
     def settled(self, within_s: float = IDLE_S) -> None:

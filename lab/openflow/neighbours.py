@@ -28,8 +28,11 @@ class Neighbours:
         self._by_place: dict[tuple[str, str, int], Access] = {}
 
     def follow(self) -> None:
-        """Learn which accesses there are."""
+        """Learn which accesses there are; who hung on one that has gone is forgotten."""
         self._by_place = {(a.node, a.port, a.vlan): a for v in self._domain.vrfs() for a in v.accesses}
+        there = {neighbour_key(a, wanted) for a in self._by_place.values() for _, wanted in _neighbours(a)}
+        self._numbers.forget(there)
+        self._asked = {key: at for key, at in self._asked.items() if key in there}
 
     def ask(self, switches: dict[str, Switch]) -> None:
         """Ask whoever has not been asked for a while."""

@@ -51,6 +51,12 @@ class Numbers:
         self._dirty = True
         return True
 
+    def forget(self, keep: set[str]) -> None:
+        """Forget the hardware addresses of all neighbours but these."""
+        for key in self.macs.keys() - keep:
+            del self.macs[key]
+            self._dirty = True
+
     def begin(self) -> None:
         """Forget which names are in use; `retain` after everything was asked for drops the others."""
         self._used = {}

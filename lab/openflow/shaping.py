@@ -1,8 +1,8 @@
 """What a cable can carry: HTB on the sending end of every link, with the queues and partitions of a router's port.
 
-A port has a class for each partition (NRP) that is configured on its link, exactly as wide as that, and one for the
-rest of the link, as wide as what the partitions leave; under it eight priorities, 7 first. A frame says in its source
-address, which inside the city is the routers' to write, to which partition and queue it belongs (see frames.py).
+A port has a class for each partition (NRP) that is configured on its link, with exactly that rate for itself, and one
+for the rest of the link, as wide as what the partitions leave; under it eight priorities, 7 first. A frame says in its
+source address, which inside the city is the routers' to write, which partition and queue it belongs to (frames.py).
 Delay is given where the kernel has sch_netem.
 """
 
@@ -16,6 +16,9 @@ QUEUES = 8
 SHARED_CLASS, FIRST_QUEUE, FIRST_PARTITION = 0x2, 0x10, 0x100
 BUFFER_S = 0.2  # what a port holds before it drops: at these rates fewer packets than a real one
 MIN_RATE_BPS = 8_000
+# What waits in a partition because this machine was busy may leave faster than it came, from what nobody uses. Its
+# average stays what the meter at the service's ingress lets in.
+DRAIN = 1.5
 _FRAME_BYTES = 1514
 
 
@@ -48,7 +51,7 @@ def change_lines(
         if number not in old:
             lines += _partition_lines(interface, number, rate, delay_s)
         elif old[number] != rate:
-            lines.append(_class("change", interface, _minor(number), 0x1, rate, rate))
+            lines.append(_class("change", interface, _minor(number), 0x1, rate, rate * DRAIN) + " prio 0")
     return lines
 
 
@@ -80,7 +83,7 @@ def _shared(verb: str, interface: str, rate_bps: float) -> list[str]:
 
 
 def _partition_lines(interface: str, number: int, rate_bps: float, delay_s: float) -> Iterable[str]:
-    yield _class("add", interface, _minor(number), 0x1, rate_bps, rate_bps) + " prio 0"
+    yield _class("add", interface, _minor(number), 0x1, rate_bps, rate_bps * DRAIN) + " prio 0"
     yield _leaf(interface, _minor(number), rate_bps, delay_s)
     yield _filter(interface, number, 0xFFFF, -6, _minor(number), _priority(number))
 

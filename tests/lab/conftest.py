@@ -11,14 +11,15 @@ from lab.openflow.processes import missing
 from tests.lab.packets import PacketStage, packet_stage
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _possible() -> None:
+@pytest.fixture(scope="session")
+def real_packets() -> None:
+    """Skip where there can be none, and say why."""
     if reason := missing():
         pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")
-def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PacketStage]:
+def city(real_packets: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PacketStage]:
     directory: Path = tmp_path_factory.mktemp("packets")
     with packet_stage("longgang", directory) as standing:
         yield standing

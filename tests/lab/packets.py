@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from onecity.v1 import controller_pb2 as pb
+
 from lab.openflow.customers import Customer, Customers
 from lab.openflow.processes import packet_plant
 from tests.support.stage import COMMITTED, Stage, eventually, stage
 
-INTENTS = Path(__file__).resolve().parents[2] / "intents"
-PING_S = 20.0
+REACHED_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +29,26 @@ class PacketStage:
         assert result.outcome == COMMITTED, result.message
         self.customers.settled()
 
-    def plug_in(self, vpn: str) -> list[Customer]:
-        """Plug a host into every access of a VPN and wait until the routers have met it."""
-        found = self.customers.plug_in(vpn)
+    def delete(self, *services: str) -> None:
+        """Take services away, with their hosts."""
+        _, result = self.stage.client.delete(*services)
+        assert result.outcome == COMMITTED, result.message
+        for service in services:
+            self.customers.unplug_all(service.replace("/", "."))
         self.customers.settled()
+
+    def plug_in(self, vpn: str) -> list[Customer]:
+        """Plug a host into every access of a VPN and wait until each reaches the first, as it must."""
+        found = self.customers.plug_in(vpn)
+        for other in found[1:]:
+            eventually(lambda other=other: self.ping(other.host, found[0].address), REACHED_S)  # type: ignore[misc]
         return found
 
-    def reach(self, a: Customer, z: Customer, within_s: float = PING_S) -> None:
-        """Wait until one answers the other."""
-        eventually(lambda: self.ping(a.host, z.address), within_s)
+    def restore(self) -> None:
+        """Repair everything and wait until the controller knows."""
+        self.stage.city.plant({"type": "restore", "what": "all"})
+        request = pb.GetTopologyRequest()
+        eventually(lambda: all(k.up for k in self.stage.client.stub.GetTopology(request).topology.links), REACHED_S)
 
     def ping(self, host: str, address: str, *more: str) -> bool:
         line = ["ping", "-n", "-q", "-c", "1", "-W", "1", *more, address]
@@ -47,7 +59,3 @@ class PacketStage:
 def packet_stage(city: str, directory: Path, **more: int | str) -> Iterator[PacketStage]:
     with stage(city, directory, plant=packet_plant(**more)) as standing:  # type: ignore[arg-type]
         yield PacketStage(standing, Customers(standing.city))
-
-
-def intent(name: str) -> str:
-    return (INTENTS / f"{name}.yaml").read_text(encoding="utf-8")

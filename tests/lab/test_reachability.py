@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.lab.packets import PacketStage, intent
+from tests.lab.packets import PacketStage
+from tests.lab.wanted import intent
 from tests.support.stage import eventually
 
 
