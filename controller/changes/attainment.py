@@ -91,8 +91,7 @@ class Attainment:
             try:
                 await self.round(elapsed_s, unseen=elapsed_s > LATE_ROUNDS * pause_s + ROUND_S)
                 if began >= links_due:
-                    links_due = began + LINKS_S
-                    await self.take_links()
+                    links_due = began + (LINKS_S if await self.take_links() else ROUND_S)
                 if began >= flush_due:
                     flush_due = began + FLUSH_S
                     await self.flush()
@@ -166,8 +165,8 @@ class Attainment:
         broken = self._broken.pop(service).closed(at)
         self._outages[broken.service, broken.began] = broken
 
-    async def take_links(self) -> None:
-        """Take what links carry now and what is reserved on them."""
+    async def take_links(self) -> bool:
+        """Take what links carry now and what is reserved on them; False where none of them is measured yet."""
         hour = int(self._now().timestamp() // 3600)
         links, rates = await self._links()
         for link in links:
@@ -178,6 +177,7 @@ class Attainment:
             if row is None:
                 row = self._loads[key] = LinkHour(link.id, hour)
             row.take(rates.get(link.id), link.reserved_bps, link.capacity_bps)
+        return not links or any(link.id in rates for link in links)
 
     def hear(self, incident: Incident) -> None:
         """Keep an incident, whenever there is news of it."""

@@ -24,7 +24,7 @@ from controller.southbound.driver import DomainSettings, DomainTimers
 
 MODULES = Path(__file__).parent / "thirdparty"
 NETCONFD, SSHD, SUBSYSTEM = ("/usr/sbin/netconfd", "/usr/sbin/sshd", "/usr/sbin/netconf-subsystem")
-TIMERS = DomainTimers(connect_s=10.0, edit_s=5.0, commit_s=5.0, confirm_s=8.0, read_s=5.0)
+TIMERS = DomainTimers(connect_s=20.0, edit_s=20.0, commit_s=20.0, confirm_s=8.0, read_s=20.0)
 START_S = 15.0
 
 needs_netconfd = pytest.mark.skipif(

@@ -184,7 +184,7 @@ async def test_a_surprise_is_told_apart_from_a_conflict(driver: NetconfDriver, s
 
 
 async def test_somebody_else_s_lock_is_waited_for_and_named(server: ThirdParty, driver: NetconfDriver) -> None:
-    short = netconf_driver(server.settings(timers=DomainTimers(10.0, 0.5, 5.0, 8.0, 5.0)))
+    short = netconf_driver(server.settings(timers=DomainTimers(20.0, 3.0, 20.0, 8.0, 20.0)))
     with person(server) as other:
         other.lock("candidate")
         with pytest.raises(DomainError) as refused:
