@@ -25,7 +25,8 @@ test: $(READY)  ## Style, types, contracts and tests
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest -n 3 --dist loadfile
+	@$(BIN)/pytest -n 3 --dist loadfile -m "not alone"
+	@$(BIN)/pytest -m alone
 
 bench: $(READY) ## Measure; writes build/bench.json
 	@$(BIN)/python -m tests.bench

@@ -7,6 +7,8 @@ import time
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
+
 from controller.changes.chronicle import MOST_BYTES, Chronicle, Ended
 from controller.changes.leaves import changed_places, leaf_count, leaves
 from controller.network.discovered import DomainKind
@@ -85,6 +87,7 @@ async def test_a_change_is_kept_in_the_domains_words_and_place_by_place(tmp_path
     assert (len(kept.places), kept.left_out) == (2, 0)
 
 
+@pytest.mark.alone
 async def test_a_large_change_is_cut_says_so_and_costs_no_more_than_what_is_kept(tmp_path):
     change = edit("city-ip", {}, tree(range(2000), nodes=20))
     started = time.perf_counter()

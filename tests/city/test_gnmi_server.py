@@ -121,6 +121,7 @@ async def test_a_sample_repeats_the_value_with_its_own_time(wire: Wire) -> None:
     assert all(_values(r) == [1] and r.update.timestamp == 1_000 for r in repeated)
 
 
+@pytest.mark.alone
 async def test_many_updates_travel_in_few_notifications(wire: Wire) -> None:
     """20,000 leaves a second, from the first update to the last byte at the reader."""
     paths = [_DELAY.replace("gov.a.buji", f"gov.a.{n}") for n in range(20_000)]

@@ -208,6 +208,7 @@ def test_a_wrong_token_is_not_let_in(city: RunningCity) -> None:
     stranger.close()
 
 
+@pytest.mark.alone
 def test_each_step_takes_a_few_milliseconds(domain: Client) -> None:
     taken: dict[str, list[float]] = {"prepare": [], "commit": [], "confirm": []}
     for n in range(40):

@@ -112,6 +112,7 @@ def big_plane(sites: int) -> dict[str, dict[str, Any]]:
     return {"city-ip": {"vpn-service/fin": vpn("fin", "0:65001:99", nodes)}}
 
 
+@pytest.mark.alone
 def test_a_plane_of_1300_accesses_is_cheap_while_nothing_changes() -> None:
     world = World(LONGGANG)
     start = time.perf_counter()

@@ -156,6 +156,7 @@ async def test_a_reader_that_leaves_is_no_error(run: Run) -> None:
     assert err == b""
 
 
+@pytest.mark.alone
 async def test_the_command_starts_at_once(run: Run) -> None:
     taken = []
     for _ in range(3):

@@ -50,6 +50,7 @@ def test_the_conference_has_300_parties_and_900_flows():
     assert len(vip.conference.parties) * len(vip.conference.flows) == 900
 
 
+@pytest.mark.alone
 def test_reading_everything_is_fast_and_again_is_faster():
     one = "apiVersion: onecity/v1\nkind: ExclusiveSlice\nmetadata: {{name: s-{}}}\nspec:\n  bandwidth: 1Gbps\n"
     one += "  endpoints: [{{site: buji, lan: 10.1.2.0/24}}, {{site: longgang, lan: 10.2.2.0/24}}]\n"

@@ -3,6 +3,8 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+import pytest
+
 from controller.network.discovered import DiscoveredCircuit, DomainTopology
 from controller.network.inventory import Inventory
 from controller.network.merge import merge
@@ -136,6 +138,7 @@ def test_a_stale_domain_is_marked() -> None:
     assert not city.domains["city-otn"].stale
 
 
+@pytest.mark.alone
 def test_merging_is_quick_and_does_not_depend_on_the_order_of_domains() -> None:
     started = time.perf_counter()
     one = merge(topologies("longgang"), inventory("longgang"), 1, frozenset())

@@ -230,6 +230,7 @@ async def test_two_coordinators_take_turns(ip_domain: RunningDomain, ip: Netconf
     await other.close()
 
 
+@pytest.mark.alone
 async def test_a_change_takes_milliseconds(ip: NetconfDriver, txn: str) -> None:
     taken_s = []
     edit = adding("city-ip", vpn_tree("gov.quick", vlan=120))

@@ -32,6 +32,7 @@ async def client(server: ScriptedServer) -> AsyncIterator[NetconfClient]:
         await client.close()
 
 
+@pytest.mark.alone
 async def test_a_change_of_five_requests_takes_milliseconds_not_ticks(client: NetconfClient) -> None:
     # Stock ncclient needs about 100 ms a request; the bound leaves room for a busy machine.
     taken_s = []

@@ -211,6 +211,7 @@ async def test_the_native_form_is_the_request(optical: OpticalDriver) -> None:
     assert "channel: 48" in text
 
 
+@pytest.mark.alone
 async def test_a_change_takes_milliseconds(optical: OpticalDriver, txn: str) -> None:
     taken_s = []
     edit = adding("city-otn", await between_sites(optical, "gov.quick/a-b", 49))

@@ -124,6 +124,7 @@ def test_a_key_with_nul_is_refused():
         dumps(Tree, {("t:x", "a\0b"): {}})
 
 
+@pytest.mark.alone
 def test_a_big_edit_is_written_in_some_milliseconds():
     entries: Tree = {("t:entry", str(n)): {"t:id": str(n), "t:a": {"t:b": "1", "t:c": "2"}} for n in range(3000)}
     touched = tuple((step,) for step in entries)

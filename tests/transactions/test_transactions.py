@@ -225,6 +225,7 @@ async def test_a_malformed_step_is_refused(city):
         await city.engine.run(Step("c", 0, "build", (put("city-ip", "x", "1"),), ()))
 
 
+@pytest.mark.alone
 async def test_engine_and_journal_cost_at_most_five_milliseconds_a_step(city, tmp_path):
     store = Store.open(tmp_path / "onecity.db")
     city.engine = Transactions(StoreJournal(store), city.domains, {}, city.clock)

@@ -1,0 +1,17 @@
+"""What concerns all tests: which of them need the machine for themselves.
+
+`make test` runs files beside each other, three at a time. What is measured in milliseconds, or in packets lost, would
+then measure the neighbours: these run afterwards, one after the other (`-m alone`).
+"""
+
+from __future__ import annotations
+
+import pytest
+
+ALONE = ("tests/lab/", "test_speed.py", "test_ip_speed.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(part in item.nodeid for part in ALONE):
+            item.add_marker(pytest.mark.alone)
