@@ -1,4 +1,4 @@
-# Everything runs in .venv, made on first use; nothing needs root.
+# Everything runs in .venv, made on first use; only real packets (lab-deps, lab-demo, bench-lab) need root.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -43,6 +43,19 @@ chaos: $(READY) ## Try to break the transactions; writes build/chaos.json
 lab-deps:       ## Install what real packets need (Debian, root)
 	apt-get install -y -qq --no-install-recommends $(LAB_PACKAGES)
 
+lab-ryu:        ## Put Ryu 4.34 into build/ryu, beside os-ken, for the tests that run the OpenFlow application on it
+	@test -x build/ryu/bin/ryu-manager || { \
+	  $(PYTHON) -m venv build/ryu && \
+	  build/ryu/bin/pip install --quiet --upgrade 'pip>=25.3' && \
+	  printf 'setuptools<67.7\n' >build/ryu/constraint.txt && \
+	  build/ryu/bin/pip install --quiet --build-constraint build/ryu/constraint.txt ryu==4.34 pyyaml setuptools; }
+
+lab-demo: $(READY) ## The city with real packets: pings, a flood against a slice, a cut (root)
+	@$(BIN)/python -m lab.openflow.demo
+
+bench-lab: $(READY) ## Measure real packets; writes build/bench-lab.json (root)
+	@$(BIN)/python -m tests.lab.bench
+
 campaign: $(READY) ## Break a city many times and judge the repairs; writes build/campaign.json
 	@$(BIN)/python -m tests.campaign
 
@@ -52,4 +65,4 @@ stubs: $(READY) ## Regenerate protocol stubs after a change under protos/
 clean:          ## Remove what was built
 	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help lab-deps setup demo monitoring dashboards test bench chaos stubs clean campaign
+.PHONY: help lab-deps lab-ryu lab-demo bench-lab setup demo monitoring dashboards test bench chaos stubs clean campaign

@@ -16,7 +16,7 @@ from typing import Any
 from lab.city import load_city
 from lab.openflow.compiler import Compiler
 from lab.openflow.domain import Domain
-from lab.openflow.library import ofproto
+from lab.openflow.library import NAME, ofproto
 from lab.openflow.lines import Line, serve, subscribe
 from lab.openflow.measuring import Measuring
 from lab.openflow.names import Names
@@ -181,7 +181,7 @@ class Brain:
         elif kind == "status":
             rules = {n: len(s.holds.rules) for n, s in self.switches.items()}
             idle = self._acting and not self._stale and self._events.empty()
-            line.send({"ok": True, "idle": idle, "complete": self._complete(), "rules": rules})
+            line.send({"ok": True, "idle": idle, "complete": self._complete(), "rules": rules, "library": NAME})
 
     def _on_front_left(self, line: Line) -> None:
         self._fronts = [f for f in self._fronts if f is not line]
