@@ -18,7 +18,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from lab.openflow.sandbox import enter_command
+from lab.openflow.sandbox import at_once, enter_command
 from lab.plant.link import connect
 from lab.supervision import LabError, RunningCity
 
@@ -136,7 +136,7 @@ class Customers:
     ) -> Stream:
         """Start numbered packets from one customer to another."""
         numbers = ["--port", str(port), "--rate", str(rate_pps), "--count", str(count)]
-        program = [sys.executable, "-m", "lab.openflow.traffic"]
+        program = [*at_once(), sys.executable, "-m", "lab.openflow.traffic"]
         receiving = self.begin(z.host, [*program, "receive", *numbers])
         assert receiving.stdout is not None
         if receiving.stdout.readline().strip() != "ready":

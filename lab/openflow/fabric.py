@@ -25,7 +25,7 @@ from mininet.node import OVSBridge, OVSSwitch
 from lab.city import PROPAGATION_S_PER_M, City
 from lab.openflow import shaping
 from lab.openflow.names import Names
-from lab.openflow.sandbox import PRIVATE
+from lab.openflow.sandbox import PRIVATE, at_once
 
 START_S = 10.0
 UNPLUGGED_VLAN = 4094
@@ -90,8 +90,7 @@ class Fabric:
         self._await(PRIVATE / "db.sock")
         settings = ["other_config:n-handler-threads=1", "other_config:n-revalidator-threads=1"]
         subprocess.run(["ovs-vsctl", "--no-wait", "init", "--", "set", "Open_vSwitch", ".", *settings], check=True)
-        # A switch of a real city shares its processor with nobody: ours goes before whatever else runs here.
-        self._daemon(["nice", "-n", "-20", "ovs-vswitchd", f"unix:{PRIVATE}/db.sock", "--no-chdir"], "vswitchd")
+        self._daemon([*at_once(), "ovs-vswitchd", f"unix:{PRIVATE}/db.sock", "--no-chdir"], "vswitchd")
 
     def _daemon(self, command: list[str], name: str) -> None:
         with (self._logs / f"{name}.log").open("ab") as log:

@@ -11,6 +11,7 @@ that was.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import socket
 import struct
@@ -20,7 +21,9 @@ from typing import Any
 
 HEADER = struct.Struct("!IQ")  # number, when sent in ns (one clock for all hosts: they share the machine)
 FRAME_OVERHEAD = 42  # Ethernet, IPv4 and UDP before the payload
-_CATCH_UP_S = 0.1  # a sender that was held up longer goes on from there instead of sending a burst
+_SO_RCVBUFFORCE = 33
+_CATCH_UP_S = 0.1  # a sender that was held up longer goes on from there
+_HASTE = 2.0  # times its rate at which a sender catches up: a burst at once would be other traffic than was asked for
 
 
 def send(address: str, port: int, rate_pps: float, count: int, size: int) -> dict[str, Any]:
@@ -28,13 +31,15 @@ def send(address: str, port: int, rate_pps: float, count: int, size: int) -> dic
     sender = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
     sender.connect((address, port))
     filler, refused = bytes(max(0, size - HEADER.size)), 0
-    started = due = time.monotonic()
+    started = due = now = time.monotonic()
     for number in range(count):
-        ahead = due - time.monotonic()
-        if ahead > 0.0005:
-            time.sleep(ahead)
-        elif ahead < -_CATCH_UP_S:
-            due = time.monotonic()
+        before, now = now, time.monotonic()
+        if due - now < -_CATCH_UP_S:
+            due = now
+        wait = max(due, before + 1 / rate_pps / _HASTE) - now
+        if wait > 0:
+            time.sleep(wait)
+            now = time.monotonic()
         due += 1 / rate_pps
         try:
             sender.send(HEADER.pack(number, time.monotonic_ns()) + filler)
@@ -46,7 +51,8 @@ def send(address: str, port: int, rate_pps: float, count: int, size: int) -> dic
 def receive(port: int, count: int, idle_s: float, wait_s: float, rate_pps: float) -> dict[str, Any]:
     """Receive until the last number has come, or nothing for `idle_s`; say what came."""
     receiver = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+    with contextlib.suppress(OSError):  # only root may have so much; without it a slow receiver looks like loss
+        receiver.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 16 << 20)
     receiver.bind(("::", port))
     print("ready", flush=True)
     receiver.settimeout(wait_s)
