@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import os
 import sys
@@ -27,8 +26,6 @@ def main() -> int:
     arguments.dir = arguments.dir.resolve()
     arguments.city = str(Path(arguments.city).resolve()) if arguments.city.endswith(".yaml") else arguments.city
     os.chdir(arguments.dir)  # datagram sockets are named from here: their names have to be short
-    with contextlib.suppress(OSError):  # a domain's controller has a processor of its own too, but switches go first
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     os.environ |= {
         "ONECITY_LAB_CITY": arguments.city,
         "ONECITY_LAB_DOMAIN": arguments.domain,

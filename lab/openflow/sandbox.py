@@ -94,5 +94,5 @@ def at_once() -> list[str]:
     A switch or a host of a real city shares its processor with nobody. Kept waiting for its turn among other programs
     it would lose packets that no network loses. The kernel leaves others 5 % of the time whatever happens.
     """
-    first = ["chrt", "--rr", "2"]
+    first = ["chrt", "--rr", "1"]
     return first if subprocess.run([*first, "true"], capture_output=True).returncode == 0 else []
