@@ -66,7 +66,8 @@ def test_an_address_that_others_can_reach_is_refused_with_the_remedy(host: str, 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "localhost", "[::1]"])
 def test_every_form_of_loopback_is_taken(host: str) -> None:
-    parse_settings(changed("listen: 127.0.0.1:50505", f'listen: "{host}:1"'), "onecity.yaml", Path("/"))
+    settings = parse_settings(changed("listen: 127.0.0.1:50505", f'listen: "{host}:1"'), "onecity.yaml", Path("/"))
+    assert str(settings.listen) == f"{host}:1"
 
 
 @pytest.mark.parametrize(
