@@ -46,6 +46,8 @@ class ScriptedServer:
     answer: dict[str, str | Callable[[etree._Element], str | None] | None] = field(default_factory=dict)
     received: list[str] = field(default_factory=list)
     stutters: bool = False  # says every reply twice
+    dozes: bool = False  # leaves a session's first request lying until the next one comes
+    awake: set[int] = field(default_factory=set)  # the sessions that have dozed
     sessions: list[asyncssh.SSHServerProcess[bytes]] = field(default_factory=list)
 
     def reply_to(self, operation: etree._Element) -> str | None:
@@ -75,9 +77,16 @@ async def _serve(server: ScriptedServer, process: asyncssh.SSHServerProcess[byte
     hello = f'<hello xmlns="{NC}"><capabilities>{capabilities}</capabilities><session-id>{number}</session-id></hello>'
     process.stdout.write(hello.encode() + END_OF_MESSAGE)
     deframer, chunked, greeted = Deframer(), False, False
+    lying: list[bytes] = []
     with contextlib.suppress(asyncssh.Error, ConnectionError):
         while data := await process.stdin.read(65536):
-            for message in deframer.feed(data, chunked=chunked):
+            messages = [*lying, *deframer.feed(data, chunked=chunked)]
+            if server.dozes and greeted and number not in server.awake:
+                server.awake.add(number)
+                lying = messages
+                continue
+            lying = []
+            for message in messages:
                 root = etree.fromstring(message)
                 if not greeted:
                     greeted, chunked = True, "urn:ietf:params:netconf:base:1.1" in base

@@ -60,6 +60,15 @@ async def test_a_reply_that_comes_twice_is_heard_once(server: ScriptedServer, cl
     assert server.received == ["unlock"] * 3
 
 
+async def test_a_server_that_leaves_the_first_request_lying_is_woken(
+    server: ScriptedServer, client: NetconfClient
+) -> None:
+    server.dozes = True
+    assert not (await client.call("lock", "<lock/>", 5)).errors
+    assert server.received == ["lock", "get-config"]
+    assert not (await client.call("unlock", "<unlock/>", 0.5)).errors
+
+
 async def test_a_long_answer_arrives_whole(server: ScriptedServer, client: NetconfClient) -> None:
     server.answer["get"] = f"<data><x>{'龙岗' * 700_000}</x></data>"
     reply = await client.call("get", "<get/>", 10)

@@ -25,11 +25,13 @@ from paramiko import SSHException
 from controller.errors import ConfigurationError, DomainError, DomainUnreachableError
 from controller.southbound.driver import DomainSettings
 from controller.southbound.endpoint import read_password, split_address
+from controller.southbound.netconf import operations as op
 from controller.southbound.netconf.replies import NC, Reply, parse_reply
 from controller.southbound.netconf.session import NotificationSink, WakingSession
 
 LONG_REPLY_CHARACTERS = 20_000  # parsed and turned into trees on a thread above this, about 1 ms
 KEEPALIVE_S = 15
+FIRST_ANSWER_S = 1.0  # after this long without any answer, a fresh session is asked once more
 DEAD_PEER_S = 20.0  # unacknowledged data for this long ends the TCP connection
 _TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
 
@@ -91,6 +93,7 @@ class NetconfClient:
         self.capabilities: frozenset[str] = frozenset()
         self.session_id = ""
         self.heard_at = 0.0  # the loop's clock
+        self._was_answered = False
         self.ended = asyncio.Event()
         self._is_cut = False
 
@@ -184,6 +187,9 @@ class NetconfClient:
         replies = []
         try:
             async with asyncio.timeout(deadline_s):
+                if sent and not self._was_answered:
+                    what = sent[0].what
+                    await self._wake(sent[0])
                 for request in sent:
                     what = request.what
                     replies.append(await self._parsed(await request.answer))
@@ -199,6 +205,19 @@ class NetconfClient:
             self.cut()
             raise self._unreachable(f"the answer to {what} is not well-formed: {error}") from None
         return replies
+
+    async def _wake(self, first: Sent) -> None:
+        """Await any answer to the first request of this session; a server that keeps silent is asked something more.
+
+        One that reads our hello and this request in one piece may take the hello and leave the request lying until
+        anything else arrives (netconfd of yuma123, 2.13, on a busy machine).
+        """
+        answer = asyncio.ensure_future(first.answer)
+        done, _ = await asyncio.wait({answer}, timeout=FIRST_ANSWER_S)
+        if not done:
+            self.send("the question whether it is there", op.get_config(op.NOTHING))
+            await asyncio.wait({answer})
+        self._was_answered = True
 
     async def call(self, what: str, body: str, deadline_s: float) -> Reply:
         """Send one request and await its reply."""
