@@ -61,6 +61,7 @@ from controller.transactions.step import Step, StepResult
 
 log = logging.getLogger("onecity")
 
+REMEMBERED_INCIDENTS = 1000  # that are over, of earlier lives; those that are open are all taken up again
 DISCOVERY_S = 10.0  # how long the first discovery may hold back readiness
 
 
@@ -148,7 +149,8 @@ class Daemon:
         self._started.push_async_callback(self.repairs.stop)
         self.telemetry.listen(self.repairs.hear)
         self.changes.wellbeing.witness = self.repairs
-        self.tickets = Tickets(self.domains, self.repairs, self.telemetry, self._now, time.monotonic)
+        known = self.store.recent_incidents(REMEMBERED_INCIDENTS)
+        self.tickets = Tickets(self.domains, self.repairs, self.telemetry, self._now, time.monotonic, known)
         self._started.push_async_callback(self.tickets.stop)
         self.slow_loop = SlowLoop(
             self.desk,

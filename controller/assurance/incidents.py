@@ -22,6 +22,7 @@ class IncidentSettings:
 
     settle_s: float = 1.0  # before it is told: a deeper cause takes over until then
     calm_s: float = 5.0  # without its cause before it is closed
+    afresh_s: float = 20.0  # after a restart, for which causes may be untold; less where all domains are heard
     most_entries: int = 200  # in one timeline
     kept: int = 1000  # closed incidents remembered
 
@@ -71,6 +72,22 @@ class Incidents:
         self._last_told: dict[str, int] = {}  # incident → the version that was told of it
         self.open: list[Incident] = []
         self.closed: list[Incident] = []  # oldest first
+        self._afresh_until = float("-inf")  # monotonic seconds
+
+    def resume(self, known: Iterable[Incident], now: float) -> None:
+        """Take up what was known before a restart: what is open stays open until its cause is seen to be gone."""
+        for incident in known:
+            if incident.closed is None:
+                self.open.append(incident)
+            else:
+                self.closed.append(incident)
+                self._last_told[incident.id] = incident.version
+        if self.open:
+            self._afresh_until = now + self._settings.afresh_s
+
+    def heard(self) -> None:
+        """Note that every domain has told how it is since the restart."""
+        self._afresh_until = float("-inf")
 
     def update(
         self,
@@ -175,6 +192,8 @@ class Incidents:
         incident.dead |= dead
 
     def _calm(self, incident: Incident, wall: float, now: float) -> None:
+        if now < self._afresh_until:
+            return  # nobody may have told of it yet in this life
         if incident.calm_since is None:
             incident.calm_since = now
             self._write(incident, "its cause is gone", wall)

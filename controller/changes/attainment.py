@@ -16,6 +16,7 @@ from itertools import islice
 from typing import TypeVar
 
 from controller.assurance.incidents import Incident
+from controller.changes.kept_incidents import kept
 from controller.changes.map_views import LinkView
 from controller.changes.views import ServiceReading
 from controller.errors import OnecityError
@@ -144,6 +145,8 @@ class Attainment:
         ):
             if found is not None and health not in ("unknown", "down"):  # what is down has no delay worth a mean
                 row.measured(metric, found.value, limit, elapsed_s)
+        if measured.throughput_bps is not None and health != "unknown":
+            row.carried(measured.throughput_bps.value, elapsed_s)
 
     def _follow(self, reading: ServiceReading, health: str, at: float) -> None:
         """Keep from when to when a service was broken; while nobody can see it, it stays what it was."""
@@ -181,22 +184,11 @@ class Attainment:
 
     def hear(self, incident: Incident) -> None:
         """Keep an incident, whenever there is news of it."""
-        self._incidents[incident.id] = KeptIncident(
-            incident.id,
-            incident.opened,
-            self._now().timestamp(),
-            incident.closed,
-            incident.kind,
-            incident.root,
-            incident.title,
-            incident.severity,
-            tuple(sorted(incident.services)),
-        )
+        self._incidents[incident.id] = kept(incident, self._now().timestamp())
         self._news.set()
 
     async def _keep_incidents(self) -> None:
         """Write incidents down soon after they are told."""
-        await self._store.close_incidents()
         while True:
             await self._news.wait()
             self._news.clear()

@@ -2,15 +2,15 @@
 
 Once a second it takes what the incidents found worn from per-hop measurements, and the steady health of who rides it.
 A move places the service on the map without the worn part, keeping everything it was promised; where that cannot be,
-it stays: a move never makes anything worse. Planes are not moved, routers choose their ways. A service says by its
-label `assurance` whether it is moved (`auto`, the default), only proposed to be (`propose`), or left alone (`off`).
+it stays: a move never makes anything worse. Planes are not moved, routers choose their ways. A service says in its
+intent whether it is moved (`assurance: auto`, the default), only proposed to be (`propose`), or left alone (`off`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from controller.assurance.causes import Cause
@@ -22,13 +22,12 @@ from controller.changes.domains import Domains
 from controller.changes.views import Action, ChangeResult, Outcome
 from controller.changes.wellbeing import Wellbeing
 from controller.errors import UnknownNameError
-from controller.intent.model import ServiceId
+from controller.intent.clauses import wish
+from controller.intent.model import Assurance, ServiceId
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.5
-LABEL = "assurance"
-AUTO, PROPOSE, OFF = "auto", "propose", "off"
 
 # Places services once more without these components; says why.
 Improve = Callable[[frozenset[ServiceId], frozenset[Component], str], Awaitable[ChangeResult]]
@@ -103,11 +102,11 @@ class SlowLoop:
         self._proposals = {s: p for s, p in self._proposals.items() if s in proposed}
         for move in self._tuner.decide(burning, closed, self._clock()):
             way = self._wish(move.service)
-            if way == PROPOSE and move.service not in self._proposals:
+            if way is Assurance.PROPOSE and move.service not in self._proposals:
                 self._proposals[move.service] = Proposal(
                     move.service, f"{move.cause.title}: lead it elsewhere", self._clock(), move
                 )
-            elif way == AUTO:
+            elif way is Assurance.AUTO:
                 await self._move(move)
 
     def _burning(self, cause: Cause, parts: frozenset[Component]) -> list[Burning]:
@@ -119,14 +118,13 @@ class SlowLoop:
                 continue
             rank = tier(standing.service)
             on_it = damage(standing.placement, parts) >= Damage.SWITCHED  # not only what stands by
-            if on_it and rank < 2 and self._wish(sid) != OFF:
+            if on_it and rank < 2 and self._wish(sid) is not Assurance.OFF:
                 found.append(Burning(sid, rank, self._wellbeing.now(sid), cause))
         return found
 
-    def _wish(self, sid: ServiceId) -> str:
+    def _wish(self, sid: ServiceId) -> Assurance:
         standing = self._desk.state.services.get(sid)
-        labels: Mapping[str, str] = dict(standing.service.metadata.labels) if standing else {}
-        return labels.get(LABEL, AUTO)
+        return wish(standing.service) if standing is not None else Assurance.AUTO
 
     async def _move(self, move: Move) -> ChangeResult:
         result = await self._improve(frozenset({move.service}), move.shun, f"{move.cause.title}; led elsewhere")

@@ -16,8 +16,10 @@ from datetime import datetime
 from controller.assurance.causes import Cause, Quality, causes, impaired
 from controller.assurance.incidents import Incident, Incidents
 from controller.changes.domains import Domains
+from controller.changes.kept_incidents import remembered
 from controller.changes.repair import Fault, Repairs
 from controller.southbound.driver import Sample
+from controller.store.attained import KeptIncident
 from controller.telemetry.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -40,11 +42,16 @@ class Tickets:
         telemetry: Telemetry,
         now: Callable[[], datetime],
         clock: Callable[[], float],
+        known: Sequence[KeptIncident] = (),
     ) -> None:
+        """known: incidents of earlier lives, oldest first."""
         self._domains, self._repairs, self._telemetry = domains, repairs, telemetry
         self._now, self._clock = now, clock
         self._incidents = Incidents(lambda n: f"inc-{secrets.token_hex(3)}")
-        self._seen_up: set[str] = set()  # domains that answered in this life
+        self._incidents.resume(remembered(known, clock()), clock())
+        # Domains that answered, in this life or when they were lost in an earlier one.
+        self._seen_up = {m[11:] for i in self._incidents.open for m in i.members if m.startswith("controller:")}
+        self._missed = {m[10:] for i in self._incidents.open for m in i.members if m.startswith("telemetry:")}
         self._worn: dict[str, int] = {}  # root of a degradation → looks in a row that found it
         self._looked = float("-inf")
         self._degraded: tuple[Cause, ...] = ()
@@ -124,6 +131,8 @@ class Tickets:
         if now - self._looked >= LOOK_S * 0.9:
             self._looked = now
             self._degraded = self._judge_links()
+        if all(s.up and self._telemetry.silence_s(n) is not None for n, s in self._domains.states().items()):
+            self._incidents.heard()
         city, routes = self._domains.discovered, self._domains.lit()
         found = causes(city, routes, self._repairs.reported, self._lost(), self._silent())
         dead = {m for c in found for m in c.members}
@@ -153,7 +162,8 @@ class Tickets:
 
     def _silent(self) -> AbstractSet[str]:
         silences = {name: self._telemetry.silence_s(name) for name in self._domains.drivers}
-        return {name for name, silence in silences.items() if silence is not None and silence > SILENT_S}
+        self._missed -= {name for name, silence in silences.items() if silence is not None}
+        return {n for n, s in silences.items() if (s is None and n in self._missed) or (s is not None and s > SILENT_S)}
 
     def _judge_links(self) -> tuple[Cause, ...]:
         city = self._domains.discovered

@@ -121,14 +121,15 @@ def _services(made: pb.Report) -> str:
             percent(given(one, "attainment")),
             _of(seconds(given(one.delay, "worst")), seconds(given(one.delay, "limit"))),
             _of(ratio(given(one.loss, "mean")), ratio(given(one.loss, "limit"))),
+            _of(rate(given(one.throughput, "mean_bps")), rate(given(one.promised, "rate_bps"))),
             f"{one.outages}",
             lasted(one.longest_s) if one.outages else NOTHING,
             lasted(given(one, "repair_mean_s")),
             f"{one.measured_s / counted_s:.0%}" if counted_s else NOTHING,
         ))  # fmt: skip
-    head = ("service", "promise", "promised", "available", "as promised", "worst delay", "mean loss", "outages",
-            "longest", "repair", "measured")  # fmt: skip
-    return "<h2>Services</h2>" + _table(head, rows, right=(2, 3, 4, 7, 10))
+    head = ("service", "promise", "promised", "available", "as promised", "worst delay", "mean loss", "mean rate",
+            "outages", "longest", "repair", "measured")  # fmt: skip
+    return "<h2>Services</h2>" + _table(head, rows, right=(2, 3, 4, 8, 11))
 
 
 def _of(value: str, limit: str) -> str:

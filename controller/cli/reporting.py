@@ -35,7 +35,8 @@ COLUMNS = (
     "service", "kind", "verdict", "promised_availability", "availability", "as_promised", "measured_s", "unseen_s",
     "down_s", "violated_s", "outages", "longest_outage_s", "mean_repair_s", "delay_limit_s", "delay_mean_s",
     "delay_worst_s", "delay_over_ratio", "jitter_limit_s", "jitter_mean_s", "jitter_worst_s", "jitter_over_ratio",
-    "loss_limit", "loss_mean", "loss_worst", "loss_over_ratio", "advice",
+    "loss_limit", "loss_mean", "loss_worst", "loss_over_ratio", "rate_promised_bps", "rate_mean_bps",
+    "rate_most_bps", "advice",
 )  # fmt: skip
 
 
@@ -112,6 +113,8 @@ def _numbers(one: pb.ServiceReport) -> Iterator[float | int | None]:
     yield given(one, "repair_mean_s")
     for limited in (one.delay, one.jitter, one.loss):
         yield from (given(limited, name) for name in ("limit", "mean", "worst", "over_ratio"))
+    yield given(one.promised, "rate_bps")
+    yield from (given(one.throughput, name) for name in ("mean_bps", "most_bps"))
 
 
 def _defused(value: object) -> object:
@@ -132,13 +135,14 @@ def show(screen: Screen, made: pb.Report) -> None:
         "as promised",
         "delay",
         "of",
+        "carried",
         "outages",
         "longest",
         "repair",
         "seen",
     )
     rows = [_row(screen, one) for one in made.services]
-    screen.table(head, rows, right=(7,))
+    screen.table(head, rows, right=(8,))
     told = [(one.service, sentence) for one in made.services for sentence in one.advice]
     if told:
         screen.line()
@@ -169,6 +173,7 @@ def _row(screen: Screen, one: pb.ServiceReport) -> list[str]:
         percent(given(one, "attainment")),
         seconds(given(one.delay, "worst")),
         seconds(given(one.delay, "limit")),
+        rate(given(one.throughput, "mean_bps")),
         f"{one.outages}",
         lasted(one.longest_s) if one.outages else NOTHING,
         lasted(given(one, "repair_mean_s")),

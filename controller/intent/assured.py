@@ -12,6 +12,8 @@ from ipaddress import IPv4Address
 from controller.intent.clauses import (
     Found,
     Plain,
+    assurance,
+    assurance_mode_plain,
     boundaries,
     boundaries_plain,
     reference,
@@ -64,6 +66,7 @@ def read_assurance(spec: VipSpec, place: Metadata, found: Found) -> VipAssurance
         flows=_flows(spec.flows, found),
         rate_bps=spec.bandwidth or 0,
         priority=spec.priority,
+        assurance=assurance(spec, place, found),
         slo=slo(spec.slo, CATALOGUE),
         boundaries=boundaries(spec, found),
     )
@@ -188,6 +191,7 @@ def assurance_plain(vip: VipAssurance) -> Plain:
     if vip.rate_bps:
         spec["bandwidth"] = rate_text(vip.rate_bps)
     spec["priority"] = vip.priority
+    spec |= assurance_mode_plain(vip.assurance)
     return {**spec, "slo": slo_plain(vip.slo), **boundaries_plain(vip.boundaries)}
 
 

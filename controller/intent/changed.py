@@ -41,6 +41,7 @@ IMPACTS: dict[str, Impact] = {
     "spec.avoid.nodes": _MOVES,
     "spec.within.nodes": _MOVES,
     "spec.trust": _MOVES,
+    "spec.assurance": _NONE,
     # planes
     "spec.topology": _BREAKS,
     "spec.hubs": _BREAKS,

@@ -10,9 +10,21 @@ from dataclasses import replace
 
 from controller.intent.documents import Path
 from controller.intent.leaves import is_name
-from controller.intent.model import AccessSite, AttachLayer, Boundaries, Metadata, Prefix, ServiceId, SiteId, Slo
+from controller.intent.model import (
+    AccessSite,
+    Assurance,
+    AttachLayer,
+    Boundaries,
+    DedicatedPlane,
+    Metadata,
+    Prefix,
+    Service,
+    ServiceId,
+    SiteId,
+    Slo,
+)
 from controller.intent.quantities import delay_text, loss_text, percent_text, rate_text
-from controller.intent.shapes import AccessShape, BoundedShape, EndpointShape, MetadataShape, SloShape
+from controller.intent.shapes import AccessShape, AssuredShape, BoundedShape, EndpointShape, MetadataShape, SloShape
 
 Found = list[tuple[Path, str]]  # the mistakes of one document
 Plain = dict[str, object]  # a mapping as YAML holds it
@@ -47,6 +59,33 @@ def slo(shape: SloShape | None, catalogue: Slo) -> Slo:
         availability=catalogue.availability if shape.availability is None else shape.availability,
         most_hops=catalogue.most_hops if shape.hops is None else shape.hops,
     )
+
+
+def assurance(shape: AssuredShape, place: Metadata, found: Found) -> Assurance:
+    """Return what is done where its way wears out; the label `assurance` says it where the field is left out."""
+    label = _labelled(place)
+    if shape.assurance is None:
+        return label or Assurance.AUTO
+    wanted = Assurance(shape.assurance)
+    if label not in (None, wanted):
+        problem = f'says {wanted}, but the label assurance says {label}; keep the field, remove the label'
+        found.append((("spec", "assurance"), problem))
+    return wanted
+
+
+def assurance_mode_plain(mode: Assurance) -> Plain:
+    return {} if mode is Assurance.AUTO else {"assurance": mode.value}
+
+
+def wish(service: Service) -> Assurance:
+    """Return what is done where its way wears out, also of a service stored before there was a field for it."""
+    mode = Assurance.AUTO if isinstance(service, DedicatedPlane) else service.assurance
+    return _labelled(service.metadata) or mode if mode is Assurance.AUTO else mode
+
+
+def _labelled(place: Metadata) -> Assurance | None:
+    said = dict(place.labels).get("assurance", "")
+    return Assurance(said) if said in {mode.value for mode in Assurance} else None
 
 
 def boundaries(shape: BoundedShape, found: Found) -> Boundaries:

@@ -48,6 +48,14 @@ class Disjointness(StrEnum):
     NODE = "node"  # one node between the two ends
 
 
+class Assurance(StrEnum):
+    """What is done for a service whose way wears out. What is dead is always brought elsewhere."""
+
+    AUTO = "auto"  # it is led elsewhere
+    PROPOSE = "propose"  # that waits for somebody to accept it
+    OFF = "off"  # nothing
+
+
 class AttachLayer(StrEnum):
     """Where an endpoint meets the network: an IP access port, or a client port of the optical base."""
 
@@ -146,6 +154,7 @@ class ExclusiveSlice:
     diverse_from: tuple[ServiceId, ...] = ()
     together_with: tuple[ServiceId, ...] = ()  # the working path uses only ducts that theirs use
     plane: str | None = None  # affinity "A" or "B"
+    assurance: Assurance = Assurance.AUTO
     slo: Slo = field(default_factory=lambda: Slo(latency_s=0.020, loss_ratio=1e-4, availability=0.9999))
     boundaries: Boundaries = field(default_factory=Boundaries)
     kind = "ExclusiveSlice"
@@ -209,6 +218,7 @@ class VipAssurance:
     flows: tuple[MediaFlow, ...] = ()  # A1.1: the flows assured between all accesses; empty: all traffic
     rate_bps: int = 0  # A1.1: assured per access; 0: the whole hose
     priority: int = 0  # 0 highest .. 7
+    assurance: Assurance = Assurance.AUTO
     slo: Slo = field(default_factory=lambda: Slo(latency_s=0.050, loss_ratio=1e-5, availability=0.9999))
     boundaries: Boundaries = field(default_factory=Boundaries)
     kind = "VipAssurance"

@@ -101,6 +101,16 @@ class BoundedShape(Shape):
     trust: Trust = Field(1, description="Least trust level of every node and link, L1 to L4.")
 
 
+class AssuredShape(BoundedShape):
+    """What has a way of its own, that it can be led away from; a plane's ways are its routers' choice."""
+
+    assurance: Annotated[str, choice("auto", "propose", "off")] | None = Field(
+        None,
+        description="Where its way wears out: auto leads it elsewhere, propose waits for `onecity proposals accept`, "
+        "off leaves it there. What is cut is always repaired. auto where left out.",
+    )
+
+
 class AccessShape(Shape):
     """Where a service meets its user."""
 
@@ -152,7 +162,7 @@ class DemandShape(Shape):
     bandwidth: Rate | None = Field(None, description="spec.bandwidth where left out.")
 
 
-class SliceSpec(BoundedShape):
+class SliceSpec(AssuredShape):
     """B2 独享切片: bandwidth that nobody else can touch."""
 
     endpoints: list[EndpointShape] = Field(min_length=2, max_length=MOST_SITES)
@@ -235,7 +245,7 @@ class FlowShape(Shape):
     queue: Annotated[int, number(0, 7)] | None = None
 
 
-class VipSpec(BoundedShape):
+class VipSpec(AssuredShape):
     """A1 重保: priority for a service, some of its flows or a conference, inside a window."""
 
     protects: Reference = Field(description="The service assured, or the plane that carries the conference.")

@@ -11,6 +11,8 @@ from controller.intent.clauses import (
     Plain,
     access_plain,
     accesses,
+    assurance,
+    assurance_mode_plain,
     boundaries,
     boundaries_plain,
     reference,
@@ -68,6 +70,7 @@ def read_slice(spec: SliceSpec, place: Metadata, found: Found) -> ExclusiveSlice
         diverse_from=diverse_from,
         together_with=together_with,
         plane=spec.plane,
+        assurance=assurance(spec, place, found),
         slo=slo(spec.slo, catalogue),
         boundaries=boundaries(spec, found),
     )
@@ -176,6 +179,7 @@ def slice_plain(slice_: ExclusiveSlice, *, explicit: bool = False) -> Plain:
             spec[field] = [reference_text(other, slice_.metadata.tenant) for other in others]
     if slice_.plane is not None:
         spec["plane"] = slice_.plane
+    spec |= assurance_mode_plain(slice_.assurance)
     return {**spec, "slo": slo_plain(slice_.slo), **boundaries_plain(slice_.boundaries)}
 
 

@@ -88,6 +88,7 @@ def _service(one: model.ServiceReport) -> pb.ServiceReport:
         delay=_limit(one.delay),
         jitter=_limit(one.jitter),
         loss=_limit(one.loss),
+        throughput=pb.ThroughputReport(mean_bps=one.throughput.mean_bps, most_bps=one.throughput.most_bps),
     )
 
 

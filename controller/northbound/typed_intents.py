@@ -67,6 +67,7 @@ def _slice(message: pb.ExclusiveSlice) -> Fields:
         diverseFrom=list(message.diverse_from),
         togetherWith=list(message.together_with),
         plane=message.plane,
+        assurance=_word(pb.Assurance, message.assurance),
     ) | _given_as("class", _word(pb.TrafficClass, message.traffic_class))
 
 
@@ -78,6 +79,7 @@ def _vip(message: pb.VipAssurance) -> Fields:
         flows=[_flow(flow) for flow in message.flows],
         bandwidth=_rate(message.bandwidth_bps),
         priority=_number(message.priority),
+        assurance=_word(pb.Assurance, message.assurance),
     )
 
 

@@ -17,6 +17,7 @@ from controller.reports.model import (
     PartReport,
     Report,
     ServiceReport,
+    ThroughputReport,
     Verdict,
 )
 from controller.store.attained import AttainedSlice, KeptIncident, Outage, ServiceHour
@@ -129,6 +130,9 @@ def _service(
         delay=_limit(slo.delay_s, hour.delay_seen_s, hour.delay_over_s, hour.delay_sum, hour.delay_max),
         jitter=_limit(slo.jitter_s, hour.jitter_seen_s, hour.jitter_over_s, hour.jitter_sum, hour.jitter_max),
         loss=_limit(slo.loss_ratio, hour.loss_seen_s, hour.loss_over_s, hour.loss_sum, hour.loss_max),
+        throughput=ThroughputReport(hour.rate_sum / hour.rate_seen_s, hour.rate_max)
+        if hour.rate_seen_s
+        else ThroughputReport(None, None),
         outages=len(outages),
         longest_s=max(lasted, default=0.0),
         repair_mean_s=sum(mended) / len(mended) if mended else None,

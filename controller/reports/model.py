@@ -29,6 +29,14 @@ class LimitReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ThroughputReport:
+    """What a service carried over the period, bit/s: at its least busy end, where it has several."""
+
+    mean_bps: float | None
+    most_bps: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceReport:
     """What one service had."""
 
@@ -45,6 +53,7 @@ class ServiceReport:
     delay: LimitReport
     jitter: LimitReport
     loss: LimitReport
+    throughput: ThroughputReport
     outages: int
     longest_s: float
     repair_mean_s: float | None  # of the outages that ended

@@ -42,6 +42,9 @@ class ServiceHour:
     loss_over_s: float = 0.0
     loss_sum: float = 0.0
     loss_max: float = 0.0
+    rate_seen_s: float = 0.0
+    rate_sum: float = 0.0  # bit/s × time
+    rate_max: float = 0.0
 
     def spend(self, health: str, elapsed_s: float) -> None:
         """Add time in one state of health; at risk is still as promised."""
@@ -58,6 +61,12 @@ class ServiceHour:
             name = f"{metric}_{suffix}"
             setattr(self, name, getattr(self, name) + more)
         setattr(self, f"{metric}_max", max(getattr(self, f"{metric}_max"), value))
+
+    def carried(self, rate_bps: float, elapsed_s: float) -> None:
+        """Add what it carried for a time."""
+        self.rate_seen_s += elapsed_s
+        self.rate_sum += rate_bps * elapsed_s
+        self.rate_max = max(self.rate_max, rate_bps)
 
     def plus(self, other: ServiceHour | None) -> ServiceHour:
         """Return both together; of the same service."""
@@ -120,6 +129,10 @@ class KeptIncident:
     title: str
     severity: str
     services: tuple[str, ...]
+    dead: tuple[str, ...] = ()  # of them, those that nothing carried
+    members: tuple[str, ...] = ()  # components that the cause explains
+    flaps: int = 0
+    timeline: tuple[tuple[float, str], ...] = ()  # when, and what happened
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,33 +223,49 @@ def select_link(db: Database, link: str, first: int, last: int) -> tuple[LinkHou
 def write_incident(db: Database, one: KeptIncident) -> None:
     """Keep an incident as it is now."""
     row = (one.id, one.opened, one.seen, one.closed, one.kind, one.root, one.title, one.severity)
-    db.execute("INSERT OR REPLACE INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, json.dumps(one.services)))
-
-
-def close_incidents(db: Database) -> None:
-    """End those that an earlier daemon left open, when it last told of them: nobody saw their end."""
-    db.execute("UPDATE incidents SET closed = seen WHERE closed IS NULL")
+    story = {"dead": one.dead, "members": one.members, "flaps": one.flaps, "timeline": one.timeline}
+    marks = ", ".join("?" * (len(row) + 2))
+    values = (*row, json.dumps(one.services), json.dumps(story))
+    db.execute(f"INSERT OR REPLACE INTO incidents VALUES ({marks})", values)
 
 
 def select_incidents(db: Database, since: float, until: float) -> tuple[KeptIncident, ...]:
     """Return incidents that touch [since, until), oldest first."""
     rows = db.execute(
-        "SELECT * FROM incidents WHERE opened < ? AND (closed IS NULL OR closed >= ?) ORDER BY opened, id",
+        f"SELECT {_INCIDENT} FROM incidents WHERE opened < ? AND (closed IS NULL OR closed >= ?) ORDER BY opened, id",
         (until, since),
     )
-    return tuple(
-        KeptIncident(
-            id=name,
-            opened=opened,
-            seen=seen,
-            closed=closed,
-            kind=kind,
-            root=root,
-            title=title,
-            severity=severity,
-            services=tuple(json.loads(services)),
-        )
-        for name, opened, seen, closed, kind, root, title, severity, services in rows
+    return tuple(_incident(row) for row in rows)
+
+
+def select_recent_incidents(db: Database, most: int) -> tuple[KeptIncident, ...]:
+    """Return every incident that is open, and the newest of those that are over; oldest first."""
+    rows = db.execute(f"SELECT {_INCIDENT} FROM incidents WHERE closed IS NULL").fetchall()
+    newest = f"SELECT {_INCIDENT} FROM incidents WHERE closed IS NOT NULL ORDER BY opened DESC LIMIT ?"
+    rows += db.execute(newest, (most,)).fetchall()
+    return tuple(sorted((_incident(row) for row in rows), key=lambda i: (i.opened, i.id)))
+
+
+_INCIDENT = "id, opened, seen, closed, kind, root, title, severity, services, story"
+
+
+def _incident(row: tuple[Any, ...]) -> KeptIncident:
+    name, opened, seen, closed, kind, root, title, severity, services, text = row
+    story = json.loads(text)
+    return KeptIncident(
+        name,
+        opened,
+        seen,
+        closed,
+        kind,
+        root,
+        title,
+        severity,
+        services=tuple(json.loads(services)),
+        dead=tuple(story.get("dead", ())),
+        members=tuple(story.get("members", ())),
+        flaps=story.get("flaps", 0),
+        timeline=tuple((at, words) for at, words in story.get("timeline", ())),
     )
 
 

@@ -71,6 +71,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             root TEXT NOT NULL, title TEXT NOT NULL, severity TEXT NOT NULL, services TEXT NOT NULL) WITHOUT ROWID""",
         "CREATE INDEX incidents_opened ON incidents (opened)",
     ),
+    (
+        # All that is told of an incident, so that it is told after a restart too; and what services carried.
+        "ALTER TABLE incidents ADD COLUMN story TEXT NOT NULL DEFAULT '{}'",
+        "CREATE INDEX incidents_open ON incidents (opened) WHERE closed IS NULL",
+        "ALTER TABLE service_hours ADD COLUMN rate_seen_s REAL NOT NULL DEFAULT 0",
+        "ALTER TABLE service_hours ADD COLUMN rate_sum REAL NOT NULL DEFAULT 0",
+        "ALTER TABLE service_hours ADD COLUMN rate_max REAL NOT NULL DEFAULT 0",
+    ),
 )
 
 

@@ -284,9 +284,9 @@ class Store:
         """Keep an incident as it is now."""
         await self._writer.write(lambda db: attained.write_incident(db, incident))
 
-    async def close_incidents(self) -> None:
-        """End those that an earlier daemon left open."""
-        await self._writer.write(attained.close_incidents)
+    def recent_incidents(self, most: int) -> tuple[KeptIncident, ...]:
+        """Return every incident that is open, and the newest of those that are over; oldest first."""
+        return self._read(lambda db: attained.select_recent_incidents(db, most))
 
     async def aside(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Ask something that takes long, in a thread and on a connection of its own: nobody waits for it but you."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from controller.assurance.causes import Cause, Quality, causes, impaired
 from controller.assurance.components import closure
 from controller.assurance.incidents import Incidents
+from controller.changes.kept_incidents import kept, remembered
 from tests.support.cities import city_map, topologies
 
 CITY = city_map("longgang")
@@ -159,3 +160,43 @@ def test_never_two_open_incidents_with_one_root_and_all_close_when_all_is_well(
     story.after(1.0)
     story.after(6.0)
     assert not story.incidents.open
+
+
+def _resumed(story: _Story) -> _Story:
+    """The same incidents in a daemon that has just been started; its clock begins anew."""
+    again = _Story()
+    again.now = 5000.0
+    every = [kept(i, 1e9) for i in (*story.incidents.closed, *story.incidents.open) if i.told]
+    again.incidents.resume(remembered(every, again.now), again.now)
+    return again
+
+
+def test_an_incident_outlives_the_daemon_with_its_story_and_goes_on_while_domains_are_not_heard_yet() -> None:
+    story, cause, other = _Story(), _cause("fibre:f-nanwan-buji"), _cause("fibre:f-buji-jihua")
+    story.after(0.0, cause, other)
+    story.after(1.5, cause, other)
+    story.after(1.0, cause)
+    story.after(6.0, cause)
+    again = _resumed(story)
+    assert [kept(i, 0.0) for i in again.incidents.closed] == [kept(i, 0.0) for i in story.incidents.closed]
+    assert again.incidents.open[0].timeline == story.incidents.open[0].timeline
+    assert again.after(1.0) == ["i2"]  # told again to whoever listens
+    again.after(5.0)
+    again.after(5.0)
+    assert [(i.id, i.flaps) for i in again.incidents.open] == [("i2", 0)]  # nobody was heard yet: it is not gone
+    again.after(1.0, cause)
+    assert [(i.id, i.flaps) for i in again.incidents.open] == [("i2", 0)]  # the same, not a second one
+    again.after(20.0)
+    assert again.after(6.0) == ["i2"]
+    assert [i.id for i in again.incidents.closed] == ["i1", "i2"]
+
+
+def test_an_incident_whose_cause_went_while_no_daemon_ran_closes_by_itself() -> None:
+    story, cause = _Story(), _cause("fibre:f-nanwan-buji")
+    story.after(0.0, cause)
+    story.after(1.5, cause)
+    again = _resumed(story)
+    again.incidents.heard()
+    again.after(1.0)
+    again.after(6.0)
+    assert not again.incidents.open

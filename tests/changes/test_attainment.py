@@ -25,13 +25,15 @@ class World:
     def __init__(self, store: Store) -> None:
         self.now, self.health, self.delay_s, self.there = START, "ok", 0.01, True
         self.rate: float | None = 4e9
+        self.carried = 2e9
         self.store = store
         self.attainment = Attainment(store, self.readings, self.links, lambda: self.now, lambda: 0.0)
 
     def readings(self) -> Iterator[ServiceReading]:
         delay = Indicator("t", "delay_s", self.delay_s, self.delay_s, self.delay_s, 1, 0.0)
         if self.there:
-            measured = ServiceIndicators(delay_s=delay, subjects=1)
+            rate = Indicator("t", "throughput_bps", self.carried, self.carried, self.carried, 1, 0.0)
+            measured = ServiceIndicators(delay_s=delay, throughput_bps=rate, subjects=1)
             yield ServiceReading(
                 "gov/a", "ExclusiveSlice", "Active", SloView(delay_s=0.02), measured, self.health, "cut"
             )
@@ -54,7 +56,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 async def test_time_is_given_to_states_and_what_nobody_saw_is_neither_good_nor_bad(world: World) -> None:
     await world.pass_s(30)
-    world.health, world.delay_s = "violated", 0.03
+    world.health, world.delay_s, world.carried = "violated", 0.03, 6e9
     await world.pass_s(10)
     await world.pass_s(500, unseen=True)
     await world.attainment.flush()
@@ -62,6 +64,7 @@ async def test_time_is_given_to_states_and_what_nobody_saw_is_neither_good_nor_b
     assert (row.ok_s, row.violated_s, row.down_s, row.unknown_s) == (30.0, 10.0, 0.0, 500.0)
     assert row.delay_over_s == 10.0
     assert row.delay_max == 0.03
+    assert (row.rate_max, row.rate_sum / row.rate_seen_s) == (6e9, (30 * 2e9 + 10 * 6e9) / 40)
     assert row.delay_sum / row.delay_seen_s == pytest.approx((30 * 0.01 + 10 * 0.03) / 40)
     assert world.attainment.seconds("gov/a") == {"good": 30.0, "bad": 10.0, "unknown": 500.0}
     assert world.store.service_hours("go", HOUR, HOUR + 2) == ()  # another tenant whose name begins alike

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -94,3 +95,22 @@ def test_a_domain_controller_that_dies_is_one_incident_and_no_fault_of_the_netwo
     eventually(lambda: _incidents(longgang), 8)
     assert [i.root for i in _incidents(longgang)] == ["controller:district-ip"]
     longgang.city.domain_process("district-ip").restart()
+
+
+def test_incidents_open_and_over_are_told_after_a_restart_of_the_daemon(longgang: Stage) -> None:
+    longgang.city.plant({"type": "cut", "fibre": "f-baolong-pingdi"})
+    eventually(lambda: _incidents(longgang), 6)
+    (before,) = _incidents(longgang)
+    known = {i.id for i in _incidents(longgang, closed=True)}
+    time.sleep(1.5)  # a round later it is in the store
+    longgang.kill_daemon()
+    longgang.start_daemon()
+    (after,) = _incidents(longgang)
+    assert (after.id, after.root, after.opened_at) == (before.id, before.root, before.opened_at)
+    assert [e.text for e in after.timeline][: len(before.timeline)] == [e.text for e in before.timeline]
+    assert {i.id for i in _incidents(longgang, closed=True)} == known
+    longgang.city.plant({"type": "restore", "what": "all"})
+    eventually(lambda: not _incidents(longgang), 40)
+    (over,) = [i for i in _incidents(longgang, closed=True) if i.id == before.id]
+    assert over.HasField("closed_at")
+    assert known == {i.id for i in _incidents(longgang, closed=True)}  # the cut made no second one

@@ -10,11 +10,12 @@ import pytest
 from tests.support.stage import COMMITTED, Stage, eventually
 
 
-def _slice(name: str, number: int, labels: str = "", latency: str = "20ms") -> str:
+def _slice(name: str, number: int, assurance: str = "", labels: str = "", latency: str = "20ms") -> str:
     return f"""apiVersion: onecity/v1
 kind: ExclusiveSlice
 metadata: {{name: {name}, tenant: slow, labels: {{{labels}}}}}
 spec:
+  {assurance}
   bandwidth: 1Gbps
   isolation: nrp
   protection: none
@@ -39,6 +40,7 @@ def test_a_slice_that_burns_its_slo_is_led_away_within_seconds_unless_it_says_ot
     documents = (
         _slice("free", 0),
         _slice("kept", 1, "assurance: off"),
+        _slice("labelled", 4, labels="assurance: off"),  # as it was written before there was a field
         _slice("asked", 2, "assurance: propose"),
         _slice("tight", 3, latency="0.12ms"),
     )
@@ -46,7 +48,7 @@ def test_a_slice_that_burns_its_slo_is_led_away_within_seconds_unless_it_says_ot
     time.sleep(2.5)  # measured, and well
     longgang.city.plant({"type": "degrade", "link": "f-nanwan-buji", "loss": 0.01, "delay_s": 0.0})
     eventually(lambda: "node:lg-bantian" in _nodes(longgang, "slow/free"), 8)
-    for name in ("kept", "asked", "tight"):  # the last has no other way that is short enough
+    for name in ("kept", "labelled", "asked", "tight"):  # the last has no other way that is short enough
         assert "node:lg-bantian" not in _nodes(longgang, f"slow/{name}")
     eventually(lambda: "slow/asked" in longgang.command("proposals").stdout, 6)
     assert "slow/kept" not in longgang.command("proposals").stdout

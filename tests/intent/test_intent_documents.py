@@ -61,6 +61,7 @@ def test_a_field_written_twice_does_not_hide_the_rest_of_its_document():
     assert 'field "kind" is written twice' in mistake(PLANE + "kind: DedicatedPlane\n").problem
 
 
+@pytest.mark.alone
 def test_a_list_that_no_intent_needs_is_refused_while_it_is_read():
     rows = "".join(f"    - {{site: buji, name: n{i}, lan: 10.{i >> 8}.{i & 255}.0/24}}\n" for i in range(60_000))
     started = time.perf_counter()

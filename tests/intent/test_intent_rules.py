@@ -9,6 +9,8 @@ from intent_samples import CITY, NOW, PLANE, SLICE, VIP, accepted, mistake, mist
 
 from controller.errors import IntentError
 from controller.intent import check_references, check_windows, from_document, read
+from controller.intent.clauses import wish
+from controller.intent.model import Assurance
 from controller.intent.reading import Memory
 
 BROKEN = [
@@ -50,6 +52,11 @@ BROKEN = [
     (PLANE, "DedicatedPlane", "DedicatedPlan", "kind", "did you mean DedicatedPlane?"),
     (PLANE, "kind: DedicatedPlane\n", "", "kind", "is missing"),
     (PLANE, "metadata: {name: office, tenant: gov}", "metadata: office", "metadata", "must be a mapping"),
+    (PLANE, "spec:", "spec:\n  assurance: off", "spec.assurance", "is not a field here"),
+    # what wears out
+    (SLICE, "spec:", "spec:\n  assurance: never", "spec.assurance", "write auto, propose or off"),
+    (SLICE, "spec:", "spec:\n  assurance: off", None, None),
+    (VIP, "spec:", "spec:\n  assurance: propose", None, None),
     # promises
     (SLICE, "spec:", "spec:\n  slo: {latency: 0ms}", "spec.slo.latency", "cannot be met"),
     (SLICE, "spec:", "spec:\n  slo: {latency: 1ns}", "spec.slo.latency", "write at least 1us"),
@@ -266,3 +273,17 @@ def test_a_typed_document_is_held_against_the_city_as_a_written_one():
 
 def test_a_status_written_by_the_controller_may_stay_in_the_file():
     assert accepted(PLANE + "status: {phase: Active}\n") == accepted(PLANE)
+
+
+def test_what_is_done_for_what_wears_out_is_a_field_and_the_label_from_before_it_holds_where_it_is_left_out():
+    def wished(text: str) -> Assurance:
+        return wish(accepted(text)[0])
+
+    labelled = SLICE.replace("metadata: {", "metadata: {labels: {assurance: off}, ", 1)
+    assert "labels: {assurance: off}" in labelled
+    assert wished(SLICE) is Assurance.AUTO
+    assert wished(SLICE.replace("spec:", "spec:\n  assurance: propose")) is Assurance.PROPOSE
+    assert wished(labelled) is Assurance.OFF
+    assert wished(labelled.replace("assurance: off", "assurance: perhaps")) is Assurance.AUTO
+    both = mistake(labelled.replace("spec:", "spec:\n  assurance: auto"))
+    assert "the label assurance says off; keep the field, remove the label" in str(both)

@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from onecity.v1 import intent_pb2 as pb
 
 from controller.intent.model import (
+    Assurance,
     AttachLayer,
     DedicatedPlane,
     Disjointness,
@@ -45,6 +46,7 @@ def test_a_slice_keeps_every_field() -> None:
         disjoint=[pb.DISJOINTNESS_NODE, pb.DISJOINTNESS_UNSPECIFIED],
         together_with=["beside"],
         plane="B",
+        assurance=pb.ASSURANCE_PROPOSE,
         objectives=pb.Objectives(latency=Duration(nanos=1_500_000), loss_ratio=1e-6, availability=0.9999, most_hops=4),
         boundaries=pb.Boundaries(
             exclude_regions=["east"], exclude_nodes=["otn-pinghu"], include_nodes=["otn-buji"], least_trust=3
@@ -60,6 +62,7 @@ def test_a_slice_keeps_every_field() -> None:
     assert [(d.a, d.z, d.rate_bps) for d in found.demands] == [("buji", "core", 10**10)]
     assert (found.isolation, found.traffic_class) == (Isolation.WAVELENGTH, "natural-resources")
     assert (found.slo.latency_s, found.slo.loss_ratio, found.slo.availability) == (0.0015, 1e-6, 0.9999)
+    assert found.assurance is Assurance.PROPOSE
     assert found.boundaries.least_trust == 3
     assert found.boundaries.exclude_nodes == frozenset({"otn-pinghu"})
     assert found.boundaries.include_nodes == frozenset({"otn-buji"})
@@ -105,6 +108,7 @@ def test_a_conference_keeps_parties_media_and_window() -> None:
             video=pb.Medium(bandwidth_bps=4_000_000, port_low=5004, port_high=5008),
         ),
         priority=1,
+        assurance=pb.ASSURANCE_OFF,
     )
     found = service(pb.Document(vip_assurance=wanted))
     assert isinstance(found, VipAssurance)
@@ -114,7 +118,7 @@ def test_a_conference_keeps_parties_media_and_window() -> None:
     assert (video.rate_bps, video.port_low, video.port_high) == (4_000_000, 5004, 5008)
     assert isinstance(found.window, Window)
     assert (found.window.start, (found.window.end - found.window.start).total_seconds()) == (START, 7200.0)
-    assert found.priority == 1
+    assert (found.priority, found.assurance) == (1, Assurance.OFF)
 
 
 def test_flows_of_an_ordinary_assurance_are_kept() -> None:

@@ -38,6 +38,7 @@ def empty() -> DesiredState:
 async def reports(tmp_path: Path) -> AsyncIterator[Reports]:
     store = Store.open(tmp_path / "s.db")
     services = [ServiceHour("gov/a", LAST - n, ok_s=3500.0, down_s=100.0) for n in range(40 * 24)]
+    services[0].carried(3e9, 100.0)
     services += [ServiceHour("<i>x/=cmd", LAST, ok_s=1.0)]
     loads = load(40, 5e7)
     links = [
@@ -78,8 +79,11 @@ async def test_every_form_tells_the_same_and_text_of_others_does_no_harm(reports
     assert [r["service"] for r in rows] == ["<i>x/=cmd", "gov/a"]
     assert float(rows[1]["availability"]) == pytest.approx(1 - 100 / 3600)
     assert rows[1]["promised_availability"] == ""
+    assert (rows[1]["rate_mean_bps"], rows[1]["rate_most_bps"]) == ("3000000000.0", "3000000000.0")
+    assert (rows[0]["rate_mean_bps"], rows[0]["rate_most_bps"]) == ("", "")  # not measured: not a zero
     html = page(told)
     assert "<i>x" not in html
+    assert "3 Gbit/s" in html
     assert "f &lt;cut&gt;" in html
     assert not re.search(r"(src|href)=|<script", html)  # nothing from elsewhere
     assert _unclosed(html) == []
