@@ -179,11 +179,17 @@ def available() -> tuple[str, ...]:
     )
 
 
-def load_city(name: str) -> City:
-    """Read a city by name, or from a path ending in .yaml; raises CityError."""
+def city_file(name: str) -> Path:
+    """Return where a city is written, by name or by a path ending in .yaml; raises CityError."""
     path = Path(name) if name.endswith(".yaml") else Path(str(files("lab").joinpath("cities", f"{name}.yaml")))
     if not path.is_file():
         raise CityError(f"no city {name!r}; there are {', '.join(available())}, or give the path of a .yaml file")
+    return path
+
+
+def load_city(name: str) -> City:
+    """Read a city by name, or from a path ending in .yaml; raises CityError."""
+    path = city_file(name)
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
         return _Builder(spell_out(document)).build()

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from lab.city import CityError, available, load_city
+from lab.containerlab.export import export_containerlab
 from lab.control import Control, ask
 from lab.supervision import LabError, RunningCity, exchange, kept, operator_socket, start_city
 
-ROOM = Path(".onecity/lab")
+ROOM, EXPORTS = Path(".onecity/lab"), Path(".onecity/containerlab")
 LISTEN, METRICS = "127.0.0.1:50505", "127.0.0.1:9464"
 DETACH_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def verb(name: str, run: Any, summary: str) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=summary, description=summary)
-        if name != "cities":
+        if name not in ("cities", "export"):
             sub.add_argument("--dir", type=Path, help=f"run directory (default {ROOM}/<city>)")
         sub.set_defaults(run=run)
         return sub
@@ -99,6 +100,10 @@ def _parser() -> argparse.ArgumentParser:
     ):
         trace.add_argument(f"--{name}", type=kind, help=help_text)
     verb("cities", _cities, "list the cities that there are")
+    export = verb("export", _export, "write a city for another tool to run: containerlab, with FRR routers")
+    export.add_argument("tool", choices=["containerlab"])
+    export.add_argument("city", help="a city's name, or a .yaml file")
+    export.add_argument("--to", type=Path, metavar="DIR", help=f"where to (default {EXPORTS}/<city>)")
     return parser
 
 
@@ -363,6 +368,13 @@ def _cities(options: argparse.Namespace) -> int:
         routers = sum(len(d.nodes) for d in city.ip.values())
         size = f"{len(city.optical.nodes)} OTN nodes, {len(city.optical.fibres)} fibres, {routers} routers"
         print(f"{name:<12}{city.title}: {size}")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    city = _city_name(options.city)
+    path = export_containerlab(city, options.to or EXPORTS / Path(city).stem)
+    print(f"wrote {_short(path)}; run it with: containerlab deploy -t {_short(path)}")
     return 0
 
 
