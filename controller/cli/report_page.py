@@ -8,7 +8,7 @@ from html import escape
 from onecity.v1 import report_pb2 as pb
 
 from controller.cli.quantities import NOTHING, count, percent, rate, ratio, seconds
-from controller.cli.reporting import VERDICTS, given, lasted, moment
+from controller.cli.report_words import VERDICTS, given, lasted, moment
 
 STYLE = """
 :root{--ink:#1c2733;--soft:#5b6b7b;--line:#dfe5ea;--good:#19734a;--bad:#b3261e;--doubt:#8a6100;--sheet:#fff;--bg:#f4f6f8}

@@ -7,15 +7,15 @@ import io
 from argparse import Namespace
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from onecity.v1 import report_pb2 as pb
 
 from controller.cli.client import Client
 from controller.cli.errors import CommandError
 from controller.cli.plain import as_text, enum_word, plain
 from controller.cli.quantities import NOTHING, count, percent, rate, seconds
+from controller.cli.report_page import page
+from controller.cli.report_words import VERDICTS, given, lasted, moment
 from controller.cli.screen import Screen, harmless
 
 PERIODS = {
@@ -25,12 +25,6 @@ PERIODS = {
     "year": pb.REPORT_PERIOD_YEAR,
 }
 FORMATS = ("table", "html", "csv", "json", "yaml")
-VERDICTS = {
-    pb.VERDICT_KEPT: ("kept", "green"),
-    pb.VERDICT_MISSED: ("missed", "red"),
-    pb.VERDICT_UNMEASURED: ("not measured", "yellow"),
-    pb.VERDICT_UNPROMISED: ("no promise", "faint"),
-}
 COLUMNS = (
     "service", "kind", "verdict", "promised_availability", "availability", "as_promised", "measured_s", "unseen_s",
     "down_s", "violated_s", "outages", "longest_outage_s", "mean_repair_s", "delay_limit_s", "delay_mean_s",
@@ -48,8 +42,6 @@ def report(arguments: Namespace, screen: Screen) -> int:
     with Client(arguments.server, arguments.timeout) as client:
         made = client.call(client.reports.GetReport, request).report
     if arguments.output == "html":
-        from controller.cli.report_page import page
-
         screen.out.write(page(made))
     elif arguments.output == "csv":
         screen.out.write(as_csv(made))
@@ -72,27 +64,6 @@ def _until(text: str) -> datetime:
         except ValueError:
             continue
     raise CommandError(f"--until {text}: write a day or an hour of UTC, such as 2026-11-21 or 2026-11-21T08:00")
-
-
-def moment(stamp: Timestamp) -> str:
-    """Return an instant as people write it, in UTC."""
-    return f"{stamp.ToDatetime(tzinfo=UTC):%Y-%m-%d %H:%M}"
-
-
-def given(message: Any, name: str) -> float | None:
-    """Return an optional field, None where it is not set."""
-    return float(getattr(message, name)) if message.HasField(name) else None
-
-
-def lasted(value: float | None) -> str:
-    """4000 → "1 h 7 min"; what is short keeps its seconds."""
-    if value is None:
-        return NOTHING
-    if value < 120:
-        return seconds(value)
-    minutes = round(value / 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def as_csv(made: pb.Report) -> str:
