@@ -23,6 +23,7 @@ from controller.network.model import CityMap
 from controller.network.outage import without
 from controller.planning.emergency import is_emergency, marked, relaxed
 from controller.planning.objectives import Objective, movable, tune
+from controller.planning.orders import orders_for
 from controller.planning.place import PlanOutcome, place
 from controller.planning.placement import Placement, Refusal
 from controller.rendering.desired import edits as edits_between
@@ -92,9 +93,11 @@ def plan(
     city: CityMap,
     wanted: Wanted,
     now: datetime,
-    iterations: int = 1,
+    iterations: int | None = None,
 ) -> Planned:
     """Return what `wanted` comes to; refusals and broken proofs are in the result, not raised.
+
+    `iterations`: how often a batch of which something is refused is placed in another order; None: by its size.
 
     Raises ConflictError where two services claim one leaf, or where a removal would orphan a VIP, and IntentError where
     a conference has hosts that its plane gave no prefix to. A refusal leaves
@@ -126,7 +129,8 @@ def plan(
     if tuned is not None:
         outcome = tuned.outcome
     else:
-        outcome = place(without(city, wanted.shun), ledger, resolved, standing, now, iterations)
+        times = orders_for(len(resolved), hurry=bool(wanted.again)) if iterations is None else iterations
+        outcome = place(without(city, wanted.shun), ledger, resolved, standing, now, times)
     if wanted.dead:
         outcome = _at_any_rate(city, outcome, resolved, standing, now, wanted.dead)
     refused = {r.service for r in outcome.refusals}

@@ -3,12 +3,14 @@
 Only what the engine can weigh alone: slices of kind `nrp` that are new, keep away from nobody and stay inside one
 domain. What it finds is a proposal; whoever places the slice takes it where it serves and looks for itself elsewhere.
 The working way is the quickest that leaves a second one, not the one of the pair that is quickest together.
+Where not all fit and the caller gives rounds for it, all compete at once (`engine/packing.py`) instead.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,24 +20,42 @@ from controller.network.model import CityMap
 from controller.planning.chains import Segment
 from controller.planning.draft import Proposal
 from controller.planning.engine.batch import route
-from controller.planning.engine.demands import ANY_HOPS, Answers, Demands
+from controller.planning.engine.demands import ANY_HOPS, Answers, Demands, Fate
 from controller.planning.engine.network import Apart, Mask
+from controller.planning.engine.packing import pack
 from controller.planning.engine.room import Room
 from controller.planning.layers import Layers, ip_mask
 from controller.planning.paths import Path
 
 FEWEST = 8  # slices that make it worth while
+MOST_PACKED = 2000  # demands that may compete at once: the work grows faster than their number
 _APART = {Disjointness.LINK: Apart.LINKS, Disjointness.SRLG: Apart.RISKS, Disjointness.NODE: Apart.NODES}
 _Fence = tuple[Boundaries, str | None, str]  # where a slice may run, and the domain
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """`ways`: those found, which fit together. `left_out`: whom the others left no room, to be placed after them."""
+
+    ways: dict[ServiceId, Proposal] = field(default_factory=dict)
+    left_out: frozenset[ServiceId] = frozenset()
+
+
 def proposals(
-    city: CityMap, net: Layers, free: BitsPerSecond, wanted: Iterable[Service]
-) -> dict[ServiceId, Proposal]:
-    """Return ways that fit together, in the order in which the services are to be placed. `free`: by link."""
+    city: CityMap,
+    net: Layers,
+    free: BitsPerSecond,
+    wanted: Iterable[Service],
+    first: Collection[ServiceId] = (),
+    rounds: int = 0,
+) -> Ahead:
+    """Return ways that fit together, in the order in which the services are to be placed.
+
+    free: by link. first: the services that nobody else may displace. rounds: 0 places one after the other.
+    """
     rows = [row for service in wanted for row in _rows(city, service)]
     if len({name for name, *_ in rows}) < FEWEST:
-        return {}
+        return Ahead()
     fences: dict[_Fence, int] = {}
     for _, wish, segment, _ in rows:
         fences.setdefault((wish.boundaries, wish.plane, segment[0]), len(fences))
@@ -45,11 +65,16 @@ def proposals(
         [index[s[1]] for _, _, s, _ in rows], [index[s[2]] for _, _, s, _ in rows], [rate for *_, rate in rows],
         budget_s=[np.inf if w.slo.latency_s is None else w.slo.latency_s for _, w, _, _ in rows],
         hops=[ANY_HOPS if w.slo.most_hops is None else w.slo.most_hops for _, w, _, _ in rows],
+        rank=[name not in first for name, *_ in rows],
         apart=[_apart(w) for _, w, _, _ in rows],
         fence=[fences[w.boundaries, w.plane, s[0]] for _, w, s, _ in rows],
     )  # fmt: skip
-    room = Room.of(net.ip.net, free)
-    return _gathered(rows, route(room, demands, masks, order=np.arange(len(rows))))
+    answers = route(Room.of(net.ip.net, free), demands, masks, order=np.arange(len(rows)))
+    if rounds and len(rows) <= MOST_PACKED and (answers.fate == Fate.FULL).any():
+        number: dict[ServiceId, int] = {}
+        group = np.array([number.setdefault(name, len(number)) for name, *_ in rows])
+        answers = pack(Room.of(net.ip.net, free), demands, masks, group, rounds)
+    return _gathered(rows, answers)
 
 
 _Row = tuple[ServiceId, ExclusiveSlice, Segment, int]
@@ -92,11 +117,14 @@ def _mask(net: Layers, fence: _Fence) -> Mask:
     return mask
 
 
-def _gathered(rows: list[_Row], answers: Answers) -> dict[ServiceId, Proposal]:
+def _gathered(rows: list[_Row], answers: Answers) -> Ahead:
     found: dict[ServiceId, dict[Segment, tuple[Path, Path | None]]] = {}
+    left_out: set[ServiceId] = set()
     for i, placed in enumerate(answers.placed.tolist()):
-        if placed:
-            name, wanted, segment, _ = rows[i]
-            standby = tuple(answers.standby[i].tolist()) if _apart(wanted) else None
-            found.setdefault(name, {})[segment] = (tuple(answers.working[i].tolist()), standby)
-    return dict(found)
+        name, wanted, segment, _ = rows[i]
+        if not placed:
+            left_out.add(name)
+            continue
+        standby = tuple(answers.standby[i].tolist()) if _apart(wanted) else None
+        found.setdefault(name, {})[segment] = (tuple(answers.working[i].tolist()), standby)
+    return Ahead(dict(found), frozenset(left_out))

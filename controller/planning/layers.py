@@ -77,13 +77,14 @@ def layers(city: CityMap) -> Layers:
 
 def _build(city: CityMap) -> Layers:
     pair_risk = {link.id: -1 - min(i, city.link_index[link.reverse]) for i, link in enumerate(city.links)}
-    ip = Graph(
-        (n.id for n in city.nodes.values() if n.kind is DomainKind.IP),
-        [Edge(k.src.node, k.dst.node, k.delay_s, k.srlgs or frozenset({pair_risk[k.id]})) for k in city.links],
-    )
     fibres = [f for _, f in sorted(city.fibres.items())]
     odu = [o for _, o in sorted(city.odu_links.items())]
     reverse = np.array([city.link_index[k.reverse] for k in city.links], dtype=np.int64)
+    ip = Graph(
+        (n.id for n in city.nodes.values() if n.kind is DomainKind.IP),
+        [Edge(k.src.node, k.dst.node, k.delay_s, k.srlgs or frozenset({pair_risk[k.id]})) for k in city.links],
+        reverse,
+    )
     here = np.arange(len(city.links), dtype=np.int64)
     up = np.array(
         [k.up and city.nodes[k.src.node].up and city.nodes[k.dst.node].up for k in city.links], dtype=np.bool_
@@ -147,7 +148,7 @@ def _both_ways(items: Iterable[tuple[str, str, float, frozenset[int]]]) -> Graph
     for i, (a, z, delay_s, srlgs) in enumerate(items):
         risks = srlgs or frozenset({-1 - i})
         edges += [Edge(a, z, delay_s, risks), Edge(z, a, delay_s, risks)]
-    return Graph((), edges)
+    return Graph((), edges, np.arange(len(edges), dtype=np.int64) ^ 1)
 
 
 def _spare(city: CityMap) -> dict[str, tuple[tuple[Port, Port], ...]]:

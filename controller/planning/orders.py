@@ -13,7 +13,15 @@ from collections.abc import Collection, Mapping, Sequence
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId, VipAssurance
 from controller.planning.placement import Placement
 
+BATCH_ORDERS = 4  # in which what is asked for together is placed, until all of it has a place
+MOST_PLACED = 2000  # services times orders: people wait for the answer
+
 Merit = tuple[int, int, int, int, int]
+
+
+def orders_for(services: int, *, hurry: bool = False) -> int:
+    """Return how many orders a change tries: a repair is in a hurry, a large batch would keep everybody waiting."""
+    return 1 if hurry else max(1, min(BATCH_ORDERS, MOST_PLACED // max(1, services)))
 
 
 class Orders:

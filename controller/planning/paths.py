@@ -14,7 +14,7 @@ import numpy as np
 from controller.planning.engine.bounded import Limits, cheapest_within
 from controller.planning.engine.network import Apart, Floats, Mask, Network, Path
 from controller.planning.engine.pairs import Pair, PairWish, disjoint_pair
-from controller.planning.engine.ragged import Ragged
+from controller.planning.engine.ragged import Indices, Ragged
 
 __all__ = ["Apart", "Edge", "Graph", "Limits", "Mask", "Pair", "Path", "mask_without"]
 
@@ -32,7 +32,8 @@ class Edge:
 class Graph:
     """Nodes and directed edges by name over an engine's network. Read-only after construction."""
 
-    def __init__(self, nodes: Iterable[str], edges: Sequence[Edge]) -> None:
+    def __init__(self, nodes: Iterable[str], edges: Sequence[Edge], reverse: Indices | None = None) -> None:
+        """`reverse`: by edge the other direction of what it is one of, negative where it has none."""
         self.edges = tuple(edges)
         self.nodes = tuple(sorted(set(nodes) | {n for e in edges for n in (e.src, e.dst)}))
         self.node_index = {n: i for i, n in enumerate(self.nodes)}
@@ -45,7 +46,7 @@ class Graph:
         number = {risk: i for i, risk in enumerate(sorted(self._by_risk))}
         self.net = Network(
             len(self.nodes), self.src, self.dst, np.array([e.delay_s for e in edges], dtype=np.float64),
-            Ragged.of([sorted(number[r] for r in e.risks) for e in edges]),
+            Ragged.of([sorted(number[r] for r in e.risks) for e in edges]), reverse,
         )  # fmt: skip
 
     def everything(self) -> Mask:

@@ -7,6 +7,7 @@ disturbance: unchanged and still sound it keeps its placement, changed it keeps 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,7 +15,7 @@ from datetime import datetime
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId, VipAssurance, Window
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
-from controller.planning.ahead import proposals
+from controller.planning.ahead import Ahead, proposals
 from controller.planning.draft import CannotPlaceError, Draft, Pools, Proposal
 from controller.planning.emergency import is_emergency
 from controller.planning.layers import Layers, layers
@@ -50,29 +51,31 @@ def place(
     """Place a batch on top of what stands in the ledger.
 
     `standing` holds the services that stay and, for those wanted again, what they are now. With more than one
-    iteration, other orders are tried in which those refused go ahead of their equals; of all, the outcome that
-    serves the most of the highest priority is returned.
+    iteration, slices that do not all fit compete at once in the second, and in the others those refused go ahead of
+    their equals; of all, the outcome that serves the most of the highest priority is returned.
     """
-    def run(order: Sequence[Service], *, explain: bool) -> PlanOutcome:
-        batch = _Batch(city, ledger.on(city), standing, now, pools or Pools(), explain=explain)
+    def run(order: Sequence[Service], rounds: int, *, explain: bool) -> PlanOutcome:
+        batch = _Batch(city, ledger.on(city), standing, now, pools or Pools(), explain=explain, rounds=rounds)
         return batch.run(order)
 
     orders = Orders(wanted)
     order = orders.next()
-    if iterations <= 1:
-        return run(order, explain=True)
+    if iterations <= 1 or len(order) <= 1:
+        return run(order, 0, explain=True)
     best = None
-    for _ in range(iterations):
-        outcome = run(order, explain=False)
+    for number in range(iterations):
+        rounds = iterations if number == 1 else 0
+        outcome = run(order, rounds, explain=False)
         found = merit(wanted, outcome.placements)
         if best is None or found > best[0]:
-            best = found, order
+            best = found, order, rounds
         if not outcome.refusals:
             return outcome
-        orders.refused(frozenset(r.service for r in outcome.refusals))
-        order = orders.next()
+        if not rounds:  # who was left out by all at once is no worse off for his place in the order
+            orders.refused(frozenset(r.service for r in outcome.refusals))
+        order = orders.next() if number else order
     assert best is not None
-    return run(best[1], explain=True)
+    return run(best[1], best[2], explain=True)
 
 
 @dataclass(slots=True)
@@ -84,8 +87,9 @@ class _Batch:
     pools: Pools
     explain: bool = True  # say what would fit instead of what is refused, which takes many trials
     waiting: set[ServiceId] = field(default_factory=set)  # those of the batch whose turn has not come
+    rounds: int = 0  # in which slices compete at once
     wanted: tuple[Service, ...] = ()
-    _ahead: dict[ServiceId, Proposal] | None = None
+    _ahead: Ahead | None = None
     _away: dict[ServiceId, set[ServiceId]] = field(default_factory=dict)  # service → those to be diverse from it
 
     def run(self, wanted: Iterable[Service]) -> PlanOutcome:
@@ -96,7 +100,11 @@ class _Batch:
         for other, _ in self.standing.values():
             self._note(other)
         self.waiting = {s.metadata.service for s in wanted}
-        for service in wanted:
+        turns = deque(wanted)
+        while turns:
+            if isinstance(turns[0], ExclusiveSlice) and self._ahead is None:
+                turns = self._look_ahead(net, turns)
+            service = turns.popleft()
             name = service.metadata.service
             self.waiting.discard(name)
             old = self.standing.get(name)
@@ -123,15 +131,25 @@ class _Batch:
         for other in referred_diverse(service):
             self._away.setdefault(other, set()).add(service.metadata.service)
 
-    def ahead(self, net: Layers, service: Service) -> Proposal:
-        """Return the ways found for the batch's slices together, looked for when the first of them has its turn."""
-        if not isinstance(service, ExclusiveSlice):
-            return {}
-        if self._ahead is None:
-            waiting = (s for s in self.wanted if s.metadata.service in self.waiting or s is service)
-            new = [s for s in waiting if s.metadata.service not in self.standing]
-            self._ahead = proposals(self.city, net, self.ledger.free_array(), new)
-        return self._ahead.get(service.metadata.service, {})
+    def _look_ahead(self, net: Layers, turns: Collection[Service]) -> deque[Service]:
+        """Find ways for the batch's slices together; who was left out lets those go first who were not."""
+        new = [s for s in turns if s.metadata.service not in self.standing]
+        first = {s.protects for s in self.wanted if isinstance(s, VipAssurance)}
+        self._ahead = found = proposals(self.city, net, self.ledger.free_array(), new, first, self.rounds)
+        if not self.rounds:
+            return deque(turns)
+        named = {other for s in turns for other in referred_to(s)}  # others' ways depend on theirs
+
+        def late(service: Service) -> tuple[bool, bool, bool]:
+            name = service.metadata.service
+            left_out = name in found.left_out and name not in named
+            return isinstance(service, DedicatedPlane), left_out and name not in first, left_out
+
+        return deque(turns) if not found.left_out else deque(sorted(turns, key=late))
+
+    def ahead(self, service: Service) -> Proposal:
+        """Return the ways found for a slice together with the others of the batch."""
+        return {} if self._ahead is None else self._ahead.ways.get(service.metadata.service, {})
 
 
 def _nothing_fits(_: Service) -> Placement:
@@ -150,7 +168,7 @@ class _Attempt:
 
     def draft(self, service: Service) -> Draft:
         old = self.old[1] if self.old is not None and type(self.old[0]) is type(service) else None
-        ahead = self.batch.ahead(self.net, service)
+        ahead = self.batch.ahead(service)
         return Draft(service.metadata.service, self.ledger.copy(), self.batch.pools, old, ahead=ahead)
 
     def place(self, service: Service) -> Placement:

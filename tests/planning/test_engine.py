@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations, permutations
 
 import numpy as np
@@ -10,12 +11,14 @@ from hypothesis import strategies as st
 
 from controller.planning.engine.batch import route
 from controller.planning.engine.bounded import Limits, cheapest_within, within
-from controller.planning.engine.demands import Demands, Fate
+from controller.planning.engine.demands import Answers, Demands, Fate
 from controller.planning.engine.network import Apart, Mask, Network, Path
+from controller.planning.engine.packing import pack
 from controller.planning.engine.pairs import PairWish, disjoint_pair
 from controller.planning.engine.ragged import Ragged
 from controller.planning.engine.room import Room
 
+Route = Callable[[Room, Demands, list[Mask]], Answers]
 KINDS = (Apart.LINKS, Apart.NODES | Apart.LINKS, Apart.LINKS | Apart.RISKS, Apart.LINKS | Apart.NODES | Apart.RISKS)
 
 
@@ -116,17 +119,32 @@ def demands(draw: st.DrawFn, net: Network, periods: int) -> Demands:
     )  # fmt: skip
 
 
+def _packed(room: Room, given_: Demands, fences: list[Mask]) -> Answers:
+    """Two demands after each other are one service, where they have one rank."""
+    return pack(room, given_, fences, np.arange(len(given_)) // 2 + 100 * given_.rank, 2)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_a_batch_keeps_every_limit_and_over_books_nothing(data: st.DataObject) -> None:
+    _keeps_every_limit(route, data)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_a_batch_that_competes_at_once_keeps_every_limit_and_over_books_nothing(data: st.DataObject) -> None:
+    _keeps_every_limit(_packed, data)
+
+
+def _keeps_every_limit(place: Route, data: st.DataObject) -> None:
     net = data.draw(networks())
     periods, both = data.draw(st.integers(1, 3)), data.draw(st.booleans())
     given_ = data.draw(demands(net, periods))
     cable = data.draw(st.lists(st.booleans(), min_size=net.links // 2, max_size=net.links // 2))
     fences = [net.everything(), np.tile(cable, 2)]
     room = Room.of(net, np.full((periods, net.links), 10), both_ways=both)
-    answers = route(room, given_, fences)
-    again = route(Room.of(net, np.full((periods, net.links), 10), both_ways=both), given_, fences)
+    answers = place(room, given_, fences)
+    again = place(Room.of(net, np.full((periods, net.links), 10), both_ways=both), given_, fences)
     assert (answers.fate.tobytes(), answers.working.values.tobytes(), answers.standby.values.tobytes()) == (
         again.fate.tobytes(), again.working.values.tobytes(), again.standby.values.tobytes(),
     )  # fmt: skip
@@ -148,6 +166,9 @@ def test_a_batch_keeps_every_limit_and_over_books_nothing(data: st.DataObject) -
             assert not together(net, ways[0], ways[1], apart)
     assert (held <= 10).all()
     assert (room.free == 10 - held).all()
+    if place is _packed:
+        service = np.arange(len(given_)) // 2 + 100 * given_.rank
+        assert all(len(set(answers.placed[service == n].tolist())) == 1 for n in service)
 
 
 @settings(max_examples=150, deadline=None)

@@ -182,7 +182,7 @@ class _Batch:
     def _ever(self, i: int, fence: Mask) -> bool:
         """Whether ways would serve if the network were empty."""
         ends = (int(getattr(self.demands, name)[i]) for name in ("src", "dst", "apart", "fence"))
-        known, limits = self._pairs.get(tuple(ends)), _limits(self.demands, i)  # type: ignore[arg-type]
+        known, limits = self._pairs.get(tuple(ends)), limits_of(self.demands, i)  # type: ignore[arg-type]
         if known is not None and all(within(self.net, way, limits) for way in known):
             return True
         return self._search(i, fence, ANY) is not None
@@ -190,7 +190,7 @@ class _Batch:
     def _search(self, i: int, usable: Mask, claim: Claim) -> Ways | None:
         given = self.demands
         src, dst, apart = int(given.src[i]), int(given.dst[i]), Apart(int(given.apart[i]))
-        limits = _limits(given, i)
+        limits = limits_of(given, i)
         if not apart:
             path = cheapest_within(self.net, src, dst, usable, limits)
             return None if path is None else (path, ())
@@ -205,7 +205,8 @@ class _Batch:
         return None if pair is None else (pair.working, pair.standby)
 
 
-def _limits(given: Demands, i: int) -> Limits:
+def limits_of(given: Demands, i: int) -> Limits:
+    """Return what the ways of one demand are to keep to."""
     budget, hops, loss = float(given.budget_s[i]), int(given.hops[i]), float(given.loss_ratio[i])
     return Limits(None if np.isinf(budget) else budget, None if hops >= ANY_HOPS else hops, None if loss >= 1 else loss)
 

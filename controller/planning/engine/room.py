@@ -62,7 +62,7 @@ class Room:
         it, and out for good if it would not even fit after those that are in; the first that is left is always one
         or the other. A row that is in left room for all before it, so nobody is overtaken.
         """
-        who, what = self._claims(links, first, last)
+        who, what = self.claims(links, first, last)
         free = self.free.reshape(-1)
         admitted: Mask = links.lengths == 0
         open_ = np.ones(len(links), dtype=np.bool_)
@@ -85,7 +85,7 @@ class Room:
             who, what, rate = who[left], what[left], rate[left]
         return admitted
 
-    def _claims(self, links: Ragged, first: Indices, last: Indices) -> tuple[Indices, Indices]:
+    def claims(self, links: Ragged, first: Indices, last: Indices) -> tuple[Indices, Indices]:
         """Return (row, what it takes): each of its links, in both directions, in each of its periods."""
         who, what = links.rows(), links.values
         if self.both_ways:
