@@ -25,11 +25,12 @@ from controller import quiet
 from controller.changes.acceptance import Acceptances
 from controller.changes.attainment import Attainment
 from controller.changes.conduct import Conductor, InDoubt
-from controller.changes.desk import Desk, Taken, leavings
+from controller.changes.desk import Desk, Taken
 from controller.changes.domains import Domains
 from controller.changes.drift import Drift
 from controller.changes.drift_port import DriftPolicy
 from controller.changes.keep import standing
+from controller.changes.leavings import leavings
 from controller.changes.observed import Observer
 from controller.changes.recovery import Doubtful, end_open_changes
 from controller.changes.repair import Repairs

@@ -1,6 +1,7 @@
-"""The only writer of desired state: one planned change at a time takes its reservations, any number are under way.
+"""The only writer of desired state: changes take their reservations in turn, any number are under way.
 
-Planning is serial and quick; carrying out is parallel and slow. In between, what a change will hold and what it
+Planning is serial and quick (those who wait are planned in one go where that gives the same answers, `jointly`);
+carrying out is parallel and slow. In between, what a change will hold and what it
 will let go are both reserved, so that whichever way it ends nobody was promised the same thing twice. A change
 waits only for changes that touch the same services.
 """
@@ -8,23 +9,22 @@ waits only for changes that touch the same services.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from controller.changes.jointly import MOST_CHANGES, Asked, plain, plan_jointly
+from controller.changes.leavings import Services, leavings
 from controller.changes.pipeline import Planned, Wanted, plan
 from controller.changes.state import DesiredState, Standing
 from controller.intent.model import ServiceId, VipAssurance
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
-from controller.planning.placement import LabelReservation, Placement, RateReservation
 from controller.rendering.desired import edits as edits_between
 from controller.verification.model import ConfigurationModel
 
 ROOM_PATIENCE_S = 5.0  # how long a refusal may wait for changes under way that may make room
-
-Services = Mapping[ServiceId, Standing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,18 @@ class Taken:
         return cls(change_id, concerned, standing, tuple(placement.service for placement in left))
 
 
+class _Asking:
+    """One that waits for a plan."""
+
+    def __init__(self, asked: Asked, accept: Callable[[Planned], bool]) -> None:
+        self.asked, self.accept = asked, accept
+        self.change_id, self.wanted = asked.change_id, asked.wanted
+        self.plain = plain(asked.wanted)  # may be planned in company
+        self.gone = False  # its caller was cancelled
+        self.planned: Planned | None = None
+        self.taken = False  # by who planned it in company: it holds what it asked for
+
+
 class Desk:
     """Holds desired state and the verification's picture of it; both are replaced only here."""
 
@@ -62,6 +74,8 @@ class Desk:
         self._landed = asyncio.Condition()
         self._open: set[str] = set()  # changes that hold more than they may come to hold
         self._freed = 0  # how often one of them let something go when it ended
+        self._asking: list[_Asking] = []  # who waits to be planned, in the order in which they came
+        self._giving_back: set[asyncio.Task[None]] = set()
 
     @property
     def under_way(self) -> frozenset[ServiceId]:
@@ -80,16 +94,64 @@ class Desk:
         """
         give_up_at = asyncio.get_running_loop().time() + ROOM_PATIENCE_S
         while True:
-            async with self._planning:
-                others, freed = frozenset(self._open), self._freed
-                planned = await asyncio.to_thread(plan, self.state, self.model, self._city(), wanted, self._now())
-                if accept(planned):
-                    if not planned.changes_nothing:
-                        self._open.add(change_id)
-                        self._replace(replace(planned.after, ledger=_with_leavings(planned, change_id)), planned.model)
-                    return planned
+            others, freed, planned = await self._planned(_Asking(Asked(change_id, wanted), accept))
             if not planned.refusals or wanted.again or not await self._made_room(others, freed, give_up_at):
                 return planned
+
+    async def _planned(self, one: _Asking) -> tuple[frozenset[str], int, Planned]:
+        """Wait for a turn; plan, with others that wait as well, or find that one of them has done it.
+
+        Returns also which changes were under way then, and how often one had let something go.
+        """
+        self._asking.append(one)
+        try:
+            async with self._planning:
+                others, freed = frozenset(self._open), self._freed
+                if one.planned is None:
+                    await self._plan_those_waiting(one)
+                if one.planned is None:
+                    one.planned = await self._plan_alone(one)
+                return others, freed, one.planned
+        except asyncio.CancelledError:
+            one.gone = True
+            if one.planned is not None and one.taken:  # by who planned it: nobody is left to carry it out
+                task = asyncio.create_task(self.withdraw(Taken.of(one.planned, one.change_id)))
+                self._giving_back.add(task)
+                task.add_done_callback(self._giving_back.discard)
+                with suppress(asyncio.CancelledError):
+                    await asyncio.shield(task)
+            raise
+        finally:
+            if one in self._asking:
+                self._asking.remove(one)
+
+    async def _plan_alone(self, one: _Asking) -> Planned:
+        self._asking.remove(one)
+        planned = await asyncio.to_thread(plan, self.state, self.model, self._city(), one.wanted, self._now())
+        if one.accept(planned) and not planned.changes_nothing:
+            self._open.add(one.change_id)
+            self._replace(replace(planned.after, ledger=_with_leavings(planned, one.change_id)), planned.model)
+        return planned
+
+    async def _plan_those_waiting(self, first: _Asking) -> None:
+        """Plan all that wait and are plain in one go; who cannot be planned so is left to be planned alone."""
+        party = [one for one in self._asking if one.plain and one.planned is None][:MOST_CHANGES]
+        if len(party) < 2 or first not in party:
+            return
+        asked = [one.asked for one in party]
+        found = await asyncio.to_thread(plan_jointly, self.state, self.model, self._city(), asked, self._now())
+        if any(one.gone or not one.accept(found[one.change_id]) for one in party if one.change_id in found):
+            found = {}
+        for one in party:
+            one.plain = False
+            if one.change_id in found:
+                one.planned = found[one.change_id]
+                one.taken = not one.planned.changes_nothing
+                if one.taken:
+                    self._open.add(one.change_id)
+        if any(one.taken for one in party):
+            of_all = next(iter(found.values()))
+            self._replace(of_all.after, of_all.model)
 
     async def _made_room(self, others: frozenset[str], freed: int, give_up_at: float) -> bool:
         """Wait for the end of these changes; say whether anything was let go since."""
@@ -179,37 +241,3 @@ def _with_leavings(planned: Planned, change_id: str) -> Ledger:
     for placement in left:
         ledger.add(placement)
     return ledger
-
-
-def leavings(before: Services, after: Services, concerned: Iterable[ServiceId], change_id: str) -> list[Placement]:
-    """Return what only the old placements hold, under names of their own, until the change has ended."""
-    found = []
-    for sid in sorted(concerned):
-        old = before.get(sid)
-        if old is None or old.expired:
-            continue
-        new = after.get(sid)
-        kept = new.placement if new is not None and not new.expired else None
-        labels = _left(old.placement.labels, kept.labels if kept else ())
-        rates = _less(old.placement.rates, kept.rates if kept else ())
-        if labels or rates:
-            found.append(Placement(ServiceId(f"{sid}#{change_id}"), old.placement.kind, 0, rates=rates, labels=labels))
-    return found
-
-
-def _left(old: Iterable[LabelReservation], new: Iterable[LabelReservation]) -> tuple[LabelReservation, ...]:
-    held = {(label.resource, label.label) for label in new}
-    return tuple(label for label in old if (label.resource, label.label) not in held)
-
-
-def _less(old: Iterable[RateReservation], new: Iterable[RateReservation]) -> tuple[RateReservation, ...]:
-    held: dict[str, int] = {}
-    for rate in new:
-        held[rate.link] = held.get(rate.link, 0) + rate.rate_bps
-    left = []
-    for rate in old:
-        covered = min(rate.rate_bps, held.get(rate.link, 0))
-        held[rate.link] = held.get(rate.link, 0) - covered
-        if rate.rate_bps > covered:
-            left.append(replace(rate, rate_bps=rate.rate_bps - covered))
-    return tuple(left)

@@ -6,13 +6,13 @@ and gives the same answer for both. Nothing is sent, stored or reserved.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 
+from controller.changes.digest import digest_of
 from controller.changes.impact import as_placed, impact_of
 from controller.changes.state import DesiredState, Standing
 from controller.errors import ConflictError
@@ -103,7 +103,7 @@ def plan(
     a conference has hosts that its plane gave no prefix to. A refusal leaves
     every other service's plan readable.
     """
-    changed, quiet = _sort_out(state, wanted, now)
+    changed, quiet = sort_out(state, wanted, now)
     tuned = _tuned(state, city, wanted, now) if wanted.objective else None
     changed = tuned.services if tuned is not None else (*changed, *_once_more(state, wanted, now))
     _refuse_orphans(state, wanted)
@@ -141,27 +141,27 @@ def plan(
     for service in accepted:
         pairs[service.metadata.service] = (service, outcome.placements[service.metadata.service])
     for service in accepted:
-        put = _standing(state, service, outcome.placements[service.metadata.service], city, pairs, now)
+        put = standing_of(state, service, outcome.placements[service.metadata.service], city, pairs, now)
         if put is not None and service.metadata.service in wanted.again:
             put = replace(put, generation=put.generation - 1)  # nobody changed the intent
         if put is not None:
             puts[service.metadata.service] = put
     puts.update(_window_moves(state, wanted))
-    after = _after(state, puts, drops, outcome.ledger)
+    after = state_after(state, puts, drops, outcome.ledger)
     edits = edits_between(state.desired, after.desired)
     next_model = model.updated({e.domain: after.desired.tree(e.domain) for e in edits}, edits)
     started = time.perf_counter()
-    proofs = prove(next_model, city, _active(after), frozenset(puts) | drops)
+    proofs = prove(next_model, city, active_intents(after), frozenset(puts) | drops)
     proofs_s = time.perf_counter() - started
     asked = [
-        _plan_of(state, s, outcome.placements.get(s.metadata.service), s.metadata.service in refused) for s in changed
+        plan_of(state, s, outcome.placements.get(s.metadata.service), s.metadata.service in refused) for s in changed
     ]
     followed = [
-        _plan_of(state, s, puts[s.metadata.service].placement, False) for s in dependants if s.metadata.service in puts
+        plan_of(state, s, puts[s.metadata.service].placement, False) for s in dependants if s.metadata.service in puts
     ]
     if tuned is not None:
         asked = [replace(p, impact=str(Impact.MAKE_BEFORE_BREAK), fields=tuned.fields[p.service]) for p in asked]
-    plans = (*asked, *followed, *_moved(state, wanted, drops), *quiet)
+    plans = (*asked, *followed, *removals_and_windows(state, wanted, drops), *quiet)
     return Planned(
         state,
         after,
@@ -174,7 +174,7 @@ def plan(
         proofs_s,
         outcome.refusals,
         # Nobody approves a repair beforehand.
-        "" if wanted.again and tuned is None else _digest(state, city, puts, drops),
+        "" if wanted.again and tuned is None else digest_of(state, city, puts, drops),
     )
 
 
@@ -201,7 +201,7 @@ def _tuned(state: DesiredState, city: CityMap, wanted: Wanted, now: datetime) ->
     return _Tuned(tuple(moves[sid].service for sid in sorted(moves)), outcome, fields)
 
 
-def _sort_out(
+def sort_out(
     state: DesiredState, wanted: Wanted, now: datetime
 ) -> tuple[tuple[Service, ...], tuple[ServicePlan, ...]]:
     """Split what is asked for into services that need planning and those that are as they should be.
@@ -301,7 +301,7 @@ def _refuse_orphans(state: DesiredState, wanted: Wanted) -> None:
             )
 
 
-def _standing(
+def standing_of(
     state: DesiredState,
     service: Service,
     placement: Placement,
@@ -325,7 +325,7 @@ def _window_moves(state: DesiredState, wanted: Wanted) -> dict[ServiceId, Standi
     return moves
 
 
-def _after(
+def state_after(
     state: DesiredState, puts: Mapping[ServiceId, Standing], drops: frozenset[ServiceId], ledger: Ledger
 ) -> DesiredState:
     services = {sid: s for sid, s in state.services.items() if sid not in drops}
@@ -336,7 +336,7 @@ def _after(
     return replace(state, services=services, desired=desired, ledger=ledger, number=state.number + 1)
 
 
-def _active(state: DesiredState) -> dict[ServiceId, Service]:
+def active_intents(state: DesiredState) -> dict[ServiceId, Service]:
     return {
         sid: relaxed(s.service) if s.placement.notes and is_emergency(s.placement) else s.service
         for sid, s in state.services.items()
@@ -344,7 +344,7 @@ def _active(state: DesiredState) -> dict[ServiceId, Service]:
     }
 
 
-def _moved(state: DesiredState, wanted: Wanted, drops: frozenset[ServiceId]) -> list[ServicePlan]:
+def removals_and_windows(state: DesiredState, wanted: Wanted, drops: frozenset[ServiceId]) -> list[ServicePlan]:
     """Say what happens to services that no document asked about: windows that turn, and removals."""
     moves = [(sid, "open", "none") for sid in sorted(wanted.opens)] + [
         (sid, "close", "none") for sid in sorted(wanted.closes)
@@ -356,7 +356,7 @@ def _moved(state: DesiredState, wanted: Wanted, drops: frozenset[ServiceId]) -> 
     ]
 
 
-def _plan_of(state: DesiredState, service: Service, placement: Placement | None, refused: bool) -> ServicePlan:
+def plan_of(state: DesiredState, service: Service, placement: Placement | None, refused: bool) -> ServicePlan:
     sid = service.metadata.service
     old = state.services.get(sid)
     if refused:
@@ -386,24 +386,3 @@ def _again(ended: datetime, start: datetime) -> FieldChange:
     return FieldChange(
         "spec.window", f"over since {ended:%d %b %H:%M} UTC", f"from {start:%d %b %H:%M} UTC", Impact.NONE
     )
-
-
-def _digest(state: DesiredState, city: CityMap, puts: Mapping[ServiceId, Standing], drops: frozenset[ServiceId]) -> str:
-    """Name the change and what it was planned on; moves whenever desired state, map or placements do."""
-    text = [str(state.number), str(city.version), *sorted(drops)]
-    text += [repr(_timeless(puts[sid])) for sid in sorted(puts)]
-    return hashlib.sha256("\n".join(text).encode()).hexdigest()[:16]
-
-
-def _timeless(standing: Standing) -> tuple[Service, Placement]:
-    """Leave out of a digest what only the moment of planning decided: when a window that starts now would start."""
-    service, placement = standing.service, standing.placement
-    if isinstance(service, VipAssurance) and not isinstance(service.window, Window):
-        placement = replace(
-            placement,
-            start=None,
-            end=None,
-            rates=tuple(replace(r, start=None, end=None) for r in placement.rates),
-            labels=tuple(replace(label, start=None, end=None) for label in placement.labels),
-        )
-    return service, placement
