@@ -59,13 +59,14 @@ def third_party(directory: Path) -> Iterator[ThirdParty]:
     port = _free_port()
     _keys(directory, port)
     sock = directory / "ncx.sock"
+    (directory / "startup-cfg.xml").write_text('<config xmlns="urn:ietf:params:xml:ns:netconf:base:1.0"/>\n')
     server = [
         NETCONFD,
         "--log-level=debug",
         "--module=ietf-l3vpn-ntw",
         f"--modpath={MODULES}:/usr/share/yuma/modules",
         f"--port={port}",
-        "--no-startup",
+        f"--startup={directory / 'startup-cfg.xml'}",  # it writes there at each commit; else into the user's home
         "--target=candidate",
         "--access-control=off",
         f"--superuser={getpass.getuser()}",
