@@ -155,18 +155,22 @@ class Repairs:
         """Take what streams say of components; cheap, and at once."""
         now = self._clock()
         changed: set[Component] = set()
+        release, news = self._damper.next_release(now), False
         for sample in samples:
             kind, _, name = sample.subject.partition(":")
             if kind in COMPONENTS and not (kind == "circuit" and "/" in name):  # a service's own is no equipment
                 up = sample.value >= 0.5
-                if self._damper.told(sample.subject, up, now) and not up:
-                    changed.add(sample.subject)
+                if self._damper.told(sample.subject, up, now):
+                    news = True
+                    if not up:
+                        changed.add(sample.subject)
         if changed:
             if not self.faults or self.faults[-1].decided is not None or self.faults[-1].ended is not None:
                 self.faults.append(Fault(frozenset(changed), now))
             else:
                 self.faults[-1].components |= changed
-        self._wake.set()
+        if news or self._damper.next_release(now) != release:
+            self._wake.set()
 
     async def start(self) -> None:
         self._loop = asyncio.create_task(self._run(), name="repairs")

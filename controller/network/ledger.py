@@ -8,7 +8,7 @@ Copies share everything until one of them writes, so that a plan may be tried an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -16,9 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from controller.intent.model import ServiceId
+from controller.network.layered import Layered
 from controller.network.model import CityMap
-
-MOST_LATELY = 64  # labels that a copy copies; beyond, the table is made anew
 
 Instant = datetime | None  # None: from always, or until withdrawn
 BitsPerSecond = npt.NDArray[np.int64]
@@ -85,50 +84,40 @@ def overlap(start: Instant, end: Instant, other_start: Instant, other_end: Insta
 class _Table:
     """Who holds which labels of one resource, shared by copies of a ledger until one of them writes.
 
-    What was written lately lies over a base that copies go on sharing: planning one service of ten thousand copies a
-    few labels, not the numbers of all. `full_below` remembers, per first candidate, below which label everything is
+    `full_below` remembers, per first candidate, below which label everything is
     held for good, so that finding the lowest free label of many need not look at all of them. It is true of the
     table, whoever found it out.
     """
 
-    __slots__ = ("_base", "_count", "_lately", "full_below")
+    __slots__ = ("_held", "full_below")
 
-    def __init__(
-        self,
-        base: dict[int, tuple[LabelHold, ...]],
-        lately: dict[int, tuple[LabelHold, ...]],
-        count: int,
-        full_below: dict[int, int],
-    ) -> None:
-        self._base, self._lately, self._count = base, lately, count
+    def __init__(self, held: Layered[int, tuple[LabelHold, ...]], full_below: dict[int, int]) -> None:
+        self._held = held
         self.full_below = full_below
 
     @classmethod
     def empty(cls) -> _Table:
-        return cls({}, {}, 0, {})
+        return cls(Layered(), {})
 
     def copy(self) -> _Table:
-        return _Table(self._base, dict(self._lately), self._count, dict(self.full_below))
+        return _Table(self._held.copy(), dict(self.full_below))
 
     def __bool__(self) -> bool:
-        return self._count > 0
+        return len(self._held) > 0
 
     def of(self, label: int) -> tuple[LabelHold, ...]:
         """Return who holds a label, at any time."""
-        held = self._lately.get(label)
-        return self._base.get(label, ()) if held is None else held
+        return self._held.get(label) or ()
 
-    def items(self) -> Iterator[tuple[int, tuple[LabelHold, ...]]]:
-        """Yield every label that somebody holds, with who does."""
-        yield from ((label, held) for label, held in self._lately.items() if held)
-        yield from ((label, held) for label, held in self._base.items() if label not in self._lately)
+    def items(self) -> Iterable[tuple[int, tuple[LabelHold, ...]]]:
+        """Return every label that somebody holds, with who does."""
+        return self._held.items()
 
     def _write(self, label: int, held: tuple[LabelHold, ...]) -> None:
-        self._count += bool(held) - bool(self.of(label))
-        self._lately[label] = held
-        if len(self._lately) > MOST_LATELY:
-            self._base = dict(self.items())
-            self._lately = {}
+        if held:
+            self._held[label] = held
+        else:
+            self._held.pop(label)
 
     def add(self, service: ServiceId, label: _Label) -> None:
         self._write(label.label, (*self.of(label.label), LabelHold(service, label.start, label.end)))
@@ -161,10 +150,10 @@ class Ledger:
         self._hard = np.zeros(size, dtype=np.int64)
         self._top_full = np.zeros(size, dtype=np.int64)  # the most that holds with a window ever come to together
         self._top_hard = np.zeros(size, dtype=np.int64)
-        self._held: dict[ServiceId, tuple[tuple[_Rate, ...], tuple[_Label, ...]]] = {}
+        self._held: Layered[ServiceId, tuple[tuple[_Rate, ...], tuple[_Label, ...]]] = Layered()
         self._windowed: dict[str, tuple[RateHold, ...]] = {}
-        self._always: dict[str, tuple[int, int]] = {}  # link → (full, hard) of holds without a window
-        self._labels: dict[str, _Table] = {}
+        self._always: Layered[str, tuple[int, int]] = Layered()  # link → (full, hard) of holds without a window
+        self._labels: Layered[str, _Table] = Layered()
         self._own: set[str] = set()  # label tables that no copy shares
 
     def copy(self) -> Ledger:
@@ -173,8 +162,8 @@ class Ledger:
         other._index, other._capacity = self._index, self._capacity
         other._full, other._hard = self._full.copy(), self._hard.copy()
         other._top_full, other._top_hard = self._top_full.copy(), self._top_hard.copy()
-        other._held, other._windowed = dict(self._held), dict(self._windowed)
-        other._always, other._labels = dict(self._always), dict(self._labels)
+        other._held, other._windowed = self._held.copy(), dict(self._windowed)
+        other._always, other._labels = self._always.copy(), self._labels.copy()
         other._own, self._own = set(), set()
         return other
 
@@ -206,13 +195,13 @@ class Ledger:
 
     def remove(self, service: ServiceId) -> None:
         """Give back everything the service holds; nothing happens if it holds nothing."""
-        rates, labels = self._held.pop(service, ((), ()))
+        rates, labels = self._held.pop(service) or ((), ())
         self._book(service, rates, -1)
         for label in labels:
             table = self._table(label.resource)
             table.drop(service, label.label)
             if not table:
-                del self._labels[label.resource]
+                self._labels.pop(label.resource)
                 self._own.discard(label.resource)
 
     def take(self, service: ServiceId, label: _Label) -> None:
@@ -224,11 +213,12 @@ class Ledger:
             full = 0 if rate.squeezes else rate.rate_bps
             hold = RateHold(service, full, rate.rate_bps - rate.squeezable_bps, rate.start, rate.end)
             if rate.start is None and rate.end is None:
-                was_full, was_hard = self._always.get(rate.link, (0, 0))
+                was_full, was_hard = self._always.get(rate.link) or (0, 0)
                 now = (was_full + sign * hold.full_bps, was_hard + sign * hold.hard_bps)
-                self._always[rate.link] = now
                 if now == (0, 0):
-                    del self._always[rate.link]
+                    self._always.pop(rate.link)
+                else:
+                    self._always[rate.link] = now
                 at = self._index.get(rate.link, -1)
                 self._full[at] += sign * hold.full_bps
                 self._hard[at] += sign * hold.hard_bps
@@ -247,16 +237,20 @@ class Ledger:
         at = self._index.get(link)
         if at is not None:
             full, hard = self.peaks(link, None, None)
-            always = self._always.get(link, (0, 0))
+            always = self._always.get(link) or (0, 0)
             self._top_full[at], self._top_hard[at] = full - always[0], hard - always[1]
 
     def _table(self, resource: str) -> _Table:
         """The resource's table, made this ledger's own before it is written."""
         if resource not in self._own:
             shared = self._labels.get(resource)
-            self._labels[resource] = shared.copy() if shared is not None else _Table.empty()
+            own = shared.copy() if shared is not None else _Table.empty()
+            self._labels[resource] = own
             self._own.add(resource)
-        return self._labels[resource]
+            return own
+        table = self._labels.get(resource)
+        assert table is not None, f"{resource} is said to be this ledger's own"
+        return table
 
     def __contains__(self, service: object) -> bool:
         return service in self._held
@@ -266,7 +260,7 @@ class Ledger:
 
     def peaks(self, link: str, start: Instant, end: Instant) -> tuple[int, int]:
         """Return the highest (full, hard) load of a link at any moment of [start, end)."""
-        full, hard = self._always.get(link, (0, 0))
+        full, hard = self._always.get(link) or (0, 0)
         holds = [h for h in self._windowed.get(link, ()) if overlap(h.start, h.end, start, end)]
         if not holds:
             return full, hard

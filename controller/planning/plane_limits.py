@@ -16,6 +16,7 @@ from controller.intent.model import DedicatedPlane
 from controller.planning.constrained import DISJOINT, Vector, kept_apart, without
 from controller.planning.draft import CannotPlaceError, ratio_text, time_text
 from controller.planning.hose import Ways
+from controller.planning.layers import Layers
 from controller.planning.limits import DELAY, HOPS, JITTER, LOSS, Limits, jitter_text, loss_of
 from controller.planning.paths import Mask, Path
 from controller.planning.reasons import short
@@ -206,9 +207,12 @@ class Judge:
 
     def _apart(self, src: str, dst: str, first: Path) -> Path | None:
         net = self.ways.net
-        inside = net.inside[net.nodes[src].domain] & self.usable
-        rest = without(net.ip_burdens, inside, kept_apart(net.ip_burdens, first, DISJOINT))
-        return net.ip.shortest(src, dst, rest) or None
+        known, key = _known_apart(net), (src, dst, first, self.usable.tobytes())
+        if key not in known:
+            inside = net.inside[net.nodes[src].domain] & self.usable
+            rest = without(net.ip_burdens, inside, kept_apart(net.ip_burdens, first, DISJOINT))
+            known[key] = net.ip.shortest(src, dst, rest) or None
+        return known[key]
 
     def _parts_of(self, link: int) -> tuple[str, str, str]:
         k = self.ways.net.links[link]
@@ -217,6 +221,20 @@ class Judge:
     def _works(self, part: str) -> float:
         net = self.ways.net
         return net.nodes[part].availability if part in net.nodes else net.links[net.link_index[part]].availability
+
+
+_Apart = dict[tuple[str, str, Path, bytes], Path | None]
+_apart_found: list[tuple[object, _Apart]] = []  # of the newest map: planes with the same ends ask the same
+MOST_APART = 10_000
+
+
+def _known_apart(net: Layers) -> _Apart:
+    if not _apart_found or _apart_found[0][0] is not net.ip:
+        _apart_found[:] = [(net.ip, {})]
+    known = _apart_found[0][1]
+    if len(known) >= MOST_APART:
+        known.clear()
+    return known
 
 
 def _sum(parts: Iterable[Vector]) -> Vector:
