@@ -13,6 +13,11 @@ from itertools import pairwise
 
 Curve = tuple[tuple[float, float], ...]  # (impairment, penalty in dB), rising
 
+ROADM_S = 0.5e-6  # latency that a passed ROADM adds
+TRANSPONDER_PAIR_S = 10e-6  # what both ends of a wavelength add
+OTN_SWITCH_S = 10e-6  # a switched ODU
+OTN_JITTER_S = 1e-7  # what mapping into and out of tributary slots makes of a clock, per switch
+
 
 @dataclass(frozen=True, slots=True)
 class Light:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from controller.intent.model import Boundaries, Disjointness, ServiceId
+from controller.network.light import TRANSPONDER_PAIR_S
 from controller.network.model import Fibre, OduLink, PortRef
 from controller.planning.beyond import Bound, why_beyond
 from controller.planning.constrained import DISJOINT, apart, best_pair, best_way
 from controller.planning.containers import LINE_MODE, container, line_container
 from controller.planning.draft import CannotPlaceError, Draft, rate_text
-from controller.planning.layers import TRANSPONDER_PAIR_S, Layers, forbidden_nodes, planes_of
+from controller.planning.layers import Layers, forbidden_nodes, planes_of
 from controller.planning.limits import DELAY, Limits
 from controller.planning.paths import Graph, Mask, Path, mask_without
 from controller.planning.placement import CircuitPlacement, Leg

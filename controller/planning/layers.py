@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from controller.intent.model import Boundaries
 from controller.network.discovered import DomainKind
-from controller.network.light import Mode
+from controller.network.light import OTN_JITTER_S, OTN_SWITCH_S, ROADM_S, Mode
 from controller.network.model import CityMap, Fibre, Link, Node, OduLink, Port
 from controller.planning.constrained import Burdens
 from controller.planning.containers import reach_share
@@ -26,10 +26,6 @@ from controller.planning.interior import Interior
 from controller.planning.paths import Edge, Graph, Mask, mask_without
 
 BINDING = "onecity-binding"  # our own module: without it a domain cannot be told which traffic rides which tunnel
-ROADM_S = 0.5e-6  # [D] optical.md §1: latency that a passed ROADM adds
-OTN_SWITCH_S = 10e-6  # a switched ODU
-OTN_JITTER_S = 1e-7  # what mapping into and out of tributary slots makes of a clock, per switch
-TRANSPONDER_PAIR_S = 10e-6
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from functools import cache
 
 from controller.intent.model import Boundaries, DedicatedPlane, Disjointness, ExclusiveSlice, Service, ServiceId
 from controller.network.ledger import Ledger
+from controller.network.light import TRANSPONDER_PAIR_S
 from controller.network.model import Fibre, OduLink
 from controller.planning.constrained import DISJOINT, Burdens, Vector
 from controller.planning.containers import container
 from controller.planning.draft import rate_text
-from controller.planning.layers import TRANSPONDER_PAIR_S, Layers, node_allowed, planes_of
+from controller.planning.layers import Layers, node_allowed, planes_of
 from controller.planning.paths import Path
 from controller.planning.placement import CircuitPlacement, Promise
 from controller.planning.price import lit_link, share_of_ip, share_of_odu

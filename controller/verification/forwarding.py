@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
+from controller.network.light import OTN_SWITCH_S, ROADM_S, TRANSPONDER_PAIR_S
 from controller.network.model import CityMap, Link, PortRef
 from controller.verification.facts import Access, Circuit, CircuitLeg, Hops, Instance, Tunnel, Vpn
 from controller.verification.igp import Interior
@@ -238,7 +239,7 @@ class Forwarding:
         link = self.out.get(near.where)
         if circuit is not None:
             way.circuits.append((near, far, circuit))
-            way.delay_s += self.circuit_delay_s(circuit.working)
+            way.delay_s += self.circuit_delay_s(circuit.working, circuit.layer)
         elif link is not None:
             way.borders.append((near, far))
             way.plain.append(link)
@@ -250,10 +251,11 @@ class Forwarding:
             way.fail(f"{near.id} leads nowhere")
         way.nodes.append(towards[2])
 
-    def circuit_delay_s(self, leg: CircuitLeg) -> float:
-        """Return the one-way delay of a leg by the map: fibres for a wavelength, server links for timeslots."""
+    def circuit_delay_s(self, leg: CircuitLeg, layer: str) -> float:
+        """Return the one-way delay of a leg: of its spans on the map, and of the devices at its hops and ends."""
         spans = [self.city.fibres.get(hop) or self.city.odu_links.get(hop) for hop in leg.route]
-        return sum(span.delay_s for span in spans if span is not None)
+        each, ends = (ROADM_S, TRANSPONDER_PAIR_S) if layer == "wavelength" else (OTN_SWITCH_S, 0.0)
+        return ends + sum(span.delay_s + each for span in spans if span is not None)
 
     def _inside(self, way: Way, at: Key, remote: str, target_class: str) -> None:
         """Cross one domain: by the tunnel that steering names, or by the interior shortest path."""

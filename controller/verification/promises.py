@@ -9,13 +9,16 @@ from collections.abc import Iterable, Iterator
 
 from controller.intent.model import AccessSite, Boundaries, Prefix, Service, ServiceId
 from controller.network.model import Link, Node
-from controller.verification.facts import Access, Tunnel
+from controller.verification import limits
+from controller.verification.facts import Access, Circuit, Tunnel
 from controller.verification.forwarding import Forwarding, Key, Way, key_of
 from controller.verification.networks import overlaps
 from controller.verification.proof import CounterExample, Property
 from controller.verification.walks import Walks
 
 ANYWHERE = Boundaries()
+EASE = 1e-12  # sums of floats come out a hair above what they should
+Path = tuple[str, ...]  # nodes
 
 
 class Prover:
@@ -25,6 +28,7 @@ class Prover:
         self.id: ServiceId = service.metadata.service
         self.anywhere = service.boundaries == ANYWHERE
         self.bounds, self.budget_s = service.boundaries, service.slo.latency_s
+        self.slo, self.limited = service.slo, limits.limited(service.slo)
         self.walks, self.forwarding, self.city = walks, walks.forwarding, walks.forwarding.city
 
     def broken(self, what: Property, witness: str, path: tuple[str, ...], reason: str) -> CounterExample:
@@ -38,14 +42,25 @@ class Prover:
             kind = Property.LOOPS if "circles" in way.failure else Property.REACHABILITY
             yield self.broken(kind, witness, path, way.failure)
             return
-        if timed and self.budget_s is not None and way.delay_s > self.budget_s:
+        if timed and self.budget_s is not None and way.delay_s > self.budget_s + EASE:
             reason = f"{way.delay_s * 1e3:.2f} ms, {self.budget_s * 1e3:g} ms are promised"
             yield self.broken(Property.LATENCY, witness, path, reason)
+        if timed and self.limited:
+            yield from self.within(way.links, way.circuits, witness, path)
         if self.anywhere and self.forwarding.interior.trusted and all(n in self.city.nodes for n in _named(way)):
             return
         reason = outside(self.bounds, (self.city.nodes.get(n) for n in way.nodes), way.links)
         if reason:
             yield self.broken(Property.REGIONS, witness, path, reason)
+
+    def within(
+        self, links: Iterable[Link], circuits: Iterable[tuple[Access, Access, Circuit]], witness: str, path: Path
+    ) -> Iterator[CounterExample]:
+        """Check jitter, loss and hops of a way over these links and the working legs of these circuits."""
+        legs = (limits.of_leg(circuit.working, circuit.layer) for _, _, circuit in circuits)
+        reason = sum(legs, limits.of_links(links)).beyond(self.slo)
+        if reason:
+            yield self.broken(Property.LIMITS, witness, path, reason)
 
     def tunnels_inside(self, tunnels: Iterable[Tunnel]) -> Iterator[CounterExample]:
         """Check that both paths of each tunnel stay where the service may run: the standby carries it one day."""

@@ -17,8 +17,9 @@ class Property(StrEnum):
     REACHABILITY = "reachability"  # every promised pair reaches; no black hole
     LOOPS = "loops"
     CAPACITY = "capacity"  # no link, timeslot, wavelength, VLAN or port is over-booked
-    DISJOINTNESS = "disjointness"  # working and protect share no SRLG
+    DISJOINTNESS = "disjointness"  # working and protect share no SRLG; diverse from, or together with, whom it says
     LATENCY = "latency"  # the budget holds on the configured path
+    LIMITS = "limits"  # jitter, loss and hops stay within what was promised
     REGIONS = "regions"  # no service leaves where it may run
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
+from operator import or_
 
 from controller.intent.model import (
     AccessSite,
@@ -13,12 +15,14 @@ from controller.intent.model import (
     Isolation,
     Protection,
 )
-from controller.network.model import PortRef
-from controller.verification.bookings import leg_risks, route_risks
+from controller.network.model import CityMap, PortRef
+from controller.verification.bookings import route_risks
+from controller.verification.company import astray_circuit, astray_tunnel, normal_ground, whole_risks
 from controller.verification.facts import Access, Circuit, CircuitLeg, Span
 from controller.verification.forwarding import Forwarding, Way, key_of
+from controller.verification.limits import of_leg
 from controller.verification.loads import Loads
-from controller.verification.promises import Prover, outside
+from controller.verification.promises import EASE, Prover, outside
 from controller.verification.proof import CounterExample, Property, srlg_text
 from controller.verification.walks import Walks
 
@@ -53,6 +57,7 @@ class SliceProver(Prover):
                 yield from self._between(present[z.name], present[a.name], demand)
         yield from self._rates()
         yield from self._diverse()
+        yield from self._together()
 
     def _between(self, src: Access, dst: Access, demand: Demand) -> Iterator[CounterExample]:
         """Check one direction of a demand between IP accesses, as all is well and with the first border cut."""
@@ -67,6 +72,10 @@ class SliceProver(Prover):
         spare = second if second is not None and not second.failure else None
         if spare is not None:
             yield from self.judge(spare, f"{witness}, first border cut")
+        if self.wanted.protection is Protection.STANDBY:
+            for taken in (way,) if spare is None else (way, spare):
+                yield from self._on_standby(taken, witness)
+        yield from self._affinity(way, witness)
         for carried, taken in zip(self.carried, (way, spare or way), strict=True):
             for name in {t.name for t in taken.tunnels}:
                 carried[name] = carried.get(name, 0) + demand.rate_bps
@@ -76,6 +85,31 @@ class SliceProver(Prover):
             if fatal:
                 reason = f"protection was asked, but {srlg_text(self.city, fatal)} takes every way"
                 yield self.broken(Property.DISJOINTNESS, witness, tuple(way.nodes), reason)
+
+    def _on_standby(self, way: Way, witness: str) -> Iterator[CounterExample]:
+        """Check that what was promised holds too while every tunnel of a way runs over its standby."""
+        links = [k for t in way.tunnels for k in self.forwarding.trail(t.standby or t.working).links] + way.plain
+        if not any(t.standby for t in way.tunnels):
+            return
+        path = tuple(k.id for k in links)
+        delay = sum(k.delay_s for k in links) + sum(
+            self.forwarding.circuit_delay_s(c.working, c.layer) for _, _, c in way.circuits
+        )
+        if self.budget_s is not None and delay > self.budget_s + EASE:
+            reason = f"{delay * 1e3:.2f} ms on its standby, {self.budget_s * 1e3:g} ms are promised"
+            yield self.broken(Property.LATENCY, witness, path, reason)
+        if self.limited:
+            yield from self.within(links, way.circuits, f"{witness}, on its standby", path)
+
+    def _affinity(self, way: Way, witness: str) -> Iterator[CounterExample]:
+        """Check that everything that may carry a way is of the plane that was asked."""
+        if self.wanted.plane is None:
+            return
+        spare = [k for t in way.tunnels for k in self.forwarding.trail(t.standby or ()).links]
+        stray = next((k for k in (*way.links, *spare) if k.plane not in (None, self.wanted.plane)), None)
+        if stray is not None:
+            reason = f"{stray.id} is of plane {stray.plane}, {self.wanted.plane} was asked"
+            yield self.broken(Property.REGIONS, witness, tuple(way.nodes), reason)
 
     def _static_routes(self, way: Way, dst: Access, witness: str) -> Iterator[CounterExample]:
         """Check that the near end of a circuit has a route for every LAN at its far end: nothing announces them."""
@@ -144,10 +178,17 @@ class SliceProver(Prover):
         reason = outside(self.bounds, (self.city.nodes.get(n) for n in nodes))
         if reason:
             yield self.broken(Property.REGIONS, circuit.id, leg.route, reason)
-        delay = self.forwarding.circuit_delay_s(leg)
-        if self.budget_s is not None and delay > self.budget_s:
+        delay = self.forwarding.circuit_delay_s(leg, circuit.layer)
+        if self.budget_s is not None and delay > self.budget_s + EASE:
             reason = f"{delay * 1e3:.2f} ms, {self.budget_s * 1e3:g} ms are promised"
             yield self.broken(Property.LATENCY, circuit.id, leg.route, reason)
+        reason = of_leg(leg, circuit.layer).beyond(self.slo)
+        if reason:
+            yield self.broken(Property.LIMITS, circuit.id, leg.route, reason)
+        planes = {p for hop in leg.route for p in _planes(hop, self.city)}
+        if self.wanted.plane is not None and planes - {self.wanted.plane}:
+            reason = f"it runs over plane {', '.join(sorted(planes))}, {self.wanted.plane} was asked"
+            yield self.broken(Property.REGIONS, circuit.id, leg.route, reason)
 
     def _between_ports(self, a: AccessSite, z: AccessSite, rate: int) -> Iterator[CounterExample]:
         """Check that a circuit of the rate joins the two sites' own client ports, with the VLANs that were asked."""
@@ -167,22 +208,29 @@ class SliceProver(Prover):
 
     def _diverse(self) -> Iterator[CounterExample]:
         """Check that no duct is shared with the services that this one is to be diverse from."""
-        own = self._risks(self.id, standby=True) if self.wanted.diverse_from else frozenset()
+        own = whole_risks(self.id, self.forwarding) if self.wanted.diverse_from else frozenset[int]()
         for other in self.wanted.diverse_from:
-            shared = own & self._risks(other, standby=False)
+            ground = normal_ground(other, self.forwarding)
+            shared = own & ground.risks if ground is not None else frozenset()
             if shared:
                 reason = f"both use {srlg_text(self.city, shared)}"
                 yield self.broken(Property.DISJOINTNESS, f"diversity from {other}", (), reason)
 
-    def _risks(self, service: str, *, standby: bool) -> frozenset[int]:
-        found: frozenset[int] = frozenset()
-        for circuit in self.model.circuits_of(service):
-            found |= leg_risks(circuit.working, self.city)
-            found |= leg_risks(circuit.protect, self.city) if standby and circuit.protect is not None else frozenset()
-        for tunnel in self.model.tunnels_of(service):
-            hops = (*tunnel.working, *(tunnel.standby or ())) if standby else tunnel.working
-            found |= route_risks(hops, self.forwarding)
-        return found
+    def _together(self) -> Iterator[CounterExample]:
+        """Check that every working path keeps to the ducts of the services that this one is to be together with."""
+        if not self.wanted.together_with:
+            return
+        grounds = [normal_ground(other, self.forwarding, wide=True) for other in self.wanted.together_with]
+        known = [ground for ground in grounds if ground is not None]
+        if len(known) < len(grounds):
+            return
+        ground = reduce(or_, known)
+        astray = [(f"tunnel {t.name}", astray_tunnel(t, ground, self.forwarding)) for t in self.tunnels]
+        astray += [(c.id, astray_circuit(c, ground, self.city)) for c in self.circuits]
+        for witness, part in astray:
+            if part:
+                reason = f"{part} is in no duct of {', '.join(self.wanted.together_with)}"
+                yield self.broken(Property.DISJOINTNESS, witness, (part,), reason)
 
     def loads(self) -> Loads:
         """Return what partitions, tunnels outside them, and border accesses take of every link."""
@@ -206,6 +254,14 @@ def _add(loads: dict[str, int], forwarding: Forwarding, hops: tuple[PortRef, ...
         link = forwarding.out.get(hop)
         if link is not None:
             loads[link.id] = loads.get(link.id, 0) + rate
+
+
+def _planes(hop: str, city: CityMap) -> frozenset[str]:
+    """Return the planes that one hop of a circuit belongs to."""
+    fibre, odu = city.fibres.get(hop), city.odu_links.get(hop)
+    if fibre is not None:
+        return frozenset() if fibre.plane is None else frozenset({fibre.plane})
+    return odu.planes if odu is not None else frozenset()
 
 
 def _shown(access: Access) -> str:

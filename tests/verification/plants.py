@@ -172,6 +172,30 @@ def legs(name: str, **leaves: Leaf) -> Callable[[Trees], dict[str, Tree]]:
     return both(*(put(OTN, (*circuit(name), "opt:working", f"opt:{k}"), v) for k, v in leaves.items()))
 
 
+def over(*ports: str) -> Tree:
+    """Explicit hops: the outgoing ports of routers, as `buji/ge-2`."""
+    found: Tree = {}
+    for index, (router, port) in enumerate((p.split("/") for p in ports), start=1):
+        end: Tree = {"te:link-tp-id-uri": f"tp:{port}", "te:node-id-uri": f"node:lg-{router}"}
+        found["te:route-object-include-exclude", str(index)] = {"te:index": str(index), "te:unnumbered-link-hop": end}
+    return found
+
+
+def detour(
+    name: str, path: str = "working", by: tuple[str, ...] = ("bantian/ge-3",)
+) -> Callable[[Trees], dict[str, Tree]]:
+    """Lead a slice's tunnel from buji to zhihui over jihua and bantian, in place of nanwan."""
+    return put(CITY, hops(f"slice/gov.{name}/lg-buji-lg-zhihui", path), over("buji/ge-2", "jihua/ge-2", *by))
+
+
+def far_round(name: str) -> Callable[[Trees], dict[str, Tree]]:
+    """Switch a slice's circuit from buji to zhihui over jihua, bantian and pinghu."""
+    return both(
+        put(OTN, (*circuit(f"gov.{name}/buji-zhihui"), "opt:working", "opt:route"), PROTECT_ROUTE[:4]),
+        put(OTN, (*circuit(f"gov.{name}/buji-zhihui"), "opt:working", "opt:slots"), ("70",) * 4),
+    )
+
+
 SURVEY_ROUTE = (
     "odu-f-nanwan-buji-1", "odu-f-zhihui-nanwan-1", "odu-f-zhihui-longcheng-1", "odu-f-longcheng-longgang-1",
 )  # fmt: skip
@@ -321,6 +345,17 @@ PLANTS = (
           lambda trees: changed(trees, CITY, (*nrp(WEST), "nrp:nrp-id"), at(trees[CITY], (*nrp(RING), "nrp:nrp-id")))),
     Plant("a tunnel outside its partition", P.CAPACITY, RING_TUNNEL,
           put(CITY, (*tunnel(RING_TUNNEL), "oc:nrp-id"), None)),
+    # -- what was promised besides bandwidth and latency
+    Plant("a way that shakes too much", P.LIMITS, "gov/steady", detour("steady")),
+    Plant("a way that loses too much", P.LIMITS, "gov/clean", detour("clean")),
+    Plant("a way of too many hops", P.LIMITS, "gov/brisk", detour("brisk")),
+    Plant("a standby of too many hops", P.LIMITS, "on its standby",
+          detour("guarded", "standby", ("bantian/ge-2", "pinghu/ge-2"))),
+    Plant("a circuit of too many hops", P.LIMITS, "gov.switched/buji-zhihui", far_round("switched")),
+    Plant("a circuit that shakes too much", P.LIMITS, "gov.unshaken/buji-zhihui", far_round("unshaken")),
+    Plant("a tunnel that leaves its company", P.DISJOINTNESS, "in no duct of gov/west", detour("beside")),
+    Plant("a circuit that leaves its company", P.DISJOINTNESS, "in no duct of gov/switched", far_round("along")),
+    Plant("a tunnel in the other plane", P.REGIONS, "is of plane B, A was asked", detour("planar")),
     # -- assurance
     Plant("a classification rule missing", P.REACHABILITY, "government/council",
           move(CITY, (*access(OFFICE, "buji", "buji"), *RULES), without_first)),

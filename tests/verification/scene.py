@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from controller.changes.pipeline import Planned, Wanted, plan
 from controller.changes.state import DesiredState, rebuilt
 from controller.intent import Catalogue, read
-from controller.intent.model import Boundaries, Isolation, Protection, Service, ServiceId
+from controller.intent.model import Boundaries, ExclusiveSlice, Isolation, Protection, Service, ServiceId, Slo
 from controller.network.model import CityMap
 from controller.rendering.diff import edit
 from controller.rendering.tree import Leaf, Tree
@@ -35,6 +36,26 @@ WEST = replace(
 )
 BUDGET = plane(
     "budget", "zhihui", "jihua", "bantian", "pingdi", "baolong", "nanwan", rate_bps=10**8, hub_and_spoke=True
+)
+
+
+def _limited(name: str, *, isolation: Isolation = Isolation.NRP, slo: Slo, **more: Any) -> ExclusiveSlice:
+    """A slice from buji to zhihui that keeps just what the short way over nanwan keeps."""
+    more.setdefault("protection", Protection.NONE)
+    return slice_between(name, "buji", "zhihui", 10**8, isolation=isolation, slo=slo, **more)
+
+
+_OFTEN = Slo(availability=0.99)
+LIMITED = (
+    _limited("steady", slo=replace(_OFTEN, jitter_s=3e-6)),
+    _limited("clean", slo=replace(_OFTEN, loss_ratio=2.5e-7)),
+    _limited("brisk", slo=replace(_OFTEN, most_hops=2)),
+    _limited("beside", slo=_OFTEN, together_with=(WEST.metadata.service,)),
+    _limited("planar", slo=_OFTEN, plane="A"),
+    _limited("guarded", slo=replace(_OFTEN, most_hops=3), protection=Protection.STANDBY),
+    _limited("switched", slo=replace(_OFTEN, most_hops=2), isolation=Isolation.TIMESLOT),
+    _limited("unshaken", slo=replace(_OFTEN, jitter_s=2.5e-7), isolation=Isolation.TIMESLOT),
+    _limited("along", slo=_OFTEN, isolation=Isolation.TIMESLOT, together_with=(ServiceId("gov/switched"),)),
 )
 
 
@@ -99,7 +120,7 @@ def empty() -> Scene:
 def standing() -> Scene:
     """All scenarios but the plane of 1,301 sites, which a small one of its kind stands for; and partitions."""
     scene = empty()
-    everything = (*scenarios(without=("finance.yaml",)), RING, WEST, BUDGET)
+    everything = (*scenarios(without=("finance.yaml",)), RING, WEST, BUDGET, *LIMITED)
     vips_last = sorted(everything, key=lambda s: s.kind == "VipAssurance")
     scene, done = scene.after(Wanted(tuple(vips_last)))
     assert not done.proofs.broken, [str(b) for b in done.proofs.broken]

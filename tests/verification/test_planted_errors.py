@@ -15,7 +15,7 @@ from controller.verification.proof import Proofs, Property
 from controller.verification.prove import prove
 from tests.support.intents import plane, slice_between
 from tests.verification.plants import PLANTS, Plant, node
-from tests.verification.scene import RING, WEST, changed, empty, scenario, scenarios, standing
+from tests.verification.scene import BUDGET, RING, WEST, changed, empty, scenario, scenarios, standing
 
 
 def _caught(proofs: Proofs, wanted: Property, culprit: str) -> bool:
@@ -60,8 +60,26 @@ def test_what_was_planned_proves_clean_one_by_one_and_in_full() -> None:
         ),
         (WEST, replace(WEST, boundaries=Boundaries(least_trust=4)), Property.REGIONS, "trust level"),
         (WEST, replace(WEST, diverse_from=(RING.metadata.service,)), Property.DISJOINTNESS, "diversity"),
+        (WEST, replace(WEST, diverse_from=(BUDGET.metadata.service,)), Property.DISJOINTNESS, "diversity"),
+        (RING, replace(RING, together_with=(WEST.metadata.service,)), Property.DISJOINTNESS, "in no duct of gov/west"),
+        (BUDGET, replace(BUDGET, slo=Slo(most_hops=1)), Property.LIMITS, "1 are the most"),
+        (BUDGET, replace(BUDGET, slo=Slo(jitter_s=1e-6)), Property.LIMITS, "µs are promised"),
+        (BUDGET, replace(BUDGET, slo=Slo(loss_ratio=1e-8)), Property.LIMITS, "of its packets"),
+        (RING, replace(RING, slo=Slo(latency_s=7e-4)), Property.LATENCY, "on its standby"),
     ],
-    ids=["latency", "region", "standby through a forbidden node", "trust", "diversity"],
+    ids=[
+        "latency",
+        "region",
+        "standby through a forbidden node",
+        "trust",
+        "diversity",
+        "diversity from a plane",
+        "company",
+        "hops of a plane",
+        "jitter of a plane",
+        "loss of a plane",
+        "latency of a standby",
+    ],
 )
 def test_a_promise_that_the_configuration_does_not_keep_is_caught(
     service: Service, wanted: Service, broken: Property, culprit: str
