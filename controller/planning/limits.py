@@ -12,6 +12,7 @@ from controller.planning.constrained import Vector
 from controller.planning.draft import time_text
 
 DELAY, JITTER, LOSS, HOPS, REACH = range(5)  # the sums, by column of `Burdens.sums`
+_NO_WAY_HOPS = 1e9  # of a part that nothing joins: more than any limit leaves
 _EASE = 1e-12  # sums of floats come out a hair above what they should
 
 
@@ -42,7 +43,7 @@ class Limits:
             delay_s=None if self.delay_s is None else self.delay_s - taken[DELAY],
             jitter_s=None if self.jitter_s is None else self.jitter_s - taken[JITTER],
             loss_ratio=loss,
-            hops=None if self.hops is None else self.hops - round(taken[HOPS]),
+            hops=None if self.hops is None else self.hops - round(min(taken[HOPS], _NO_WAY_HOPS)),
         )
 
     @property

@@ -56,6 +56,13 @@ def test_what_the_planner_gives_within_limits_and_company_proves(wanted: Exclusi
         assert done.proofs.broken == (), [str(b) for b in done.proofs.broken]
 
 
+def test_hops_are_refused_with_words_where_a_part_of_the_way_does_not_exist() -> None:
+    """Plane B has no way from buji to the border: what is left of two hops after that is not a number."""
+    wanted = slice_between("far", "buji", "pingdi", 10**8, isolation=Isolation.NRP, plane="B", slo=Slo(most_hops=2))
+    (refusal,) = _stage().planned(Wanted((wanted,))).refusals
+    assert refusal.binds
+
+
 def test_company_with_a_plane_is_kept_to_its_routed_ways() -> None:
     wanted = slice_between(
         "beside", "buji", "zhihui", 10**8, isolation=Isolation.NRP, protection=Protection.NONE,
