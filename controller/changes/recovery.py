@@ -81,7 +81,10 @@ async def carry(
 
 
 async def resume(transactions: Transactions, steps: tuple[Step, ...], step: Step, result: StepResult) -> Ending:
-    """Go on with a change whose step in doubt (or the undoing of one) has now ended."""
+    """Go on with a change whose step in doubt (or the undoing of one) has now ended.
+
+    A step that was undone in company is tried again by itself, so that its answer is its own.
+    """
     if step.index >= UNDO_INDEX:
         finished = steps[: step.index % UNDO_INDEX]
         if result.outcome is StepOutcome.COMMITTED:
@@ -89,6 +92,8 @@ async def resume(transactions: Transactions, steps: tuple[Step, ...], step: Step
         return await bring_back(transactions, finished, result)
     if result.outcome is StepOutcome.COMMITTED:
         return await carry(transactions, steps, step.index + 1)
+    if result.again:
+        return await carry(transactions, steps or (step,), step.index)
     return await bring_back(transactions, steps[: step.index], result)
 
 

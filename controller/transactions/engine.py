@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import cast
 
 from controller.errors import StoreError
@@ -343,6 +344,8 @@ class Transactions:
         unfinished.hurry.clear()
 
     def _tell(self, step: Step, result: StepResult) -> None:
+        if result.outcome is StepOutcome.COMPENSATED and parts(members_of(step), result):
+            result = replace(result, again=True)
         for member in members_of(step) if self._on_state is not None else ():
             try:
                 self._on_state(member, result)  # type: ignore[misc]

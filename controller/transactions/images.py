@@ -22,6 +22,28 @@ def disagreement(edit: Edit, running: Tree) -> str:
     return "; ".join(found) or _disorder(edit, running)
 
 
+def beside(edit: Edit, running: Tree) -> str:
+    """Return the first place that differs from the after-image, where the edit itself writes none that differs.
+
+    What runs there was there before, or came from somebody else: an edit can only have undone what it writes. Empty
+    where a place that it writes differs.
+    """
+    first = ""
+    for path in edit.touched:
+        wanted, there = value_at(edit.after, path) or {}, value_at(running, path) or {}
+        for place, _ in _places(wanted, there, path):
+            if any(_within(place, operation.path) for operation in edit.operations):
+                return ""
+            first = first or path_text(place)
+    return first
+
+
+def _within(one: Path, other: Path) -> bool:
+    """Say whether one of two places holds the other, or is it."""
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
+
+
 def holds(image: Tree, touched: Sequence[Path], running: Tree) -> bool:
     """Say whether the running configuration at these paths is this image; the order of entries aside."""
     return all((value_at(image, path) or {}) == (value_at(running, path) or {}) for path in touched)
@@ -73,18 +95,24 @@ def _entries(parent: Tree | Leaf | None, like: Step) -> list[Step]:
 
 
 def _differences(wanted: Tree | Leaf, running: Tree | Leaf, at: Path) -> Iterator[str]:
+    for place, said in _places(wanted, running, at):
+        yield f"{path_text(place)}: {said}"
+
+
+def _places(wanted: Tree | Leaf, running: Tree | Leaf, at: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each place that differs, with how."""
     if not isinstance(wanted, dict) or not isinstance(running, dict):
         if wanted != running:
-            yield f"{path_text(at)}: is {_short(running)}, should be {_short(wanted)}"
+            yield at, f"is {_short(running)}, should be {_short(wanted)}"
         return
     for step, value in wanted.items():
         if step not in running:
-            yield f"{path_text((*at, step))}: is missing"
+            yield (*at, step), "is missing"
         elif running[step] is not value:
-            yield from _differences(value, running[step], (*at, step))
+            yield from _places(value, running[step], (*at, step))
     for step in running:
         if step not in wanted:
-            yield f"{path_text((*at, step))}: is there and should not be"
+            yield (*at, step), "is there and should not be"
 
 
 def _short(value: Tree | Leaf) -> str:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from controller.errors import DomainError, DomainUnreachableError, OnecityError, StoreError
 from controller.rendering.tree import Edit
 from controller.transactions.calls import Calls
-from controller.transactions.images import disagreement, inverse
+from controller.transactions.images import beside, disagreement, inverse
 from controller.transactions.journal import Journal, OpenTransaction
 from controller.transactions.step import DomainFailure, Step
 
@@ -45,8 +45,15 @@ class StepAbortedError(Exception):
 class _DisagreementError(DomainError):
     """What runs is not what was sent."""
 
-    def __init__(self, domain: str, difference: str) -> None:
-        super().__init__(domain, f"runs something else than it was sent: {difference}")
+    def __init__(self, domain: str, difference: str, *, beside: bool = False) -> None:
+        said = f"runs something else than it was sent: {difference}"
+        if beside:
+            said = (
+                f"somebody else changed what this change touches and does not write: {difference}; "
+                f"`onecity drift --now {domain}` shows all of it, `onecity drift revert {domain}` or "
+                f"`onecity drift accept {domain}` ends it; then try again"
+            )
+        super().__init__(domain, said)
         self.path = difference.partition(": ")[0]  # the first place of those that it names
 
 
@@ -140,7 +147,7 @@ class Approach:
         running = await self._calls.read(domain, edit.touched, within_s=self._left(domain))
         difference = disagreement(edit, running)
         if difference:
-            raise _DisagreementError(domain, difference)
+            raise _DisagreementError(domain, difference, beside=bool(beside(edit, running)))
         self._report(domain, "verified", "")
 
     def _left(self, domain: str) -> float:

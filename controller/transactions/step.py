@@ -53,6 +53,7 @@ class StepResult:
     outcome: StepOutcome
     failures: tuple[DomainFailure, ...] = ()
     warnings: tuple[str, ...] = ()  # "city-ip: …": shown, not fatal
+    again: bool = False  # it was undone in company, perhaps for the fault of others: alone it may stand
 
 
 @dataclass(frozen=True, slots=True)

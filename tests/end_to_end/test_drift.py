@@ -8,7 +8,7 @@ from onecity.v1 import status_pb2
 
 from tests.end_to_end.intents import office, slice_over_three
 from tests.end_to_end.test_wrong_leaves import tampered
-from tests.support.stage import COMMITTED, Stage, eventually
+from tests.support.stage import COMMITTED, FAILED, Stage, eventually
 
 TRUE, FALSE = status_pb2.CONDITION_STATUS_TRUE, status_pb2.CONDITION_STATUS_FALSE
 
@@ -54,3 +54,17 @@ def test_after_a_restart_it_is_read_again(longgang: Stage) -> None:
     longgang.kill_daemon()
     longgang.start_daemon()
     eventually(lambda: condition(longgang, "lands/survey", "InSync").status == TRUE)
+
+
+def test_a_change_that_meets_what_somebody_else_changed_says_so_and_what_to_do(longgang: Stage) -> None:
+    assert longgang.client.apply(office())[1].outcome == COMMITTED
+    wider = office().replace("100Mbps", "120Mbps")
+    assert wider != office()
+    with tampered(longgang, "city-ip", "dot1q/cvlan-id", lambda vlan: "2901" if vlan == "2001" else vlan):
+        _, result = longgang.client.apply(wider)
+        assert result.outcome == FAILED
+        assert "somebody else changed what this change touches and does not write" in result.message
+        assert "cvlan-id" in result.message
+        assert "is '2901', should be '2001'" in result.message
+        assert "`onecity drift revert city-ip`" in result.message
+    assert longgang.client.apply(wider)[1].outcome == COMMITTED

@@ -21,6 +21,7 @@ class City:
         self.journal = MemoryJournal()
         self.progress: list[Progress] = []
         self.told: list[tuple[str, StepOutcome]] = []
+        self.ends: dict[str, tuple[Step, StepResult]] = {}  # change → its last step that ended in the background
         self.engine = self.start()
 
     def start(self) -> Transactions:
@@ -30,10 +31,14 @@ class City:
             self.domains,
             dict.fromkeys(NAMES, TIMERS),
             self.clock,
-            on_state=lambda step, result: self.told.append((step.change_id, result.outcome)),
+            on_state=self._hear,
             sleep=lambda _: asyncio.sleep(0.002),
         )
         return self.engine
+
+    def _hear(self, step: Step, result: StepResult) -> None:
+        self.told.append((step.change_id, result.outcome))
+        self.ends[step.change_id] = step, result
 
     def fault(self, domain: str, verb: str, how: str, **more: int) -> None:
         self.domains[domain].faults.append(Fault(verb, how, **more))

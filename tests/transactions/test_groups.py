@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from controller.changes.recovery import resume
 from controller.store.codec import loads
 from controller.transactions.engine import Transactions
 from controller.transactions.failpoints import failpoint
@@ -141,6 +142,21 @@ async def test_a_group_in_doubt_leaves_each_of_its_changes_in_doubt_and_ends_eac
     assert city.engine.in_doubt() == {"c-a": frozenset({"city-ip"}), "c-b": frozenset({"city-ip"})}
     await city.ended()
     assert city.told == [("c-a", COMMITTED), ("c-b", COMMITTED)]
+
+
+async def test_who_was_undone_in_company_after_the_decision_is_tried_again_by_itself(city):
+    city.fault("city-ip", "confirm", "lost", txn="group")
+    city.fault("city-ip", "outcome", "lost")
+    assert await at_once(city, "a", "b", "c") == [StepOutcome.IN_DOUBT] * 3
+    city.domains["city-ip"].refused["b"] = "/t:entry[b]"
+    city.clock.now += 2 * TIMERS.confirm_s  # it has rolled back when it is asked again, and takes b no more
+    await city.ended()
+    assert [city.ends[f"c-{e}"][1].again for e in "abc"] == [True] * 3
+    assert [city.values(e) for e in "abc"] == [[None] * 3] * 3
+    ends = [await resume(city.engine, (), *city.ends[f"c-{e}"]) for e in "abc"]
+    assert [end.result.outcome for end in ends] == [COMMITTED, ROLLED_BACK, COMMITTED]
+    assert "b is not for me" in ends[1].result.failures[0].message
+    assert [city.values(e) for e in "abc"] == [["1"] * 3, [None] * 3, ["1"] * 3]
 
 
 @pytest.mark.parametrize(("kind", "ends"), [("decided", COMMITTED), ("intention", ROLLED_BACK)])
