@@ -8,8 +8,10 @@ disk stands the wall-clock deadline, so that time spent dead counts too. Nothing
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -54,17 +56,20 @@ class Engine:
 
     def __init__(self, equipment: Equipment, store: Store, on_change: Callable[[Lit], None] = lambda lit: None) -> None:
         self.equipment, self.store, self.on_change = equipment, store, on_change
+        self.revision = int(time.time())  # grows over restarts too
+        self.sizes = {("channel", f): equipment.domain.channels for f in equipment.fibres}
+        self.sizes |= {("slot", link.id): link.slots for link in equipment.domain.odu_links}
+        self.store.forget(time.time())
+        self._load()
+        self.expire()
+
+    def _load(self) -> None:
+        """Take up what is on disk, and nothing else."""
         self.claims = Claims()
         self.circuits: dict[str, pb.Circuit] = {}
         self.versions: dict[str, int] = {}  # also of deleted circuits
         self.changes: dict[str, Change] = {}
         self.held_by: dict[str, str] = {}  # circuit → open transaction
-        self.revision = int(time.time())  # grows over restarts too
-        self.sizes = {("channel", f): equipment.domain.channels for f in equipment.fibres}
-        self.sizes |= {("slot", link.id): link.slots for link in equipment.domain.odu_links}
-        self._load()
-
-    def _load(self) -> None:
         for spec in self.equipment.infrastructure.values():
             self.circuits[spec.id] = pb.Circuit(spec=spec, version=1)
             self.claims.hold(spec.id, claims_of(spec))
@@ -84,7 +89,20 @@ class Engine:
             self.changes[row.id] = change
             if change.state in OPEN:
                 self._hold_again(change)
-        self.expire()
+
+    @contextmanager
+    def _step(self) -> Iterator[None]:
+        """Have everything inside on disk when this returns.
+
+        Where the disk refuses, what was changed in memory meanwhile never happened: to answer a repeated request from
+        it would be to promise what the next start does not know.
+        """
+        try:
+            with self.store.step():
+                yield
+        except sqlite3.Error:
+            self._load()
+            raise
 
     def _hold_again(self, change: Change) -> None:
         """Rebuild what an open transaction holds beside the standing circuits, which are held already."""
@@ -114,7 +132,7 @@ class Engine:
         lease_s = _bounded(request.lease.ToTimedelta().total_seconds(), DEFAULT_LEASE_S, MAX_LEASE_S, "lease")
         change.deadline = time.monotonic() + lease_s
         change.before = {c: self.circuits[c] for c in change.wanted() if c in self.circuits}
-        with self.store.step():
+        with self._step():
             self.store.put_fact(term_name, request.term)
             self._save(change)
         self.changes[change.id] = change
@@ -144,7 +162,7 @@ class Engine:
             change.confirm_s = _bounded(confirm_s, DEFAULT_CONFIRM_S, MAX_CONFIRM_S, "confirm_timeout")
         change.deadline = time.monotonic() + change.confirm_s
         change.state = pb.TRANSACTION_STATE_PROVISIONAL
-        with self.store.step():
+        with self._step():
             self._save(change)
             for circuit, spec in change.wanted().items():
                 self._stand(circuit, spec, self.versions.get(circuit, 0) + 1, change.id)
@@ -175,7 +193,7 @@ class Engine:
             change = Change(
                 txn_id, pb.TRANSACTION_STATE_CANCELLED, reason="cancelled before it was prepared", ended=time.time()
             )
-            with self.store.step():
+            with self._step():
                 self._save(change)
             self.changes[txn_id] = change
         elif change.state == pb.TRANSACTION_STATE_CONFIRMED:
@@ -293,7 +311,7 @@ class Engine:
         change.state = state
         if state not in OPEN:
             change.ended = time.time()
-        with self.store.step():
+        with self._step():
             self._save(change)
         if state not in OPEN:
             self._let_go(change)
@@ -308,7 +326,7 @@ class Engine:
         was_lit = change.state == pb.TRANSACTION_STATE_PROVISIONAL
         wanted = change.wanted()
         change.state, change.reason, change.ended = state, reason, time.time()
-        with self.store.step():
+        with self._step():
             self._save(change)
             if was_lit:
                 for circuit in wanted:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hmac
 import logging
+import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from lab.optical.world import World
 
 _T = TypeVar("_T")
 WARM_UP_S = 120.0  # a transponder from cold; real time × the bring-up scale
+DISK_RETRY_S = 0.2
 PER_HOP_S = 20.0  # a ROADM on the way
 
 
@@ -49,7 +51,11 @@ class OpticalDomain(optical_pb2_grpc.OpticalDomainServiceServicer):
     async def run_timers(self) -> None:
         """Expire leases and confirm timers at their time, until cancelled."""
         while True:
-            wait_s = self.engine.expire()
+            try:
+                wait_s = self.engine.expire()
+            except sqlite3.Error as error:
+                logging.getLogger(__name__).warning("what ran out of time waits for the disk: %s", error)
+                wait_s = DISK_RETRY_S
             self.timers_changed.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.timers_changed.wait(), wait_s)

@@ -61,14 +61,15 @@ class Store:
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """Everything inside reaches the disk together, before this returns."""
+        """Everything inside reaches the disk together, before this returns, or nothing does and it raises."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # SQLite has already gone back where the disk was full
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     def put_txn(self, txn: StoredTxn) -> None:
         self._db.execute(
@@ -100,9 +101,13 @@ class Store:
         return int(row[0]) if row else 0
 
     def transactions(self, now: float) -> list[StoredTxn]:
-        """Return what is open or ended within the retention time, and forget the rest."""
+        """Return what is open or ended within the retention time."""
+        rows = self._db.execute("SELECT * FROM txn WHERE ended <= 0 OR ended >= ?", (now - RETENTION_S,))
+        return [StoredTxn(*row) for row in rows]
+
+    def forget(self, now: float) -> None:
+        """Drop what ended before the retention time."""
         self._db.execute("DELETE FROM txn WHERE ended > 0 AND ended < ?", (now - RETENTION_S,))
-        return [StoredTxn(*row) for row in self._db.execute("SELECT * FROM txn")]
 
     def circuits(self) -> list[StoredCircuit]:
         return [StoredCircuit(*row) for row in self._db.execute("SELECT * FROM circuit")]

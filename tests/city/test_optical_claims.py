@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -38,6 +41,45 @@ def test_no_resource_is_ever_double_booked(steps: list[tuple[str, int, pb.Circui
             engine = _do(
                 engine, path, verb, f"txn{which}" if verb in ("commit", "confirm", "cancel") else f"txn{n % 4}", wanted
             )
+            _holds(engine)
+        engine.store.close()
+
+
+class _Refusing(Store):
+    """A store whose disk is full for a while."""
+
+    full = False
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        with super().step():
+            yield
+            if self.full:
+                raise sqlite3.OperationalError("database or disk is full")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(step, st.booleans()), max_size=25))
+def test_what_the_disk_refused_never_happened_also_where_it_is_asked_again(
+    steps: list[tuple[tuple[str, int, pb.CircuitSpec], bool]],
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "optical.db"
+        engine = Engine(EQUIPMENT, store := _Refusing(path))
+        for n, ((verb, which, wanted), full) in enumerate(steps):
+            txn = f"txn{which}" if verb in ("commit", "confirm", "cancel") else f"txn{n % 4}"
+            if verb != "restart":
+                store.full = full
+                with suppress(sqlite3.Error):
+                    _do(engine, path, verb, txn, wanted)
+                store.full = False
+                if full:
+                    _do(engine, path, verb, txn, wanted)  # once more, as the disk has room again
+            other = Engine(EQUIPMENT, Store(path))
+            assert engine.circuits == other.circuits
+            assert {t: c.state for t, c in engine.changes.items()} == {t: c.state for t, c in other.changes.items()}
+            assert engine.held_by == other.held_by
+            other.store.close()
             _holds(engine)
         engine.store.close()
 
