@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from controller.intent.model import Disjointness, ServiceId
 from controller.network.model import CityMap, Fibre, OduLink, PortRef
-from controller.verification.facts import Circuit, CircuitLeg, Hops, Partition, Tunnel
+from controller.verification.facts import Circuit, CircuitLeg, Hops, Partition, Tunnel, covers
 from controller.verification.forwarding import Forwarding
 from controller.verification.model import owner_of
 from controller.verification.proof import CounterExample, Property, srlg_text
@@ -200,7 +200,7 @@ def _draws(tunnel: Tunnel, nrp_id: int, forwarding: Forwarding, service: Service
         tunnel.rate_bps,
     )
     forwarding.steps += len(hops)
-    lacking = [link for hop in hops if (link := out.get(hop)) is not None and rates.get(link.id, 0) < needed]
+    lacking = [link for hop in hops if (link := out.get(hop)) is not None and not covers(rates.get(link.id, 0), needed)]
     if lacking:
         link, rate = lacking[0], rates.get(lacking[0].id, 0)
         reason = f"NRP {partition.name} has {rate / 1e9:g} Gbit/s on {link.id}, {needed / 1e9:g} ride it"

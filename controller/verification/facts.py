@@ -11,6 +11,11 @@ Span = tuple[int, int, int]  # (IP version, first address, last address)
 Hops = tuple[PortRef, ...]  # outgoing ports
 
 
+def covers(rate_bps: int, needed_bps: int) -> bool:
+    """Whether a rate is at least another, as nearly as TE bandwidth, a float32 on the wire, can say either."""
+    return rate_bps >= needed_bps - (needed_bps >> 23) - 1
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One classification rule, in the order in which it is tried. None, "" and (0, 65535) match everything."""

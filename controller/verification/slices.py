@@ -18,7 +18,7 @@ from controller.intent.model import (
 from controller.network.model import CityMap, PortRef
 from controller.verification.bookings import route_risks
 from controller.verification.company import astray_circuit, astray_tunnel, normal_ground, whole_risks
-from controller.verification.facts import Access, Circuit, CircuitLeg, Span
+from controller.verification.facts import Access, Circuit, CircuitLeg, Span, covers
 from controller.verification.forwarding import Forwarding, Way, key_of
 from controller.verification.limits import of_leg
 from controller.verification.loads import Loads
@@ -150,7 +150,7 @@ class SliceProver(Prover):
     def _rates(self) -> Iterator[CounterExample]:
         for tunnel in self.tunnels:
             needed = max(carried.get(tunnel.name, 0) for carried in self.carried)
-            if tunnel.rate_bps < needed:
+            if not covers(tunnel.rate_bps, needed):
                 reason = f"it has {tunnel.rate_bps / 1e9:g} Gbit/s, its demands need {needed / 1e9:g}"
                 yield self.broken(Property.CAPACITY, f"tunnel {tunnel.name}", (tunnel.src, tunnel.dst), reason)
             owners = self.model.owners("nrp-id", tunnel.domain, str(tunnel.partition))

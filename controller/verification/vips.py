@@ -24,7 +24,7 @@ from controller.verification.classes import (
     mistreated,
     to_server,
 )
-from controller.verification.facts import Access, Tunnel
+from controller.verification.facts import Access, Tunnel, covers
 from controller.verification.forwarding import Key, Way, key_of
 from controller.verification.loads import Loads
 from controller.verification.promises import Prover, crosses_two_borders
@@ -226,7 +226,7 @@ class VipProver(Prover):
 
     def _room(self, needed: Counter[str]) -> Iterator[CounterExample]:
         for tunnel in self.tunnels:
-            if tunnel.rate_bps < needed[tunnel.name]:
+            if not covers(tunnel.rate_bps, needed[tunnel.name]):
                 reason = f"it has {tunnel.rate_bps / 1e6:g} Mbit/s, its parties need {needed[tunnel.name] / 1e6:g}"
                 yield self.broken(Property.CAPACITY, f"tunnel {tunnel.name}", (tunnel.src, tunnel.dst), reason)
 

@@ -9,9 +9,9 @@ from ipaddress import IPv4Network
 import pytest
 
 from controller.changes.pipeline import Planned, Wanted
-from controller.intent.model import MediaFlow, Slo, VipAssurance, Window
+from controller.intent.model import Isolation, MediaFlow, Slo, VipAssurance, Window
 from controller.verification.proof import Property
-from tests.support.intents import GBPS, conference, plane
+from tests.support.intents import GBPS, conference, plane, slice_between
 from tests.verification.scene import NOW, Scene, empty
 
 OPEN = Window(NOW - timedelta(hours=1), NOW + timedelta(hours=3))
@@ -50,6 +50,23 @@ def _vip(rate_bps: int, *sites: str) -> VipAssurance:
 )
 def test_what_the_planner_finds_room_for_is_proven(sites: tuple[str, ...]) -> None:
     done: Planned = _carried(*sites).planned(Wanted((_vip(95 * GBPS // 3, *sites),)))
+    assert done.refusals == ()
+    assert done.proofs.broken == (), [str(b) for b in done.proofs.broken]
+
+
+@pytest.mark.parametrize("rate_bps", [20 * GBPS + 384_000, 15 * GBPS + 384_000, 7_654_321_987])
+def test_a_rate_that_the_wire_can_only_say_nearly_is_proven_too(rate_bps: int) -> None:
+    """TE bandwidth is a float32: some rates read back a little less than was meant, which is no lack of room."""
+    sites = ("zhihui", "buji")
+    done = _carried(*sites).planned(Wanted((_vip(rate_bps, *sites),)))
+    assert done.refusals == ()
+    assert done.proofs.broken == (), [str(b) for b in done.proofs.broken]
+
+
+@pytest.mark.parametrize("rate_bps", [20 * GBPS + 384_000, 15 * GBPS + 384_000, 7_654_321_987])
+def test_a_slice_of_such_a_rate_is_proven_too(rate_bps: int) -> None:
+    wanted = slice_between("odd", "buji", "zhihui", rate_bps, isolation=Isolation.NRP, slo=LOOSE)
+    done = empty().planned(Wanted((wanted,)))
     assert done.refusals == ()
     assert done.proofs.broken == (), [str(b) for b in done.proofs.broken]
 
