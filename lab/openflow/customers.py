@@ -61,7 +61,8 @@ class Customers:
         self.city = city
         answer = self._operate({"type": "hosts"})
         self.pids: dict[str, int] = answer["pids"]
-        self._free: dict[str, list[str]] = {port: list(hosts) for port, hosts in answer["sites"].items()}
+        self._sites: dict[str, list[str]] = answer["sites"]
+        self._free: dict[str, list[str]] = {port: list(hosts) for port, hosts in self._sites.items()}
         self.by_vpn: dict[str, list[Customer]] = {}
 
     def _operate(self, command: dict[str, Any]) -> dict[str, Any]:
@@ -110,6 +111,14 @@ class Customers:
         for customer in self.by_vpn.pop(vpn, []):
             self._operate({"type": "unplug", "host": customer.host})
             self._free[customer.port].append(customer.host)
+
+    def unplug_everybody(self) -> None:
+        """Take every host out of wherever it is, those too that were wired by hand."""
+        self.by_vpn.clear()
+        for port, hosts in self._sites.items():
+            for host in sorted(set(hosts) - set(self._free[port])):
+                self._operate({"type": "unplug", "host": host})
+            self._free[port] = list(hosts)
 
     def free_host(self, port: str) -> str:
         """Take a host at a router's port that nobody uses."""

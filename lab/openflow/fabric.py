@@ -24,6 +24,7 @@ from mininet.node import OVSBridge, OVSSwitch
 
 from lab.city import PROPAGATION_S_PER_M, City
 from lab.openflow import shaping
+from lab.openflow.buffers import Buffers
 from lab.openflow.names import Names
 from lab.openflow.sandbox import PRIVATE, at_once
 
@@ -80,6 +81,7 @@ class Fabric:
         self._up: dict[str, bool] = {}
         self._start_switching()
         self.net = self._wire(hosts_per_site)
+        self.buffers.widen()
 
     def _start_switching(self) -> None:
         """Start a database and a switch daemon of our own; their sockets lie in the room, not on the machine."""
@@ -90,11 +92,13 @@ class Fabric:
         self._await(PRIVATE / "db.sock")
         settings = ["other_config:n-handler-threads=1", "other_config:n-revalidator-threads=1"]
         subprocess.run(["ovs-vsctl", "--no-wait", "init", "--", "set", "Open_vSwitch", ".", *settings], check=True)
-        self._daemon([*at_once(), "ovs-vswitchd", f"unix:{PRIVATE}/db.sock", "--no-chdir"], "vswitchd")
+        switching = [*at_once(), "ovs-vswitchd", f"unix:{PRIVATE}/db.sock", "--no-chdir"]
+        self.buffers = Buffers(self._daemon(switching, "vswitchd").pid)
 
-    def _daemon(self, command: list[str], name: str) -> None:
+    def _daemon(self, command: list[str], name: str) -> subprocess.Popen[bytes]:
         with (self._logs / f"{name}.log").open("ab") as log:
             self._daemons.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+        return self._daemons[-1]
 
     @staticmethod
     def _await(path: Path) -> None:
@@ -165,6 +169,7 @@ class Fabric:
         shaping.apply([line for end in ends for line in self._shape(end, rate_bps, delay_s)])
         for end in ends:
             _run("ip", "link", "set", end, "up")
+        self.buffers.widen()
 
     def darken(self, a: tuple[str, str, int], z: tuple[str, str, int]) -> None:
         """Take the cable between two router ports away."""

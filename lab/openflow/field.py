@@ -45,6 +45,7 @@ class Field:
         """Tell the optical domain each second what its circuits do, until cancelled."""
         while True:
             await asyncio.sleep(SAMPLE_S)
+            self.fabric.buffers.widen()  # a switch process opens sockets when it needs them
             optical = self.city.optical.name
             circuits = {
                 c: {

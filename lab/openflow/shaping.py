@@ -19,7 +19,7 @@ MIN_RATE_BPS = 8_000
 # What waits in a partition because this machine was busy may leave faster than it came, from what nobody uses. Its
 # average stays what the meter at the service's ingress lets in.
 DRAIN = 1.5
-_FRAME_BYTES = 1514
+_FRAME_BYTES, _USUAL_BYTES = 1514, 757
 
 
 def port_lines(interface: str, rate_bps: float, partitions: Mapping[int, float], delay_s: float = 0.0) -> list[str]:
@@ -29,7 +29,7 @@ def port_lines(interface: str, rate_bps: float, partitions: Mapping[int, float],
         _class("add", interface, 0x1, None, rate_bps, rate_bps),
     ]
     lines += _shared("add", interface, rate_bps - sum(partitions.values()))
-    lines += [_leaf(interface, FIRST_QUEUE + q, rate_bps, delay_s) for q in range(QUEUES)]
+    lines += [_queue(interface, FIRST_QUEUE + q, rate_bps, delay_s) for q in range(QUEUES)]
     lines += [_filter(interface, 0x0600 | q, 0xF7FF, -8, FIRST_QUEUE + q, 60_000) for q in range(1, QUEUES)]
     for number, rate in sorted(partitions.items()):
         lines += _partition_lines(interface, number, rate, delay_s)
@@ -100,6 +100,18 @@ def _leaf(interface: str, minor: int, rate_bps: float, delay_s: float) -> str:
     if delay_s:
         return f"qdisc add dev {interface} parent 1:{minor:x} netem delay {delay_s * 1e6:.1f}us limit {limit // 64}"
     return f"qdisc add dev {interface} parent 1:{minor:x} bfifo limit {limit}"
+
+
+def _queue(interface: str, minor: int, rate_bps: float, delay_s: float) -> str:
+    """One priority of the shared rest, which may be flooded: it drops what has waited longest.
+
+    Where a queue refuses the newest instead, the switch takes that as the cable's refusal of all that it was sending in
+    the same go, and other queues lose packets for which they have room.
+    """
+    if delay_s:
+        return _leaf(interface, minor, rate_bps, delay_s)
+    limit = max(60, int(rate_bps / 8 * BUFFER_S / _USUAL_BYTES))
+    return f"qdisc add dev {interface} parent 1:{minor:x} pfifo_head_drop limit {limit}"
 
 
 def _filter(interface: str, value: int, mask: int, offset: int, minor: int, priority: int) -> str:

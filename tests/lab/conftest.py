@@ -1,4 +1,4 @@
-"""A city of real packets with a daemon over it, one for all tests of a module; without root or tools they skip."""
+"""A city of real packets with a daemon over it, one for all tests; without root or tools they skip."""
 
 from __future__ import annotations
 
@@ -18,8 +18,15 @@ def real_packets() -> None:
         pytest.skip(reason)
 
 
-@pytest.fixture(scope="module")
-def city(real_packets: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PacketStage]:
+@pytest.fixture(scope="session")
+def shared_city(real_packets: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PacketStage]:
     directory: Path = tmp_path_factory.mktemp("packets")
     with packet_stage("longgang", directory) as standing:
         yield standing
+
+
+@pytest.fixture(scope="module")
+def city(shared_city: PacketStage) -> Iterator[PacketStage]:
+    """The one city, whole and empty: a module leaves it so."""
+    yield shared_city
+    shared_city.clear()

@@ -52,6 +52,12 @@ class PacketStage:
         request = pb.GetTopologyRequest()
         eventually(lambda: all(k.up for k in self.stage.client.stub.GetTopology(request).topology.links), REACHED_S)
 
+    def clear(self) -> None:
+        """Repair everything, take every service away and every host out."""
+        self.restore()
+        self.delete(*self.stage.client.services())
+        self.customers.unplug_everybody()
+
     def ping(self, host: str, address: str, *more: str) -> bool:
         line = ["ping", "-n", "-q", "-c", "1", "-W", "1", *more, address]
         return self.customers.run(host, line).returncode == 0

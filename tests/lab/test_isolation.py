@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_address
 
 import pytest
 
 from lab.openflow.customers import Customer
+from lab.openflow.names import Names, gateway_mac
 from tests.lab.packets import PacketStage
 from tests.lab.wanted import plane
 from tests.support.stage import eventually
@@ -73,14 +75,19 @@ def test_a_host_in_a_vlan_that_nobody_ordered_reaches_nothing(
     assert not city.ping(stranger, red["buji"].address)
 
 
-def test_a_sender_that_is_not_who_he_says_is_not_carried(city: PacketStage, planes: dict[str, list[Customer]]) -> None:
+@pytest.mark.parametrize("false", ["203.0.113.7", "10.88.3.10"], ids=["nobody's", "another site's of the plane"])
+def test_a_sender_that_is_not_who_he_says_is_not_carried(
+    city: PacketStage, planes: dict[str, list[Customer]], false: str
+) -> None:
     red = by_site(planes[RED])
     liar, target = red["buji"], red["zhihui"]
     assert city.ping(liar.host, target.address, "-I", liar.address)
-    city.customers.run(liar.host, ["ip", "addr", "add", "203.0.113.7/32", "dev", "lo"])
-    heard = listen(city, target, "cb007107")  # 203.0.113.7 in the header
-    assert not city.ping(liar.host, target.address, "-I", "203.0.113.7")
+    city.customers.run(liar.host, ["ip", "addr", "add", f"{false}/32", "dev", "lo"])
+    both = (ip_address(false).packed + ip_address(target.address).packed).hex()
+    heard = listen(city, target, both)  # as they stand in the header
+    assert not city.ping(liar.host, target.address, "-I", false)
     assert heard() == 0
+    city.customers.run(liar.host, ["ip", "addr", "del", f"{false}/32", "dev", "lo"])
 
 
 @pytest.mark.parametrize("kind", ["0806", "0800", "88b5"], ids=["ARP", "IPv4", "an unknown type"])
@@ -116,6 +123,22 @@ def test_ipv6_is_as_isolated_as_ipv4(city: PacketStage, planes: dict[str, list[C
         assert city.customers.run(customer.host, line).returncode == 0
     for n in (2, 3):
         assert not city.ping(red["buji"].host, f"fd00:77::{n}")
+
+
+@pytest.mark.parametrize("source", ["fd00:77::1", "::ffff:10.88.1.10"], ids=["its own", "IPv4's in disguise"])
+def test_ipv6_that_is_handed_to_the_router_itself_goes_no_further(
+    city: PacketStage, planes: dict[str, list[Customer]], source: str
+) -> None:
+    """No question for an address stops these: they are sent to the hardware address that takes the site's IPv4."""
+    red, blue, mark = by_site(planes[RED]), by_site(planes[BLUE]), "6f6e65636974792d6d61726b"
+    ears = [listen(city, c, mark) for c in (red["zhihui"], red["longgang"], blue["buji"], blue["zhihui"])]
+    sender = red["buji"].host
+    gateway = gateway_mac(Names(city.stage.city.city).number["lg-buji"]).replace(":", "")
+    for target in ("fd00:77::2", "::ffff:10.88.2.10", "ff02::1"):
+        addresses = ip_address(source).packed.hex() + ip_address(target).packed.hex()
+        frame = gateway + "020000000001" + "86dd" + "60000000" + "0014" + "11" + "40" + addresses + "00" * 8 + mark
+        city.customers.run(sender, ["python3", "-c", _SEND, f"{sender}-e", frame])
+    assert [heard() for heard in ears] == [0, 0, 0, 0]
 
 
 def listen(city: PacketStage, customer: Customer, mark: str, seconds: float = 2.0):  # type: ignore[no-untyped-def]
