@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import faulthandler
-import gc
 import logging
 import os
 import signal
@@ -41,6 +40,7 @@ from controller.changes.state import Standing, rebuilt
 from controller.changes.tickets import Tickets
 from controller.changes.upkeep import Upkeep
 from controller.changes.webhook import Webhook
+from controller.collector import Collector
 from controller.errors import OnecityError
 from controller.intent.model import ServiceId
 from controller.northbound.drift import DriftSeries
@@ -182,7 +182,12 @@ class Daemon:
         self.port, self.metrics_port = self._northbound.port, self._scrapes.port
         await self.telemetry.start()
         await self.domains.settled(DISCOVERY_S)
-        _spare_the_collector()
+        collector = Collector(
+            lambda: self.repairs.hurried, lambda: bool(self.changes.in_flight()), lambda: len(self.desk.state.services)
+        )
+        self.repairs.on_fault.append(lambda fault: None if fault.ended else collector.hold())
+        self._started.push_async_callback(collector.stop)
+        await collector.start()
         await self.changes.start()
         self._upkeep.start()
         await self.repairs.start()
@@ -205,6 +210,7 @@ class Daemon:
             lambda: len(self.slow_loop.proposals),
         )
         self._attainment = Attainment(self.store, self.changes.readings, observer.links, self._now, time.monotonic)
+        self._attainment.hurried = lambda: self.repairs.hurried
         self._started.push_async_callback(self._attainment.stop)
         self.tickets.on_news.append(self._attainment.hear)
         metrics = Metrics(self.changes, observer, self._attainment)
@@ -239,17 +245,6 @@ class Daemon:
 
     async def _back(self, domain: str) -> None:
         self.transactions.nudge(domain)
-
-
-def _spare_the_collector() -> None:
-    """Leave what stands out of garbage collection, and look less often at the rest.
-
-    Desired state is millions of small objects that live for months; to walk them all takes a fifth of a second, in
-    which every change waits.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 def _with(stored: dict[ServiceId, Standing], doubtful: tuple[Doubtful, ...]) -> dict[ServiceId, Standing]:

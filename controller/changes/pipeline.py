@@ -292,6 +292,8 @@ def dated(service: Service, old: Standing | None, now: datetime) -> Service:
 
 def _refuse_orphans(state: DesiredState, wanted: Wanted) -> None:
     """Refuse to remove a service that a standing VIP protects, unless the VIP goes too."""
+    if not wanted.drops:
+        return
     for vip in state.protectors(wanted.drops):
         if vip not in wanted.drops:
             protected = state.services[vip].service
@@ -316,6 +318,8 @@ def standing_of(
     active = placement.start is None or placement.start <= now
     if old is not None and old.service == service and old.placement == placement and dict(old.fragments) == fragments:
         return None
+    if old is not None:  # what stays the same stays the same object: nobody compares it with itself again
+        fragments = {d: old.fragments[d] if old.fragments.get(d) == tree else tree for d, tree in fragments.items()}
     return Standing(service, placement, fragments, (old.generation if old else 0) + 1, state.number + 1, active)
 
 
@@ -328,7 +332,9 @@ def _window_moves(state: DesiredState, wanted: Wanted) -> dict[ServiceId, Standi
 def state_after(
     state: DesiredState, puts: Mapping[ServiceId, Standing], drops: frozenset[ServiceId], ledger: Ledger
 ) -> DesiredState:
-    services = {sid: s for sid, s in state.services.items() if sid not in drops}
+    services = dict(state.services)
+    for sid in drops:
+        services.pop(sid, None)
     services.update(puts)
     fragments: dict[ServiceId, Mapping[str, Tree]] = {sid: s.fragments for sid, s in puts.items() if s.active}
     gone = drops | {sid for sid, s in puts.items() if not s.active}
@@ -365,7 +371,8 @@ def plan_of(state: DesiredState, service: Service, placement: Placement | None, 
         )
     if old is None:
         return ServicePlan(sid, service.kind, "create", "none", (), placement, None, service.metadata.source)
-    fields = as_placed(changed_fields(old.service, service), old.placement, placement)
+    fields = changed_fields(old.service, service) if old.service is not service else ()
+    fields = as_placed(fields, old.placement, placement)
     start, ended = placement.start if placement else None, old.placement.end
     if start is not None and ended is not None and ended <= start and not fields:
         fields = (_again(ended, start),)

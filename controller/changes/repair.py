@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 COMPONENTS = frozenset({"link", "fibre", "odu", "node", "circuit"})
 KEPT_FAULTS = 256
 REMEMBERED_S = 120.0  # for so long a change of state is held against older measurements
+HURRY_S = 3.0  # after a failure for so long others give way to its repair
 FOLLOW_S = 0.5  # how old the index of riders may be while nothing is down
 
 # Carries out one wave: the services, which of them nothing carries, why.
@@ -116,6 +117,13 @@ class Repairs:
     def waiting(self) -> Mapping[ServiceId, Waiting]:
         """Return the services that are hurt and cannot be repaired for now."""
         return self._waiting
+
+    @property
+    def hurried(self) -> bool:
+        """Whether services wait for their repair, so that what can wait should; never for longer than HURRY_S."""
+        if not self.faults or self.faults[-1].ended is not None:
+            return False
+        return self._clock() - self.faults[-1].detected < HURRY_S
 
     @property
     def reported(self) -> frozenset[Component]:
@@ -268,6 +276,11 @@ class Repairs:
         fault.open = set(fault.concerned)
         if fault.concerned:
             log.info("%s down: %d services concerned", ", ".join(sorted(fault.components)[:4]), len(fault.concerned))
+            asyncio.get_running_loop().call_soon(self._tell, fault)  # once its repair has begun
+        else:
+            self._tell(fault)
+
+    def _tell(self, fault: Fault) -> None:
         for tell in self.on_fault:
             tell(fault)
 
@@ -365,8 +378,7 @@ class Repairs:
         for fault in self.faults:
             if fault.ended is None and fault.decided is not None and not fault.open:
                 fault.ended = now
-                for tell in self.on_fault:
-                    tell(fault)
+                asyncio.get_running_loop().call_soon(self._tell, fault)
 
 
 def _reason(fallen: frozenset[Component]) -> str:

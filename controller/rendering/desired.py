@@ -79,12 +79,16 @@ class Desired:
 
         Raises ConflictError, naming both services and the leaf, where two services want different values.
         """
-        services = {name: fragments for name, fragments in self._services.items() if name not in drops}
+        services = dict(self._services)
+        for name in drops:
+            services.pop(name, None)
         services |= puts
         changes: dict[str, dict[Path, dict[ServiceId, Tree | Leaf | None]]] = {}
         for service in sorted({*puts, *drops}):
             before, after = self.fragments(service), puts.get(service, {})
             for domain in {*before, *after}:
+                if before.get(domain) is after.get(domain):
+                    continue
                 moved = _unit_changes(before.get(domain, {}), after.get(domain, {}))
                 for unit, share in moved.items():
                     changes.setdefault(domain, {}).setdefault(unit, {})[service] = share

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.changes.attainment import Attainment
+from controller.changes.attainment import AT_ONCE, Attainment
 from controller.changes.map_views import LinkView
 from controller.changes.views import ServiceReading, SloView
 from controller.errors import StoreError
@@ -68,6 +68,22 @@ async def test_time_is_given_to_states_and_what_nobody_saw_is_neither_good_nor_b
     assert row.delay_sum / row.delay_seen_s == pytest.approx((30 * 0.01 + 10 * 0.03) / 40)
     assert world.attainment.seconds("gov/a") == {"good": 30.0, "bad": 10.0, "unknown": 500.0}
     assert world.store.service_hours("go", HOUR, HOUR + 2) == ()  # another tenant whose name begins alike
+
+
+async def test_while_repairs_are_in_a_hurry_nothing_is_measured_and_afterwards_all_of_it(world: World) -> None:
+    many = [next(iter(world.readings()))] * (2 * AT_ONCE)
+    world.attainment = Attainment(world.store, lambda: many, world.links, lambda: world.now, lambda: 0.0)
+    asked = 0
+
+    def hurried() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked < 4
+
+    world.attainment.hurried = hurried
+    await world.pass_s(10)
+    assert asked >= 4
+    assert world.attainment.seconds("gov/a")["good"] == 10 * len(many)
 
 
 async def test_an_hour_may_be_written_in_parts_and_hours_stay_apart(world: World) -> None:

@@ -12,6 +12,7 @@ from controller.changes.state import rebuilt
 from controller.errors import ConflictError, IntentError
 from controller.intent.model import ServiceId
 from controller.network.model import CityMap
+from controller.network.outage import without
 from tests.changes.wanted import NOW, council, empty, office, planned, services, slice_over_three
 
 OFFICE, COUNCIL = ServiceId("gov/office"), ServiceId("gov/council")
@@ -49,6 +50,20 @@ def test_a_changed_hose_takes_the_vip_over_it_along(city: CityMap) -> None:
     second = planned(city, first.after, first.model, Wanted(wider))
     assert set(second.puts) == {OFFICE, COUNCIL}, "rate limits are percentages of the hose"
     assert second.after.services[COUNCIL].placement.start == NOW, "its window is not dated anew"
+
+
+def test_a_plane_led_around_a_failure_by_its_routers_moves_what_is_held_and_sends_nothing(city: CityMap) -> None:
+    state, model = empty(city)
+    first = planned(city, state, model, Wanted(services(office())))
+    before = first.after.services[OFFICE]
+    held = next(rate.link for rate in before.placement.rates if rate.link.startswith("link:"))
+    ends = {held, city.link_by_id[held].reverse}
+    cut = without(city, frozenset(f"link:{link}" for link in ends))
+    second = planned(cut, first.after, first.model, Wanted(again=frozenset({OFFICE})))
+    after = second.after.services[OFFICE]
+    assert not ends & {rate.link for rate in after.placement.rates}
+    assert all(after.fragments[domain] is tree for domain, tree in before.fragments.items())
+    assert not second.edits
 
 
 def test_what_a_vip_protects_does_not_go_from_under_it(city: CityMap) -> None:
