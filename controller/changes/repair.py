@@ -121,9 +121,8 @@ class Repairs:
     @property
     def hurried(self) -> bool:
         """Whether services wait for their repair, so that what can wait should; never for longer than HURRY_S."""
-        if not self.faults or self.faults[-1].ended is not None:
-            return False
-        return self._clock() - self.faults[-1].detected < HURRY_S
+        late = self._clock() - HURRY_S
+        return any(fault.ended is None and fault.detected > late for fault in self.faults)
 
     @property
     def reported(self) -> frozenset[Component]:
@@ -250,7 +249,9 @@ class Repairs:
             self._bring_back(back, hurt_now, held)
         self._dead = frozenset(h.service for h in wounded if h.damage is Damage.DEAD)
         vips = [h for h in ready if h.tier == 0]
-        for wave in waves(vips or ready, self._settings.wave_services):  # all others wait until the VIPs stand
+        # All others wait until the VIPs stand, also those that another domain's word of the same cut brings up.
+        under_repair = any(h.tier == 0 and h.service in self._busy for h in wounded)
+        for wave in waves(vips if vips or under_repair else ready, self._settings.wave_services):
             self._begin(wave)
         self._close_faults(now)
 
