@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from itertools import islice
 
 from controller.errors import ConflictError
@@ -123,9 +124,11 @@ def _changed(
             operations.append(Operation(OperationKind.REPLACE, path, value))
         return
     children: Mapping[str, SchemaNode] = child.children if child else {}
+    if was == value and not (child is not None and _disordered(child, was, value)):
+        return  # what was read from a domain shares nothing with what is wanted: dicts compare themselves far faster
     old, new = (was, value) if _ordered(children) else _without_the_same(was, value)
     if step_name(path[-1]) in _WHOLE or _leaf_list_changed(old, new):
-        if was != value or _disordered(children, was, value):
+        if was != value or (child is not None and _disordered(child, was, value)):
             operations.append(Operation(OperationKind.REPLACE, path, value))
     else:
         _compare(children, path, old, new, operations)
@@ -171,8 +174,11 @@ def _leaf_list_changed(was: Tree, value: Tree) -> bool:
     return any(isinstance(leaf := was[step], tuple) and value.get(step) != leaf for step in moved)
 
 
-def _disordered(children: Mapping[str, SchemaNode], was: Tree, value: Tree) -> bool:
+def _disordered(node: SchemaNode, was: Tree, value: Tree) -> bool:
     """Say of two equal trees whether entries stand in another order where order is the user's; elsewhere it is none."""
+    if was is value or not _holds_order(node):
+        return False
+    children = node.children
     ordered = {name for name, child in children.items() if child.user_ordered and child.kind == "list"}
     if ordered and any(
         [step for step in was if step_name(step) == name] != [step for step in value if step_name(step) == name]
@@ -183,9 +189,15 @@ def _disordered(children: Mapping[str, SchemaNode], was: Tree, value: Tree) -> b
         isinstance(one, dict)
         and isinstance(other := value[step], dict)
         and (child := children.get(step_name(step))) is not None
-        and _disordered(child.children, one, other)
+        and _disordered(child, one, other)
         for step, one in was.items()
     )
+
+
+@cache
+def _holds_order(node: SchemaNode) -> bool:
+    """Say whether a list whose order is the user's lies anywhere below."""
+    return any((c.user_ordered and c.kind == "list") or _holds_order(c) for c in node.children.values())
 
 
 def _unmoved(name: str, old: Tree, new: Tree) -> frozenset[Step]:
