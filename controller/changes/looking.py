@@ -27,7 +27,6 @@ from controller.changes.views import (
     ChangeDescription,
     ChangeRecord,
     DomainDiff,
-    Outcome,
     ServiceDescription,
     ServiceReading,
     ServiceStatus,
@@ -80,9 +79,9 @@ class Looking:
         sid = self._desk.state.find(service)
         if sid is None:
             raise UnknownNameError(f"no service {service!r}; `onecity get` lists them")
-        last = self._store.history(50, service=sid)
-        change = next((record.id for record in last if record.outcome == Outcome.COMMITTED), "")
-        return describe(self._desk.state.services[sid], self._around(), change, sid in self._leaving)
+        return describe(
+            self._desk.state.services[sid], self._around(), self._store.last_applied(sid), sid in self._leaving
+        )
 
     async def explain(self, service: str) -> Explanation:
         state = self._desk.state

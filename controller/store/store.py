@@ -144,6 +144,10 @@ class Store:
         """Return the newest changes first: older than revision `before`, touching `service`, where these are given."""
         return self._read(lambda db: tables.select_history(db, limit, before, service))
 
+    def last_applied(self, service: ServiceId) -> str:
+        """Return the id of the last change of a service that took effect; "" where none is known."""
+        return self._read(lambda db: tables.select_last_applied(db, service))
+
     def change(self, name: str) -> ChangeRecord:
         """Return one change by its id or its revision, with the text each domain was sent. Raises UnknownNameError."""
         found = self._read(lambda db: tables.select_change(db, "seq", name)) if name.isdecimal() else None

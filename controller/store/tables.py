@@ -72,6 +72,16 @@ def select_history(db: Database, limit: int, before: int | None, service: Servic
     return tuple(_change(row) for row in rows)
 
 
+def select_last_applied(db: Database, service: ServiceId) -> str:
+    """Return the id of the last change of a service that took effect; "" where none is known."""
+    row = db.execute(
+        """SELECT id FROM changes WHERE outcome = 'committed'
+           AND seq IN (SELECT seq FROM change_services WHERE service = ?) ORDER BY seq DESC LIMIT 1""",
+        (service,),
+    ).fetchone()
+    return str(row[0]) if row else ""
+
+
 def select_applied(db: Database, after: int, limit: int) -> tuple[ChangeRecord, ...]:
     """Return changes that took effect, oldest first: those of a higher revision than `after`."""
     rows = db.execute(

@@ -112,6 +112,11 @@ async def test_history_of_one_service(store):
     await store.record_change(record("c1", services=touched), ())
     await store.record_change(record("c2"), ())
     assert [one.id for one in store.history(service=ServiceId("gov/a"))] == ["c1"]
+    assert store.last_applied(ServiceId("gov/a")) == ""
+    await store.record_change(record("c3", outcome="committed", services=touched), ())
+    await store.record_change(record("c4", outcome="failed", services=touched), ())
+    assert store.last_applied(ServiceId("gov/a")) == "c3"
+    assert store.last_applied(ServiceId("gov/b")) == ""
 
 
 async def test_the_last_map_is_kept_per_domain(store):
