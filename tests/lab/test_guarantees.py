@@ -13,7 +13,6 @@ from tests.lab.packets import PacketStage
 from tests.lab.wanted import ip_slice, plane
 
 PACKETS, PAYLOAD = 100_000, 64
-# A switch's socket holds about 270 packets: at this rate it bridges the 50 ms for which a busy machine stops us.
 SLICE_GBPS, LINK_GBPS = 25, 100
 FRAME_BITS = (PAYLOAD + FRAME_OVERHEAD) * 8
 
