@@ -117,6 +117,8 @@ def datagram(
 def payload_of(frame: bytes) -> bytes:
     """Return what `datagram` was given as payload; b"" where the frame is none of its kind."""
     _, kind, at = header(frame)
+    if len(frame) < at + 20:
+        return b""
     if kind == IPV4:
         protocol, at = frame[at + 9], at + 4 * (frame[at] & 15)
     elif kind == IPV6:
