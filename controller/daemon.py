@@ -36,6 +36,7 @@ from controller.changes.repair import Repairs
 from controller.changes.resend import Resender
 from controller.changes.service import Changes
 from controller.changes.slow_loop import SlowLoop
+from controller.changes.soundness import Soundness
 from controller.changes.state import Standing, rebuilt
 from controller.changes.tickets import Tickets
 from controller.changes.upkeep import Upkeep
@@ -191,6 +192,9 @@ class Daemon:
         await self.changes.start()
         self._upkeep.start()
         await self.repairs.start()
+        soundness = Soundness(self.desk, lambda: self.repairs.hurried)
+        self._started.push_async_callback(soundness.stop)
+        await soundness.start()
         await self._attainment.start()
         await self.tickets.start()
         await self.slow_loop.start()

@@ -16,13 +16,14 @@ from datetime import datetime
 
 from controller.changes.jointly import MOST_CHANGES, Asked, plain, plan_jointly
 from controller.changes.leavings import Services, leavings
-from controller.changes.pipeline import Planned, Wanted, plan
+from controller.changes.pipeline import Planned, Wanted, active_intents, plan
 from controller.changes.state import DesiredState, Standing
 from controller.intent.model import ServiceId, VipAssurance
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
 from controller.rendering.desired import edits as edits_between
 from controller.verification.model import ConfigurationModel
+from controller.verification.prove import renew
 
 ROOM_PATIENCE_S = 5.0  # how long a refusal may wait for changes under way that may make room
 
@@ -80,6 +81,19 @@ class Desk:
     @property
     def under_way(self) -> frozenset[ServiceId]:
         return frozenset(self._under_way)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the proof of capacity rests on the links as they are now, for every service."""
+        book = self.model.loads
+        return book.links is self._city().links and not book.aging
+
+    async def make_whole(self, most: int) -> int:
+        """Find anew what the proof of capacity lacks, for at most so many services; return how many are left."""
+        async with self._planning:
+            state, model, city = self.state, self.model, self._city()
+            self.model, left = await asyncio.to_thread(lambda: renew(model, city, active_intents(state), most))
+            return left
 
     async def look(self, wanted: Wanted) -> Planned:
         """Plan without taking anything."""

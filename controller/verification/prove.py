@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 
 from controller.intent.model import DedicatedPlane, Disjointness, ExclusiveSlice, Service, ServiceId, VipAssurance
@@ -45,6 +46,21 @@ def prove(
     return Proofs(tuple(p for p in Property if p not in failed), broken, forwarding.steps)
 
 
+def renew(
+    model: ConfigurationModel, city: CityMap, intents: Mapping[ServiceId, Service], most: int
+) -> tuple[ConfigurationModel, int]:
+    """Find anew what services load links with, where it is not known or was found over other states of the links.
+
+    Returns the model with a book of loads of its own, at most so many services further, and how many are left. What
+    `prove` says of capacity after a failure is whole again once none is: between changes there is time for what would
+    hold up a repair.
+    """
+    book = model.loads.without(())
+    quiet = replace(model, looked_at=frozenset(), loads=book)
+    left = _Change(Forwarding(quiet, city, _interior(city)), intents, set()).renew(most)
+    return replace(model, loads=book), left
+
+
 class _Change:
     """One change under examination: which services it concerns, and their provers."""
 
@@ -75,6 +91,14 @@ class _Change:
         for sid in self._in_order(self.intents.keys() - book.by_service.keys()):  # after a new map: everybody
             book.put(sid, self._prover(sid).loads())
         yield from self._capacity()
+
+    def renew(self, most: int) -> int:
+        book = self.model.loads
+        book.start_over(self.forwarding.city)
+        missing = [*(self.intents.keys() - book.by_service.keys()), *(book.aging.keys() & self.intents.keys())]
+        for sid in self._in_order(sorted(missing)[:most]):
+            book.put(sid, self._prover(sid).loads())
+        return max(0, len(missing) - most)
 
     def _carrier(self, sid: ServiceId) -> ServiceId:
         service = self.intents[sid]
