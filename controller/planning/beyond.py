@@ -34,9 +34,9 @@ class Bound:
     def paths(self, src: str, dst: str, usable: Mask, limits: Limits) -> tuple[Path, ...]:
         first = self.working_within(usable)
         if self.protected:
-            pair = best_pair(self.burdens, src, dst, usable, limits.fits, self.disjoint, first)
+            pair = best_pair(self.burdens, src, dst, usable, limits.fits, self.disjoint, first, limits.most)
             return () if pair is None else (pair.working, pair.standby)
-        path = best_way(self.burdens, src, dst, first, limits.fits)
+        path = best_way(self.burdens, src, dst, first, limits.fits, limits.most)
         return (path,) if path else ()
 
 

@@ -205,10 +205,11 @@ class _Search:
     def _paths(self, src: str, dst: str, usable: Mask) -> tuple[Path, ...] | None:
         first = self.working_within(usable)
         if not self.wish.protected:
-            path = best_way(self.burdens, src, dst, first, self.limits.fits)
+            path = best_way(self.burdens, src, dst, first, self.limits.fits, self.limits.most)
             return None if path is None else (path,)
         narrowed = first if self.wish.together is not None else None
-        pair = best_pair(self.burdens, src, dst, usable, self.limits.fits, self.wish.disjoint, narrowed)
+        fits, most = self.limits.fits, self.limits.most
+        pair = best_pair(self.burdens, src, dst, usable, fits, self.wish.disjoint, narrowed, most)
         return None if pair is None else (pair.working, pair.standby)
 
     def working_within(self, usable: Mask) -> Mask:

@@ -18,15 +18,17 @@ import numpy as np
 import numpy.typing as npt
 
 from controller.intent.model import Disjointness
+from controller.planning.draft import CannotPlaceError
+from controller.planning.engine.exact import GaveUpError, Question, decide
 from controller.planning.paths import Apart, Graph, Mask, Pair, Path
 
 Floats = npt.NDArray[np.float64]
 Vector = tuple[float, ...]
 Fits = Callable[[Vector], bool]  # of the sums over a way, or a part of one: never true again once it is false
 
-MAX_BRANCHES = 256  # pairs within limits are exact up to this many excluded sets
+MAX_BRANCHES = 256  # sets that may be excluded in turn; where that finds no pair, an exact program decides
 _APART = {Disjointness.LINK: Apart.LINKS, Disjointness.SRLG: Apart.RISKS, Disjointness.NODE: Apart.NODES}
-MOST_LABELS = 20_000  # partial ways that one search may extend; beyond that the answer is "none found"
+MOST_LABELS = 20_000  # partial ways that one search may extend; beyond that an exact program decides
 DISJOINT = (Disjointness.SRLG,)
 Shared = tuple[str, int]  # ("risk" | "cable" | "node", number)
 
@@ -60,8 +62,43 @@ class Burdens:
         return least
 
 
-def best_way(burdens: Burdens, src: str, dst: str, usable: Mask, fits: Fits) -> Path | None:
-    """Return the quickest way whose sums all fit; () where source is destination, None where there is none."""
+class _UnsureError(Exception):
+    """A search ended before it had looked at everything."""
+
+
+def best_way(
+    burdens: Burdens, src: str, dst: str, usable: Mask, fits: Fits, most: Vector = ()
+) -> Path | None:
+    """Return the quickest way whose sums all fit; () where source is destination, None where there is none.
+
+    most: what of `fits` bounds each sum by itself. Raises CannotPlaceError where the question could not be decided.
+    """
+    try:
+        return _way(burdens, src, dst, usable, fits)
+    except _UnsureError:
+        found = _decided(burdens, src, dst, (usable, usable), fits, most, Apart.NOTHING)
+        return None if found is None else found[0]
+
+
+def _decided(
+    burdens: Burdens, src: str, dst: str, masks: tuple[Mask, Mask], fits: Fits, most: Vector, kinds: Apart
+) -> tuple[Path, ...] | None:
+    graph = burdens.graph
+    bounds = [(burdens.sums[:, i], m) for i, m in enumerate(most) if np.isfinite(m)]
+    asked = Question(
+        graph.node_index[src], graph.node_index[dst], *masks, kinds, bounds, lambda path: fits(burdens.of(path))
+    )
+    try:
+        return decide(graph.net, asked)
+    except GaveUpError:
+        what = "pair of ways" if kinds else "way"
+        raise CannotPlaceError(
+            f"whether any {what} from {src} to {dst} keeps every limit could not be decided; "
+            "ask for less of them at once"
+        ) from None
+
+
+def _way(burdens: Burdens, src: str, dst: str, usable: Mask, fits: Fits) -> Path | None:
     graph = burdens.graph
     quickest = graph.shortest(src, dst, usable)
     if not quickest or fits(burdens.of(quickest)):
@@ -112,7 +149,7 @@ def _labels(burdens: Burdens, src: int, dst: int, usable: Mask, fits: Fits) -> P
                 continue
             made += 1
             if made > MOST_LABELS:
-                return None
+                raise _UnsureError
             heapq.heappush(heap, (ahead[0], made, _Label(total, at, i, label)))
     return None
 
@@ -129,22 +166,31 @@ def best_pair(
     fits: Fits,
     kinds: tuple[Disjointness, ...] = DISJOINT,
     working_usable: Mask | None = None,
+    most: Vector = (),
 ) -> Pair | None:
     """Return the pair with the least total delay of which both fit and share nothing of these kinds; None: no pair.
 
-    `working_usable` narrows where the working path may run. Exact up to MAX_BRANCHES sets of forbidden things: a
-    working path that keeps all that a tried one has and may not be shared cannot have a better standby.
+    `working_usable` narrows where the working path may run. The least up to MAX_BRANCHES sets of forbidden things (a
+    working path that keeps all that a tried one has and may not be shared cannot have a better standby), beyond that
+    any. most: what of `fits` bounds each sum by itself. Raises CannotPlaceError where it could not be decided.
     """
     search = _Pairs(burdens, src, dst, fits, kinds)
     first = usable if working_usable is None else working_usable
     asked = reduce(or_, (_APART[kind] for kind in kinds), Apart.LINKS)
-    standby = None if working_usable is None else usable
-    pair = burdens.graph.disjoint_pair(src, dst, first, standby, apart=asked)
-    if pair is None:
+    standby, may_swap = None if working_usable is None else usable, working_usable is None
+    try:
+        pair = burdens.graph.disjoint_pair(src, dst, first, standby, apart=asked)
+        if pair is None:
+            return None
+        if search.both_fit(pair) and apart(burdens, pair.working, pair.standby, kinds):
+            return search.in_order(pair, may_swap=may_swap)
+        return search.best(first, usable, may_swap)
+    except (_UnsureError, GaveUpError):
+        found = _decided(burdens, src, dst, (first, usable), fits, most, asked)
+    if found is None:
         return None
-    if search.both_fit(pair) and apart(burdens, pair.working, pair.standby, kinds):
-        return search.in_order(pair, may_swap=working_usable is None)
-    return search.best(first, usable, working_usable is None)
+    delays = [burdens.graph.delay_of(path) for path in found]
+    return search.in_order(Pair(found[0], found[1], delays[0], delays[1]), may_swap=may_swap)
 
 
 def apart(burdens: Burdens, one: Path, other: Path, kinds: tuple[Disjointness, ...]) -> bool:
@@ -166,6 +212,7 @@ class _Pairs:
     def __init__(self, burdens: Burdens, src: str, dst: str, fits: Fits, kinds: tuple[Disjointness, ...]) -> None:
         self.burdens, self.graph = burdens, burdens.graph
         self.src, self.dst, self.fits, self.kinds = src, dst, fits, kinds
+        self.unsure = False  # a way was not found, and not proven not to be
 
     def both_fit(self, pair: Pair) -> bool:
         return all(self.fits(self.burdens.of(path)) for path in (pair.working, pair.standby))
@@ -176,8 +223,8 @@ class _Pairs:
         return pair
 
     def best(self, working_usable: Mask, usable: Mask, may_swap: bool) -> Pair | None:
-        quickest = best_way(self.burdens, self.src, self.dst, usable, self.fits)
-        first = best_way(self.burdens, self.src, self.dst, working_usable, self.fits)
+        quickest = _way(self.burdens, self.src, self.dst, usable, self.fits)
+        first = _way(self.burdens, self.src, self.dst, working_usable, self.fits)
         if not quickest or not first:
             return None
         floor_s = self.graph.delay_of(quickest)  # no standby is quicker
@@ -189,7 +236,7 @@ class _Pairs:
             if best is not None and working_s + floor_s >= best.working_s + best.standby_s - 1e-12:
                 break
             kept = kept_apart(self.burdens, working, self.kinds)
-            standby = best_way(self.burdens, self.src, self.dst, without(self.burdens, usable, kept), self.fits)
+            standby = self._try(without(self.burdens, usable, kept))
             if standby:
                 pair = Pair(working, standby, working_s, self.graph.delay_of(standby))
                 if best is None or pair.working_s + pair.standby_s < best.working_s + best.standby_s:
@@ -199,10 +246,19 @@ class _Pairs:
                 if more not in seen:
                     seen.add(more)
                     rest = without(self.burdens, working_usable, more)
-                    path = best_way(self.burdens, self.src, self.dst, rest, self.fits)
+                    path = self._try(rest)
                     if path:
                         heapq.heappush(queue, (self.graph.delay_of(path), tuple(sorted(more)), path))
+        if best is None and (self.unsure or (queue and len(seen) > MAX_BRANCHES)):
+            raise _UnsureError
         return best
+
+    def _try(self, usable: Mask) -> Path | None:
+        try:
+            return _way(self.burdens, self.src, self.dst, usable, self.fits)
+        except _UnsureError:
+            self.unsure = True
+            return None
 
 
 def without(burdens: Burdens, usable: Mask, things: Iterable[Shared]) -> Mask:

@@ -176,7 +176,7 @@ class Weave:
         _, src, dst = segment
         burdens, rate_bps = self.net.ip_burdens, max(self.rates[segment].values())
         first = usable if self.together is None else usable & self.together
-        path = best_way(burdens, src, dst, first, limits.fits)
+        path = best_way(burdens, src, dst, first, limits.fits, limits.most)
         if path is None:
             if self.net.ip.shortest(src, dst, first) is not None:
                 bound = self._bound(limits, protected=False)
@@ -187,7 +187,7 @@ class Weave:
         if not self.protect:
             return path, None
         narrowed = None if self.together is None else first
-        pair = best_pair(burdens, src, dst, usable, limits.fits, self.disjoint, narrowed)
+        pair = best_pair(burdens, src, dst, usable, limits.fits, self.disjoint, narrowed, limits.most)
         if pair is None and not self.strict and limits != NO_LIMITS:
             rest = without(burdens, usable, kept_apart(burdens, path, self.disjoint))
             return path, self.net.ip.shortest(src, dst, rest) or None

@@ -90,10 +90,10 @@ class _Batch:
             return working, Ragged(np.zeros(len(rows) + 1, np.int64), np.zeros(0, np.int64))
         first: list[Indices | Path] = [working[i] for i in range(len(rows))]
         second: list[Path] = [()] * len(rows)
-        keys = zip(
-            given.src[rows].tolist(), given.dst[rows].tolist(), apart.tolist(), given.fence[rows].tolist(), strict=True
-        )
-        for i, key in enumerate(keys):
+        columns = (given.src[rows], given.dst[rows], apart, given.fence[rows])
+        keys = list(zip(*(column.tolist() for column in columns), strict=True))
+        for i in np.argsort(given.dst[rows], kind="stable").tolist():  # what is known of one end serves the next
+            key = keys[i]
             if key[2] and len(first[i]):
                 if key not in self._pairs:
                     self._pairs[key] = self._pair(key, tuple(working[i].tolist()))

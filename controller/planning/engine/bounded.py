@@ -43,7 +43,7 @@ def cheapest_within(
         return path
     if cost is None and limits.hops is None and limits.loss_ratio is None:
         return None  # the quickest of all is late
-    bounds = [(m, b) for m, b in _metrics(net, limits)]
+    bounds = [(m, b) for m, b in bounds_of(net, limits)]
     ahead = []
     for metric, bound in bounds:  # what is still to come at least, from every node to the destination
         to_go = _to(net, dst, usable, metric)
@@ -63,10 +63,11 @@ def cheapest_within(
 
 def within(net: Network, path: Path, limits: Limits) -> bool:
     """Return whether a way keeps to its limits."""
-    return all(float(metric[list(path)].sum()) <= bound + _SLACK for metric, bound in _metrics(net, limits))
+    return all(float(metric[list(path)].sum()) <= bound + _SLACK for metric, bound in bounds_of(net, limits))
 
 
-def _metrics(net: Network, limits: Limits) -> list[tuple[Floats, float]]:
+def bounds_of(net: Network, limits: Limits) -> list[tuple[Floats, float]]:
+    """Return limits as sums over links, and what each may come to."""
     found: list[tuple[Floats, float]] = []
     if limits.delay_s is not None:
         found.append((net.delay_s, limits.delay_s))

@@ -33,7 +33,7 @@ class Claim:
 
 
 ANY = Claim()
-_Known = tuple[frozenset[int], Mask, Claim]
+_Known = tuple[frozenset[int], bytes, Claim]  # bytes: looked at one by one, many times
 
 
 class Cuts:
@@ -45,7 +45,7 @@ class Cuts:
 
     def learn(self, cut: frozenset[int], reached: Mask, claim: Claim) -> None:
         """Remember that without the elements exactly these nodes are reached from some node."""
-        self._known.setdefault(min(cut, default=-1), []).append((cut, reached, claim))
+        self._known.setdefault(min(cut, default=-1), []).append((cut, reached.tobytes(), claim))
 
     def parting(self, src: int, dst: int, elements: Iterable[int], claim: Claim) -> frozenset[int] | None:
         """Return a known cut among the elements that parts the two nodes, the smallest; None where none is known.
@@ -65,10 +65,10 @@ class Cuts:
                     best = cut
         return best
 
-    def _parts(self, src: int, dst: int, reached: Mask) -> bool:
+    def _parts(self, src: int, dst: int, reached: bytes) -> bool:
         if self._symmetrical:
-            return bool(reached[src] != reached[dst])
-        return bool(reached[src] and not reached[dst])
+            return reached[src] != reached[dst]
+        return reached[src] > reached[dst]
 
 
 def smallest_cover(links: Indices, of: Sequence[tuple[int, ...]], among: frozenset[int]) -> frozenset[int]:

@@ -23,6 +23,7 @@ Floats = npt.NDArray[np.float64]
 Path = tuple[int, ...]  # link positions from source to destination
 TIE_S = 1e-9  # added per hop while searching
 NO_WAY = np.inf
+MOST_KEPT = 4_000_000  # numbers of seconds to go that are kept from one search to the next
 
 
 class Apart(IntFlag):
@@ -61,7 +62,10 @@ class Network:
         self.columns = d[self.starts].astype(np.int32)
         counts = np.bincount(s[self.starts], minlength=nodes)
         self.indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
+        self._lot_src = s[self.starts].astype(np.int32)
         self._ends: Indices = s[self.starts] * nodes + d[self.starts]  # ascending
+        self._to: dict[int, Floats] = {}  # by destination, what is to go at least
+        self._last: tuple[int, Floats] = (-1, np.zeros(0))
         self._elements: dict[Apart, Elements] = {}
 
     def everything(self) -> Mask:
@@ -112,6 +116,30 @@ class Network:
         weights, best = self.folded(usable, cost)
         distance, before = dijkstra(self.matrix(weights), indices=src, return_predecessors=True)
         return distance, before, best
+
+    def to_go_s(self, dst: int) -> Floats:
+        """Return what every node is from one at least, whatever of the network may be used."""
+        known = self._to.get(dst)
+        if known is None:
+            if len(self._to) * self.nodes > MOST_KEPT:
+                self._to.clear()
+            known = self._to[dst] = self.turned.tree(dst, self.everything())[0]
+        return known
+
+    def detour_s(self, dst: int) -> Floats:
+        """Return by lot of parallel links what is to be added to their weight to give the time lost by taking them.
+
+        Along a way from a node these sums are what it takes longer than the quickest there is, so a search for the
+        least of them looks only at nodes that lie near the quickest way (A*: Hart, Nilsson, Raphael 1968).
+        """
+        last, known = self._last
+        if last != dst:
+            to_go = self.to_go_s(dst)
+            with np.errstate(invalid="ignore"):
+                known = to_go[self.columns] - to_go[self._lot_src]
+            known[np.isnan(known)] = NO_WAY  # neither end leads there
+            self._last = (dst, known)
+        return known
 
     def walk(self, dst: int, before: Indices, best: Indices) -> Path:
         """Read the way to `dst` out of one row of a tree; () where the tree does not reach it."""

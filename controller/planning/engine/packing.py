@@ -191,7 +191,7 @@ class _Packing:
             return [] if path is None else [(path, ())]
         found = []
         for mixed in priced.mixed(self._typical_s):
-            pair = disjoint_pair(mixed, PairWish(src, dst, apart), usable)
+            pair = disjoint_pair(mixed, PairWish(src, dst, apart), usable, exact=False)
             if pair is None:
                 break
             if within(net, pair.working, limits) and within(net, pair.standby, limits):

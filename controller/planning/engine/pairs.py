@@ -5,7 +5,8 @@ Removing what the quickest way shares may leave no second way although a pair ex
 turn forbidden to it (conflict exclusion: Rostami, Khorsandi, Khodaparast 2007). A way that has a second one is in turn
 left by each of its elements: a working way that keeps them all cannot have a better second. So nothing is missed; the
 sum of two ways without a common link (Suurballe 1974) bounds from below and often ends the search at once.
-Disjointness by shared risks is NP-hard (Hu 2003): the search stops after a number of branches.
+Disjointness by shared risks is NP-hard (Hu 2003): the search stops after a number of branches. Where it has met no
+pair until then an exact program decides (`exact.py`), so that no pair is denied that exists.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controller.planning.engine.bounded import NO_LIMITS, Limits
+from controller.planning.engine.bounded import NO_LIMITS, Limits, bounds_of
 from controller.planning.engine.cuts import ANY, Claim, Cuts, crossing, smallest_cover
 from controller.planning.engine.detours import Detours
+from controller.planning.engine.exact import Question, decide
 from controller.planning.engine.network import NO_WAY, Apart, Mask, Network, Path
 from controller.planning.engine.ragged import Indices
 
@@ -47,12 +49,28 @@ class PairWish:
 
 
 def disjoint_pair(
-    net: Network, wish: PairWish, usable: Mask, standby_usable: Mask | None = None, most: int = MOST_BRANCHES
-) -> Pair | None:
-    """Return the pair with the least total delay; None where there is none, or none was met in `most` branches."""
+    net: Network, wish: PairWish, usable: Mask, standby_usable: Mask | None = None, most: int = MOST_BRANCHES,
+    *, exact: bool = True,
+) -> Pair | None:  # fmt: skip
+    """Return the pair with the least total delay, or after `most` branches the best met; None where there is none.
+
+    `exact`: where none was met in `most` branches, look on; raises GaveUpError where that proves nothing either.
+    """
     ways = Detours(net, usable)
     seconds = ways if standby_usable is None else Detours(net, standby_usable)
-    return PairSearch(net, wish, ways, seconds, Cuts(symmetrical=ways.symmetrical), most=most).run()
+    search = PairSearch(net, wish, ways, seconds, Cuts(symmetrical=ways.symmetrical), most=most)
+    pair = search.run()
+    if pair is not None or not search.gave_up or not exact:
+        return pair
+    second = usable if standby_usable is None else standby_usable
+    bounds = bounds_of(net, wish.limits)
+    found = decide(net, Question(wish.src, wish.dst, usable, second, wish.apart, bounds))
+    if found is None:
+        return None
+    one, other = found
+    if search.alike and net.delay_of(other) < net.delay_of(one):
+        one, other = other, one
+    return Pair(one, other, net.delay_of(one), net.delay_of(other))
 
 
 @dataclass(slots=True)
@@ -68,6 +86,7 @@ class PairSearch:
     most: int = MOST_BRANCHES
     best: Pair | None = None
     least_s: float | None = None  # no pair is quicker; looked for once it matters
+    gave_up: bool = False  # branches were left when it ended
 
     @property
     def alike(self) -> bool:
@@ -101,6 +120,7 @@ class PairSearch:
                 path = self._way(self.ways, keys)
                 if path:
                     heapq.heappush(queue, (net.delay_of(path), keys, path))
+        self.gave_up = bool(queue) and len(seen) > self.most
         return self.best
 
     def _branches(self, working: Path, working_s: float, root: bool) -> Iterable[int]:
