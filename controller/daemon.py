@@ -145,6 +145,7 @@ class Daemon:
         )
         self._started.push_async_callback(self.telemetry.stop)
         self._started.push_async_callback(self.changes.stop)
+        self._started.push_async_callback(self.changes.parties.stop)
         self._upkeep = Upkeep(self.store, self.settings.keep_diffs_days, self._now)
         self._started.push_async_callback(self._upkeep.stop)
         self.repairs = Repairs(self.desk, self.domains, self.changes.repair, time.monotonic)
@@ -170,7 +171,7 @@ class Daemon:
             self._started.push_async_callback(webhook.stop)
             await webhook.start()
         metrics = self._measured()
-        reports = Reports(self.store, lambda: self.desk.state, self._attainment.settle, self._now)
+        reports = Reports(self.store, lambda: self.desk.state, self._settle, self._now)
         self._northbound = NorthboundServer(
             self.changes, self.settings.listen, self.changes.remedies, self.tickets, self.slow_loop, reports
         )
@@ -196,6 +197,7 @@ class Daemon:
         self._started.push_async_callback(soundness.stop)
         await soundness.start()
         await self._attainment.start()
+        await self.changes.parties.start()
         await self.tickets.start()
         await self.slow_loop.start()
         await self._northbound.ready(True)
@@ -229,6 +231,11 @@ class Daemon:
         watching = asyncio.create_task(hooks.watch_loop(), name="event loop lag")
         self._started.callback(watching.cancel)
         return metrics
+
+    async def _settle(self) -> None:
+        """Bring what was measured up to now to the store."""
+        await self._attainment.settle()
+        await self.changes.parties.flush()
 
     def _on_call(self, domain: str, verb: str, outcome: str, elapsed_s: float) -> None:
         if self._instruments is not None:

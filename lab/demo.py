@@ -7,6 +7,7 @@ and everything is stopped. Whatever ends this program, also kill -9, ends all th
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -24,7 +25,10 @@ import yaml
 from lab.supervision import LabError, RunningCity, start_city
 
 READY_S = 30.0
-SETTLE_S = 3.0  # telemetry is collected every second; its first round needs a moment
+SETTLE_S = 3.0  # for a failure to be told and repaired, and for what came back to have lasted
+LOOK_S = 0.5
+CALM_LOOKS = 2  # in a row
+MEASURED_S = 30.0  # sites of planes are measured every ten seconds: after a change not all have been at once
 COMMAND_S = 120.0
 PREFIX = "onecity-demo-"
 SERVICE = "natural-resources/natural-resources"
@@ -48,6 +52,31 @@ class Stage:
         )
         if done.returncode not in may_end_with:
             raise LabError(f"`onecity {line}` ended with {done.returncode}")
+
+
+    def settle(self) -> None:
+        """Wait until no repair is under way and all was measured since the last change and event; not for ever."""
+        time.sleep(SETTLE_S)
+        deadline, calm = time.monotonic() + MEASURED_S, 0
+        while calm < CALM_LOOKS and time.monotonic() < deadline:
+            unsettled = self._unsettled()
+            calm = 0 if unsettled else calm + 1
+            time.sleep(LOOK_S)
+        if calm < CALM_LOOKS:
+            print(f"\nNot measured again within {MEASURED_S:.0f} s: {', '.join(unsettled)}", flush=True)
+
+    def _unsettled(self) -> list[str]:
+        line = [*_guarded(), "get", "-o", "json"]
+        done = subprocess.run(
+            line, env=self.environment, capture_output=True, timeout=COMMAND_S, start_new_session=True
+        )
+        if done.returncode:
+            raise LabError(f"`onecity get` ended with {done.returncode}: {done.stderr.decode().strip()}")
+        return [
+            s["service"]
+            for s in json.loads(done.stdout)
+            if s["phase"] == "committing" or any(c["reason"] == "NoMeasurement" for c in s["conditions"])
+        ]
 
 
 def say(text: str) -> None:
@@ -106,19 +135,19 @@ def _play(stage: Stage) -> None:
     say("the city's whole catalogue: planes, slices, a conference of 300 parties, a finance plane of 1,300 sites")
     stage.type(f"apply --yes {intents}")
     stage.type(f"plan {intents}")
-    time.sleep(SETTLE_S)
+    stage.settle()
     say("what is measured, beside what was promised")
     stage.type("get")
     stage.type(f"describe {SERVICE}")
     say(f"a digger meets {FIBRE}: the slice's working path")
     stage.type(f"lab cut {FIBRE} --dir {stage.city.directory}")
-    time.sleep(SETTLE_S)
+    stage.settle()
     stage.type("get")
     stage.type(f"describe {SERVICE}")
     _metrics(stage)
     say("the fibre is spliced")
     stage.type(f"lab restore --all --dir {stage.city.directory}")
-    time.sleep(SETTLE_S)
+    stage.settle()
     stage.type("get")
     stage.type("diff")
     stage.type("history")

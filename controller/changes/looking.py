@@ -18,6 +18,7 @@ from controller.changes.domains import Domains
 from controller.changes.drift import Drift
 from controller.changes.map_views import Topology
 from controller.changes.orders import catalogue, understand
+from controller.changes.parties import Parties
 from controller.changes.ports import BlameRequest, SimulateRequest
 from controller.changes.ports import Wanted as Asked
 from controller.changes.side_process import SideProcess
@@ -27,6 +28,7 @@ from controller.changes.views import (
     ChangeDescription,
     ChangeRecord,
     DomainDiff,
+    PartyView,
     ServiceDescription,
     ServiceReading,
     ServiceStatus,
@@ -60,6 +62,7 @@ class Looking:
         self._store, self._telemetry, self._drift = store, telemetry, drift
         self._now, self._doubtful = now, doubtful
         self.wellbeing = Wellbeing(telemetry, clock)
+        self.parties = Parties(lambda: desk.state, telemetry, store, now, clock)
         self._leaving: dict[ServiceId, str] = {}  # services under removal → the change that removes them
         self._aside = SideProcess()
 
@@ -149,6 +152,9 @@ class Looking:
         around = self._around()
         return (reading(standing, around) for standing in self._desk.state.services.values())
 
+    def open_parties(self) -> Iterator[PartyView]:
+        return self.parties.open()
+
     def telemetry_gaps(self) -> Mapping[str, int]:
         return self._telemetry.gaps()
 
@@ -167,4 +173,5 @@ class Looking:
             self._drift,
             down,
             self.wellbeing,
+            self.parties,
         )

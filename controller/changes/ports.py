@@ -17,6 +17,7 @@ from controller.changes.views import (
     ChangeEvent,
     ChangeRecord,
     DomainDiff,
+    PartyView,
     Plan,
     ServiceDescription,
     ServiceReading,
@@ -160,6 +161,9 @@ class Measurements(Protocol):
 
         Northbound bounds how many become series.
         """
+
+    def open_parties(self) -> Iterable[PartyView]:
+        """Yield the parties of every assured conference in its window."""
 
     def telemetry_gaps(self) -> Mapping[str, int]:
         """Count per domain how often its telemetry stream was lost since start."""

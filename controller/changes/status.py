@@ -15,6 +15,7 @@ from controller.assurance.components import Damage
 from controller.changes import present
 from controller.changes.drift import Drift
 from controller.changes.health import health_word, protected, within_slo
+from controller.changes.parties import Parties
 from controller.changes.state import Standing
 from controller.changes.views import (
     Condition,
@@ -44,6 +45,7 @@ class Circumstances:
     drift: Drift
     down: Set[str]  # domains out of reach
     wellbeing: Wellbeing
+    parties: Parties
 
 
 def phase(standing: Standing, leaving: bool, around: Circumstances) -> str:
@@ -109,6 +111,8 @@ def describe(standing: Standing, around: Circumstances, last_change: str, leavin
         notes=placement.notes,
         parts=tuple(EndMeasurement(subject, values) for subject, values in parts),
         last_change=last_change,
+        parties=around.parties.now(standing),
+        record=around.parties.record(standing),
     )
 
 
@@ -130,6 +134,8 @@ def _conditions(
         judged = _on_its_way(standing, within_slo(slo, measured), around)
         steady = around.wellbeing.judge(sid, health_word(judged), judged.message, slo, measured)
         found += [judged, around.wellbeing.probed(sid, standing.placement), around.wellbeing.condition(steady)]
+        every = around.parties.condition(standing)
+        found += [every] if every is not None else []
     if at == "Scheduled" and isinstance(standing.service, VipAssurance):
         down = [d for d in domains if d in around.down]
         vip = standing.service

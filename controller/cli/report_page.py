@@ -39,7 +39,7 @@ def page(made: pb.Report) -> str:
     body = (
         f"<h1>{escape(title)}</h1>"
         f'<p class="soft">{moment(made.since)} to {moment(made.until)} UTC, made {moment(made.made_at)} UTC</p>'
-        f"{_numbers(made)}{_advice(made)}{_parts(made)}{_services(made)}{_incidents(made)}{_outages(made)}{_links(made)}"
+        f"{_numbers(made)}{_advice(made)}{_parts(made)}{_services(made)}{_parties(made)}{_incidents(made)}{_outages(made)}{_links(made)}"
         f"{_method()}"
     )
     return (
@@ -130,6 +130,29 @@ def _services(made: pb.Report) -> str:
     head = ("service", "promise", "promised", "available", "as promised", "worst delay", "mean loss", "mean rate",
             "outages", "longest", "repair", "measured")  # fmt: skip
     return "<h2>Services</h2>" + _table(head, rows, right=(2, 3, 4, 8, 11))
+
+
+def _parties(made: pb.Report) -> str:
+    rows = []
+    for one in made.services:
+        for party in sorted(one.parties, key=lambda p: (-(p.violated_s + p.down_s), p.name)):
+            measured_s = party.ok_s + party.violated_s + party.down_s
+            rows.append((
+                escape(one.service),
+                escape(party.name),
+                percent(party.ok_s / measured_s) if measured_s else NOTHING,
+                lasted(party.violated_s + party.down_s) if party.violated_s + party.down_s else NOTHING,
+                seconds(given(party, "delay_mean_s")),
+                seconds(given(party, "delay_worst_s")),
+                seconds(given(party, "jitter_worst_s")),
+                ratio(given(party, "loss_mean")),
+                lasted(party.unknown_s) if party.unknown_s else NOTHING,
+            ))  # fmt: skip
+    if not rows:
+        return ""
+    head = ("assurance", "party", "as promised", "not", "mean delay", "worst delay", "worst jitter", "mean loss",
+            "not seen")  # fmt: skip
+    return "<h2>Parties of assured conferences</h2>" + _table(head, rows, right=(2,))
 
 
 def _of(value: str, limit: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from onecity.v1 import status_pb2 as pb
 
+from controller.cli import parties
 from controller.cli.plain import enum_word
 from controller.cli.plans import path_rows, promise_rows, resource_rows, wrapped
 from controller.cli.quantities import NOTHING, count, percent, rate, ratio, seconds
@@ -89,6 +90,7 @@ def show_description(screen: Screen, found: pb.ServiceDescription) -> None:
     if len(listed) > MOST_PATHS:
         screen.line(screen.paint(f"  … {len(listed) - MOST_PATHS:,} more with -o yaml", "faint"))
     _parts(screen, found)
+    _parties(screen, found)
     _section(screen, "notes", ["  " + harmless(note) for note in found.notes])
 
 
@@ -176,6 +178,20 @@ def _parts(screen: Screen, found: pb.ServiceDescription) -> None:
     _section(screen, "measured", columns(rows, indent="  "))
     if len(found.parts) > MOST_PARTS:
         screen.line(screen.paint(f"  … {len(found.parts) - MOST_PARTS:,} more with -o yaml", "faint"))
+
+
+def _parties(screen: Screen, found: pb.ServiceDescription) -> None:
+    for title, here, rows in (
+        ("parties now, the worse of both directions", found.parties, parties.now_rows(screen, list(found.parties))),
+        ("parties in the window so far", found.record.parties, parties.had_rows(list(found.record.parties))),
+    ):
+        if here:
+            words = title.replace(" so far", "") if found.record.over else title
+            _section(screen, words, columns(rows, indent="  "))
+            if len(here) > parties.MOST_SHOWN:
+                screen.line(screen.paint(f"  … {len(here) - parties.MOST_SHOWN:,} more with -o yaml", "faint"))
+    if found.HasField("record"):
+        screen.line(parties.record_line(found.record))
 
 
 def _section(screen: Screen, title: str, lines: Sequence[str]) -> None:

@@ -182,6 +182,29 @@ def _indicator(value: Indicator | None) -> status_pb2.Indicator | None:
     )
 
 
+_PARTY_NOW = ("name", "access", "address", "health", "delay_s", "jitter_s", "loss_ratio")
+_PARTY_HAD = (
+    "name", "ok_s", "violated_s", "down_s", "unknown_s", "delay_mean_s", "delay_worst_s", "jitter_mean_s",
+    "jitter_worst_s", "loss_mean", "loss_worst",
+)  # fmt: skip
+
+
+def assurance_record(value: views.AssuranceRecord) -> status_pb2.AssuranceRecord:
+    return status_pb2.AssuranceRecord(
+        since=timestamp(value.since),
+        until=timestamp(value.until),
+        over=value.over,
+        outages=value.outages,
+        broken_s=value.broken_s,
+        repairs=value.repairs,
+        parties=[party_attained(p) for p in value.parties],
+    )
+
+
+def party_attained(value: views.PartyRecord) -> status_pb2.PartyAttained:
+    return status_pb2.PartyAttained(**{name: getattr(value, name) for name in _PARTY_HAD})
+
+
 def description(value: views.ServiceDescription) -> status_pb2.ServiceDescription:
     return status_pb2.ServiceDescription(
         status=service_status(value.status),
@@ -192,6 +215,10 @@ def description(value: views.ServiceDescription) -> status_pb2.ServiceDescriptio
         resources=[resource(r) for r in value.resources],
         notes=value.notes,
         parts=[status_pb2.PartMeasured(subject=p.subject, measured=measured(p.measured)) for p in value.parts],
+        parties=[
+            status_pb2.PartyMeasured(**{name: getattr(p, name) for name in _PARTY_NOW}) for p in value.parties
+        ],
+        record=None if value.record is None else assurance_record(value.record),
         last_change=value.last_change,
     )
 

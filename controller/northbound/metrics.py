@@ -19,11 +19,12 @@ from prometheus_client.registry import Collector
 
 from controller.changes.observed import Observation
 from controller.changes.ports import Measurements
-from controller.changes.views import Outcome, ServiceReading, SloView
+from controller.changes.views import Outcome, PartyView, ServiceReading, SloView
 from controller.northbound.instruments import Instruments
 from controller.northbound.network_series import network_series
 
 MOST_SERVICES = 1_000  # with series of their own
+MOST_PARTIES = 500  # of open windows with series of their own; those that are not as promised first
 MOST_BROKEN = 500  # of these, for services that are not as promised
 READINGS_AT_ONCE = 25  # before changes get their turn: a scrape must not delay a commit
 INDICATORS = (  # name, what it is, attribute of Slo (None: nothing is promised), attribute of ServiceIndicators
@@ -91,6 +92,7 @@ class Metrics:
                 chosen,
                 {r.service: dict(attained.seconds(r.service)) for r in chosen} if attained else {},
                 dict(attained.by_kind) if attained else {},
+                tuple(self._measurements.open_parties()),
                 await self._observer.look() if self._observer else None,
             )
             return await asyncio.to_thread(generate_latest, self.registry)
@@ -127,6 +129,7 @@ class _Moment:
     chosen: tuple[ServiceReading, ...] = ()
     seconds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     by_kind: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    parties: tuple[PartyView, ...] = ()
     observed: Observation | None = None
 
 
@@ -153,6 +156,7 @@ class _Readings(Collector):
         yield from _counts(now)
         yield from _indicators(now.chosen)
         yield from _attained(now)
+        yield from party_series(now.parties)
         if now.observed is not None:
             yield from network_series(now.observed)
 
@@ -206,6 +210,36 @@ def _indicators(chosen: tuple[ServiceReading, ...]) -> Iterator[Metric]:
             within.add_metric([reading.service, reading.kind], float(reading.health in ("ok", "at-risk")))
             stands.add_metric([reading.service, reading.kind], float(reading.health != "down"))
     yield from (silent, promised_availability, within, stands)
+
+
+def party_series(parties: Sequence[PartyView]) -> Iterator[Metric]:
+    """Yield the series of the parties of open windows: at most MOST_PARTIES of each, and how all are, by service."""
+    tally = GaugeMetricFamily(
+        "onecity_vip_parties", "Parties of open windows by how they are.", labels=["service", "health"]
+    )
+    for (service, health), count in sorted(Tally((p.service, p.health) for p in parties).items()):
+        tally.add_metric([service, health], count)
+    yield tally
+    worst_first = {"down": 0, "violated": 1, "unknown": 2}
+    chosen = sorted(parties, key=lambda p: (worst_first.get(p.health, 3), p.service, p.name))[:MOST_PARTIES]
+    for name, words, attribute in (
+        ("delay_seconds", "one-way delay", "delay_s"),
+        ("jitter_seconds", "jitter", "jitter_s"),
+        ("loss_ratio", "packet loss", "loss_ratio"),
+    ):
+        series = GaugeMetricFamily(
+            f"onecity_vip_party_{name}",
+            f"Measured {words} of a party, the worse direction.",
+            labels=["service", "party"],
+        )
+        for party in chosen:
+            value = getattr(party, attribute)
+            if value is not None:
+                series.add_metric([party.service, party.name], value)
+        yield series
+    left = GaugeMetricFamily("onecity_vip_parties_without_series", "Parties without series of their own.")
+    left.add_metric([], len(parties) - len(chosen))
+    yield left
 
 
 def _attained(now: _Moment) -> Iterator[Metric]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from onecity.v1 import incident_pb2, report_pb2, report_pb2_grpc
 from onecity.v1 import report_pb2 as pb
 
-from controller.northbound.messages import enum_value, slo, timestamp
+from controller.northbound.messages import enum_value, party_attained, slo, timestamp
 from controller.northbound.service import Context, answer
 from controller.reports import model
 
@@ -88,6 +88,7 @@ def _service(one: model.ServiceReport) -> pb.ServiceReport:
         delay=_limit(one.delay),
         jitter=_limit(one.jitter),
         loss=_limit(one.loss),
+        parties=[party_attained(p) for p in one.parties],
         throughput=pb.ThroughputReport(mean_bps=one.throughput.mean_bps, most_bps=one.throughput.most_bps),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from controller.changes.parties import party_record
 from controller.changes.views import SloView
 from controller.errors import ConfigurationError
 from controller.reports.advice import overall, service_advice
@@ -77,6 +78,7 @@ class Records:
     outages: Sequence[Outage]
     incidents: Sequence[KeptIncident]
     links: Sequence[LinkForecast] = ()
+    parties: Sequence[ServiceHour] = ()  # each called "tenant/name#party"
 
 
 def compose(tenant: str, over: Span, records: Records, promised: Mapping[str, Promised], now: datetime) -> Report:
@@ -86,8 +88,18 @@ def compose(tenant: str, over: Span, records: Records, promised: Mapping[str, Pr
     by_service: dict[str, list[Outage]] = {}
     for outage in records.outages:
         by_service.setdefault(outage.service, []).append(outage)
+    parties: dict[str, list[ServiceHour]] = {}
+    for row in records.parties:
+        parties.setdefault(row.service.partition("#")[0], []).append(row)
     services = tuple(
-        _service(measured.get(s, ServiceHour(s, over.first)), by_service.get(s, []), promised.get(s), over, now)
+        _service(
+            measured.get(s, ServiceHour(s, over.first)),
+            by_service.get(s, []),
+            promised.get(s),
+            parties.get(s, []),
+            over,
+            now,
+        )
         for s in sorted(mine)
     )
     incidents = tuple(_incident(i, mine) for i in records.incidents if not tenant or mine.intersection(i.services))
@@ -107,7 +119,12 @@ def compose(tenant: str, over: Span, records: Records, promised: Mapping[str, Pr
 
 
 def _service(
-    hour: ServiceHour, outages: Sequence[Outage], promise: Promised | None, over: Span, now: datetime
+    hour: ServiceHour,
+    outages: Sequence[Outage],
+    promise: Promised | None,
+    parties: Sequence[ServiceHour],
+    over: Span,
+    now: datetime,
 ) -> ServiceReport:
     measured_s = hour.ok_s + hour.violated_s + hour.down_s
     slo = promise.slo if promise else SloView()
@@ -133,6 +150,7 @@ def _service(
         throughput=ThroughputReport(hour.rate_sum / hour.rate_seen_s, hour.rate_max)
         if hour.rate_seen_s
         else ThroughputReport(None, None),
+        parties=tuple(party_record(row) for row in parties),
         outages=len(outages),
         longest_s=max(lasted, default=0.0),
         repair_mean_s=sum(mended) / len(mended) if mended else None,

@@ -87,6 +87,7 @@ def _read(
         attained.select_slices(db, tenant, over.first, over.last, over.part_hours),
         attained.select_outages(db, tenant, since, until),
         attained.select_incidents(db, since, until),
+        parties=attained.select_parties(db, tenant, "", over.first, over.last),
     )
     first = over.last - HISTORY_HOURS
     every = attained.select_busiest(db, first, over.last, 1_000_000 if wanted is not None else most) if most else ()

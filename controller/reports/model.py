@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from controller.changes.views import SloView
+from controller.changes.views import PartyRecord, SloView
 
 
 class Verdict(StrEnum):
@@ -54,6 +54,7 @@ class ServiceReport:
     jitter: LimitReport
     loss: LimitReport
     throughput: ThroughputReport
+    parties: tuple[PartyRecord, ...]  # of an assured conference, by name
     outages: int
     longest_s: float
     repair_mean_s: float | None  # of the outages that ended

@@ -80,7 +80,8 @@ class Sample:
 
     domain: str
     # "link:<id>", "tunnel:<name>", "access:<vpn-id>/<access id>", "flow:<class>@<vpn-id>/<access>", "circuit:<id>",
-    # "node:<id>", "fibre:<id>", "odu:<id>" (an ODU link)
+    # "host:<vpn-id>/<address>/<sent or heard>" (one host of an assured class), "node:<id>", "fibre:<id>",
+    # "odu:<id>" (an ODU link)
     subject: str
     metric: str  # "delay_s", "jitter_s", "loss_ratio", "throughput_bps", "margin_db", "up"
     value: float

@@ -58,6 +58,7 @@ IP_SAMPLED: Final[tuple[tuple[Step, ...], ...]] = (
     (*_LINK, ("ietf-network-vpn-pm:perf-mon", {})),
     (*_PORT, ("ietf-network-vpn-pm:pm-statistics", {})),
     (("onecity-flow:flows", {}),),
+    (("onecity-flow:hosts", {}),),
     (("onecity-flow:accesses", {}),),
     (("onecity-flow:tunnels", {}),),
 )

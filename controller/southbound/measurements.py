@@ -32,7 +32,7 @@ _STATE_LEAVES: Final = {
     "reachable": ("reachable", 1.0),
     "expected": ("expected", 1.0),
 }
-_OWN_TREES: Final = frozenset({"flows", "accesses", "circuits", "tunnels", "fibres", "odu-links", "nodes"})
+_OWN_TREES: Final = frozenset({"flows", "accesses", "circuits", "tunnels", "fibres", "odu-links", "nodes", "hosts"})
 _EQUIPMENT: Final = {"circuit": "circuit", "fibre": "fibre", "odu-link": "odu", "node": "node"}
 _STATES: Final = frozenset({"up", "active_leg"})
 _OPER: Final = {"up": 1.0, "down": 0.0}
@@ -246,6 +246,8 @@ def _state_subject(path: Sequence[Element]) -> str | None:
     for name, keys in path:
         if name == "flow":
             return f"flow:{keys.get('class', '')}@{keys.get('vpn', '')}/{keys.get('access', '')}"
+        if name == "host":
+            return f"host:{keys.get('vpn', '')}/{keys.get('address', '')}/{keys.get('direction', '')}"
         if name == "access":
             return f"access:{keys.get('vpn', '')}/{keys.get('access', '')}"
         if name == "tunnel":

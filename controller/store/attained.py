@@ -168,6 +168,7 @@ def _adding(table: str, kind: type[Any]) -> str:
 
 
 _ADD_SERVICE, _ADD_LINK = _adding("service_hours", ServiceHour), _adding("link_hours", LinkHour)
+_ADD_PARTY = _adding("party_hours", ServiceHour)
 
 
 def _values(row: Any) -> tuple[Any, ...]:
@@ -181,13 +182,28 @@ def add(db: Database, services: Sequence[ServiceHour], links: Sequence[LinkHour]
     db.executemany("INSERT OR REPLACE INTO outages VALUES (?, ?, ?, ?, ?)", [_values(row) for row in outages])
 
 
+def add_parties(db: Database, parties: Sequence[ServiceHour]) -> None:
+    """Add what was measured of parties; each is called "tenant/name#party"."""
+    db.executemany(_ADD_PARTY, [_values(row) for row in parties])
+
+
+def select_parties(db: Database, tenant: str, service: str, first: int, last: int) -> tuple[ServiceHour, ...]:
+    """Return, party by party, all hours first ≤ hour < last together; of one service, or of a tenant's ("": all)."""
+    low, high = (f"{service}#", f"{service}$") if service else _within(tenant)
+    return _sums(db, "party_hours", low, high, first, last)
+
+
 def select_service_hours(db: Database, tenant: str, first: int, last: int) -> tuple[ServiceHour, ...]:
     """Return, service by service, all hours first ≤ hour < last together; of one tenant, or of all ("")."""
+    return _sums(db, "service_hours", *_within(tenant), first, last)
+
+
+def _sums(db: Database, table: str, low: str, high: str, first: int, last: int) -> tuple[ServiceHour, ...]:
     sums = ", ".join(f"max({n})" if n.endswith("_max") else f"sum({n})" for n in _names(ServiceHour)[2:])
     rows = db.execute(
-        f"""SELECT service, min(hour), {sums} FROM service_hours
+        f"""SELECT service, min(hour), {sums} FROM {table}
             WHERE hour >= ? AND hour < ? AND service >= ? AND service < ? GROUP BY service ORDER BY service""",
-        (first, last, *_within(tenant)),
+        (first, last, low, high),
     )
     return tuple(ServiceHour(*values) for values in rows)
 
@@ -296,7 +312,11 @@ def _within(tenant: str) -> tuple[str, str]:
 def fold(db: Database, hour: int) -> int:
     """Make days of the oldest hours, and forget the oldest days; return how many subjects are left to fold."""
     left = 0
-    for table, kind, adding in (("service_hours", ServiceHour, _ADD_SERVICE), ("link_hours", LinkHour, _ADD_LINK)):
+    for table, kind, adding in (
+        ("service_hours", ServiceHour, _ADD_SERVICE),
+        ("party_hours", ServiceHour, _ADD_PARTY),
+        ("link_hours", LinkHour, _ADD_LINK),
+    ):
         subject = _names(kind)[0]
         db.execute(f"DELETE FROM {table} WHERE hour < ?", (hour - DAYS_KEPT * 24,))
         old = f"hour < {(hour - HOURS_KEPT) // 24 * 24} AND hour % 24 <> 0"

@@ -79,6 +79,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE service_hours ADD COLUMN rate_sum REAL NOT NULL DEFAULT 0",
         "ALTER TABLE service_hours ADD COLUMN rate_max REAL NOT NULL DEFAULT 0",
     ),
+    (
+        # What each party of an assured conference had; the columns of service_hours, under "tenant/name#party".
+        "CREATE TABLE party_hours AS SELECT * FROM service_hours WHERE 0",
+        "CREATE UNIQUE INDEX party_hours_key ON party_hours (service, hour)",
+    ),
 )
 
 

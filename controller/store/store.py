@@ -279,6 +279,14 @@ class Store:
         """Add what was measured to the hours that are kept."""
         await self._writer.write(lambda db: attained.add(db, services, links, outages))
 
+    async def add_parties(self, parties: Sequence[ServiceHour]) -> None:
+        """Add what was measured of the parties of assurances."""
+        await self._writer.write(lambda db: attained.add_parties(db, parties))
+
+    def parties(self, service: str, first: int, last: int) -> tuple[ServiceHour, ...]:
+        """Return, party by party ("tenant/name#party"), what a service's parties had in hours [first, last)."""
+        return self._read(lambda db: attained.select_parties(db, "", service, first, last))
+
     async def fold_attained(self, at: float) -> None:
         """Make days of old hours and forget the oldest; at: seconds since the epoch."""
         while await self._writer.write(lambda db: attained.fold(db, int(at // 3600))):

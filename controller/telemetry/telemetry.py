@@ -107,6 +107,10 @@ class Telemetry:
         """Return the newest sample alone; None where nothing fresh was measured. Cheaper than `indicator`."""
         return self._windows.fresh(subject, self._clock()).get(metric)
 
+    def fresh(self, subject: str) -> Mapping[str, float]:
+        """Return the newest sample of every metric of one subject; empty where nothing fresh was measured."""
+        return self._windows.fresh(subject, self._clock())
+
     @property
     def series(self) -> int:
         """Subject and metric pairs held in memory."""

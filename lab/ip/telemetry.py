@@ -1,7 +1,8 @@
 """Measurements of the plant, put where a reader of the published models looks (RFC 9375), and on our own paths.
 
 Our own, for what no model has: `/onecity-flow:accesses/access[vpn][access]/state/…`, `…/flows/flow[class][vpn]
-[access]/state/…` and `…/tunnels/tunnel[name]/state/throughput-bps`, in microseconds, ratios and bit/s.
+[access]/state/…`, `…/hosts/host[vpn][address][direction]/state/…` (what one host of a class sends, and what it hears)
+and `…/tunnels/tunnel[name]/state/throughput-bps`, in microseconds, ratios and bit/s.
 A subject that the plant no longer measures disappears; a value that it leaves out is not made up.
 """
 
@@ -74,6 +75,9 @@ class IpTelemetry:
             self._tunnel(tunnel, values, at_ns)
         for flow, values in message.get("flows", {}).items():
             self._own_leaves(flow_path(flow), values, at_ns)
+        for host, values in message.get("hosts", {}).items():
+            wanted = {name: values[name] for name in ("delay_s", "jitter_s", "loss_ratio") if name in values}
+            self._own_leaves(host_path(host), wanted, at_ns)
         for gone in before - self._written:
             self._tree.remove(gone)
         self._take_accesses(message.get("accesses", {}), at_ns)
@@ -162,6 +166,12 @@ def flow_path(subject: str) -> str:
     kind, _, rest = subject.partition("@")
     vpn, _, access = rest.partition("/")
     return f"/onecity-flow:flows/flow[class={escape(kind)}][vpn={escape(vpn)}][access={escape(access)}]"
+
+
+def host_path(subject: str) -> str:
+    """`<vpn-id>/<address>/<sent or heard>` as a path."""
+    vpn, address, direction = subject.rsplit("/", 2)
+    return f"/onecity-flow:hosts/host[vpn={escape(vpn)}][address={address}][direction={direction}]"
 
 
 def _network_by_name(tunnel: str) -> str:

@@ -3,16 +3,18 @@
 Every site access sends to each peer that it is promised: all others of its VPN; hub and spoke meet; where circuits
 are named `<vpn>/<a>-<z>` those pairs. From more than 50 accesses on each sends to the hub, or to three others picked
 by position, so that 1,300 accesses are 3,900 walks and not 1.7 million. Each class that an access sorts out sends
-what its own rules describe, up to three of them.
+what its own rules describe, up to three of them. Between two hosts that are sorted out by their addresses both
+directions are measured for each, class by class, without more traffic for that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 
 from lab.plant.forwarding import Forwarding
-from lab.plant.units import Access, Address, Rule, covers, first_host
+from lab.plant.units import Access, Address, Prefix, Rule, covers, first_host
 from lab.plant.walk import Packet, Walk, walk
 
 ALL_PAIRS_UP_TO = 50
@@ -29,6 +31,8 @@ class Flow:
     peers: int  # how many flows share the offered traffic of this access and class
     ok: bool
     way: Walk
+    # The host that this flow measures and carries nothing for, "<address>/sent" or "<address>/heard"; "": it carries.
+    host: str = ""
 
 
 def flows_of(forwarding: Forwarding, vpn: str) -> list[Flow]:
@@ -46,7 +50,7 @@ def flows_of(forwarding: Forwarding, vpn: str) -> list[Flow]:
             way = walk(forwarding, access, packet)
             flows.append(Flow(access, "", len(peers), way.delivered is peer, way))
         flows.extend(_class_flows(forwarding, access, sites))
-    return flows
+    return flows + list(_host_flows(forwarding, sites))
 
 
 def _is_site(access: Access, roles: dict[tuple[str, str], str]) -> bool:
@@ -126,3 +130,32 @@ def packets_of(access: Access, rule: Rule, sites: list[Access]) -> Iterator[Pack
     partners = [s for s in sites if s is not access and any(r.target == rule.target for r in s.rules)]
     for partner in partners[:SAMPLED_PEERS]:
         yield Packet(source, host_of(partner), protocol, source_port, port)
+
+
+def _host_flows(forwarding: Forwarding, sites: list[Access]) -> Iterator[Flow]:
+    """Follow both directions between each two hosts that an access sorts out by their addresses, class by class."""
+    for access in sites:
+        for rule in access.rules:
+            near, far = _host(rule.source), _host(rule.destination)
+            if near is None or far is None:
+                continue
+            protocol = rule.protocol if rule.protocol is not None else 17
+            port = rule.destination_ports[0] if rule.destination_ports else DEFAULT_PORT
+            name = str(IPv4Address(near[1]) if near[0] == 4 else IPv6Address(near[1]))
+            way = walk(forwarding, access, Packet(near, far, protocol, DEFAULT_PORT, port))
+            yield Flow(access, rule.target, 1, _arrives(way, access), way, f"{name}/sent")
+            other = next((s for s in sites if any(covers(lan, far) for lan, _ in s.lans)), None)
+            if other is not None:
+                back = walk(forwarding, other, Packet(far, near, protocol, port, DEFAULT_PORT))
+                yield Flow(other, rule.target, 1, _arrives(back, other), back, f"{name}/heard")
+
+
+def _arrives(way: Walk, source: Access) -> bool:
+    return way.delivered is not None and way.delivered.vpn == source.vpn
+
+
+def _host(prefix: Prefix | None) -> Address | None:
+    """Return the only address of a prefix; None where there are several."""
+    if prefix is None or prefix[1] != (32 if prefix[0] == 4 else 128):
+        return None
+    return prefix[0], prefix[2]

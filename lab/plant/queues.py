@@ -165,6 +165,8 @@ def offered_bps(flow: Flow, offers: Mapping[str, float]) -> tuple[float, float]:
         limit = float(access.in_bps)
         offered = offers.get(access.key, limit * OFFERED_SHARE)
     policed = 1.0 if offered <= limit or not offered else limit / offered
+    if flow.host:
+        return 0.0, policed  # what it measures is offered by the flows of its class
     return offered / max(1, flow.peers), policed
 
 

@@ -170,8 +170,12 @@ class World:
         self._order = [flow for vpn in sorted(self._flows) for flow in self._flows[vpn]]
         groups: dict[tuple[str, str, str], list[int]] = {}
         for n, flow in enumerate(self._order):
-            kind = "flows" if flow.target else "accesses"
-            name = f"{flow.target}@{flow.source.key}" if flow.target else flow.source.key
+            if flow.host:
+                kind, name = "hosts", f"{flow.source.vpn}/{flow.host}"
+            elif flow.target:
+                kind, name = "flows", f"{flow.target}@{flow.source.key}"
+            else:
+                kind, name = "accesses", flow.source.key
             groups.setdefault((flow.source.domain, kind, name), []).append(n)
         exclusive = self._exclusive()
         self._groups = [
@@ -224,7 +228,7 @@ class World:
         """
         out: dict[str, dict[str, dict[str, Any]]] = {}
         for domain in (*self.city.ip, self.city.optical.name):
-            out[domain] = {"links": {}, "tunnels": {}, "accesses": {}, "flows": {}, "circuits": {}}
+            out[domain] = {"links": {}, "tunnels": {}, "accesses": {}, "flows": {}, "hosts": {}, "circuits": {}}
         model = self._model
         if model is None:
             return out

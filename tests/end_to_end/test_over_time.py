@@ -29,6 +29,34 @@ def test_a_window_opens_and_closes_by_itself_also_over_a_restart(longgang: Stage
     assert _phase(longgang, "gov/office") == ACTIVE
 
 
+def test_parties_of_a_conference_are_watched_one_by_one_in_the_window_and_told_of_after_it(longgang: Stage) -> None:
+    assert longgang.client.apply(office(), _unmoved(council(-1, 600, parties=4)))[1].outcome == COMMITTED
+
+    def states() -> dict[str, str]:
+        return {p.name: p.health for p in longgang.client.describe("gov/council").parties}
+
+    eventually(lambda: states() == dict.fromkeys(("p0", "p1", "p2", "p3"), "ok"), 9)
+    assert 'onecity_vip_party_delay_seconds{party="p0",service="gov/council"}' in _scraped(longgang)
+    longgang.city.plant({"type": "degrade", "link": "f-zhihui-longcheng", "loss": 0.01, "delay_s": 0.0})
+    try:  # two of them stand beyond that fibre
+        eventually(lambda: states() == {"p0": "ok", "p1": "violated", "p2": "ok", "p3": "violated"}, 9)
+    finally:
+        longgang.city.plant({"type": "restore", "what": "all"})
+    assert longgang.client.apply(_unmoved(council(-1, 4, parties=4)))[1].outcome == COMMITTED  # it ends earlier
+    eventually(lambda: _phase(longgang, "gov/council") == EXPIRED, 20)
+    found = longgang.client.describe("gov/council")
+    assert not found.parties  # nobody is watched any more
+    assert found.record.over
+    assert [p.name for p in found.record.parties] == ["p0", "p1", "p2", "p3"]
+    assert all(p.ok_s > 0 and p.HasField("delay_mean_s") for p in found.record.parties)
+    assert [p.violated_s > 0 for p in found.record.parties] == [False, True, False, True]
+    told = longgang.command("describe", "gov/council").stdout
+    assert "parties in the window" in told
+    assert "window over" in told
+    page = longgang.command("report", "--tenant", "gov", "--period", "day", "-o", "html").stdout
+    assert "Parties of assured conferences" in page
+
+
 def test_a_killed_daemon_comes_back_and_ends_the_open_change(longgang: Stage) -> None:
     for number, pause_s in enumerate((0.004, 0.012, 0.018, 0.024, 0.030, 0.036)):
         name = f"survey-{number}"
@@ -73,6 +101,10 @@ def test_prometheus_finds_the_service(longgang: Stage) -> None:
     wanted = 'onecity_service_delay_seconds{service="lands/survey"}'
     eventually(lambda: wanted in _scraped(longgang))
     assert 'onecity_domain_up{domain="city-ip"} 1.0' in _scraped(longgang)
+
+
+def _unmoved(text: str) -> str:
+    return text.replace("spec:\n", "spec:\n  assurance: off\n", 1)
 
 
 def _phase(longgang: Stage, service: str) -> int:

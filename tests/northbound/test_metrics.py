@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from controller.changes.map_views import LinkView
 from controller.changes.observed import CircuitObservation, DomainObservation, Observation
 from controller.changes.repair import Fault
-from controller.changes.views import Outcome, ServiceReading, SloView
+from controller.changes.views import Outcome, PartyView, ServiceReading, SloView
 from controller.errors import ConfigurationError
 from controller.intent.model import ServiceId
 from controller.northbound import metrics as room
@@ -28,9 +28,13 @@ from controller.telemetry.indicator import Indicator, ServiceIndicators
 class Seen:
     def __init__(self, services: int = 1) -> None:
         self.services = services
+        self.parties: tuple[PartyView, ...] = ()
 
     def domains_up(self) -> Mapping[str, bool]:
         return {"city-ip": True, "city-otn": False}
+
+    def open_parties(self) -> Iterable[PartyView]:
+        return self.parties
 
     def telemetry_gaps(self) -> Mapping[str, int]:
         return {"city-otn": 2}
@@ -60,6 +64,20 @@ async def test_measured_stands_beside_promised_and_a_gap_is_absent() -> None:
     assert found[("onecity_telemetry_gaps_total", ("city-otn",))] == 2.0
     assert found[("onecity_services", ("ExclusiveSlice", "Active"))] == 1.0
     assert any(name == "onecity_build_info" for name, _ in found)
+
+
+async def test_parties_have_series_the_worst_first_and_never_more_than_a_bound() -> None:
+    seen = Seen()
+    fine = (PartyView("gov/vip", f"p{n}", "a", "10.0.0.1", "ok", 0.01, 0.001, 0.0) for n in range(room.MOST_PARTIES))
+    bad = PartyView("gov/vip", "z", "a", "10.0.0.2", "violated", 0.09, 0.001, 0.2)
+    gone = PartyView("gov/vip", "y", "a", "10.0.0.3", "unknown")
+    seen.parties = (*fine, bad, gone)
+    found = await samples(Metrics(seen))
+    assert found[("onecity_vip_party_delay_seconds", ("z", "gov/vip"))] == 0.09
+    assert ("onecity_vip_party_delay_seconds", ("y", "gov/vip")) not in found  # a gap is no zero
+    assert sum(name == "onecity_vip_party_delay_seconds" for name, _ in found) == room.MOST_PARTIES - 1
+    assert found[("onecity_vip_parties_without_series", ())] == 2.0
+    assert found[("onecity_vip_parties", ("ok", "gov/vip"))] == room.MOST_PARTIES
 
 
 async def test_changes_are_counted_by_outcome_with_their_duration() -> None:
