@@ -92,8 +92,8 @@ def router_configuration(city: City, node: IpNode, addresses: Addresses) -> str:
     ]
     for vrf in vrfs:
         lines += [f"vrf {vrf.name}", "exit-vrf", "!"]
+    lines += _isis(addresses.loopbacks[node.id])  # wide metrics have to be allowed before an interface has one
     lines += _interfaces(node, addresses, core, borders, vrfs)
-    lines += _isis(addresses.loopbacks[node.id])
     lines += _ldp(addresses.loopbacks[node.id], sorted(core))
     if borders:
         lines += _policy(addresses, borders)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import re
 import shlex
 import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,62 @@ def test_frr_would_have_refused_a_wrong_one(exports: dict[str, Path], tmp_path: 
     right = (exports["longgang"] / "routers" / "lg-buji" / "frr.conf").read_text()
     wrong.write_text(right.replace("isis metric", "isis metrik"))
     assert checked(wrong).returncode != 0
+
+
+def parts(configuration: str) -> dict[str, str]:
+    """Return what each of FRR's daemons takes from a configuration: its own blocks, its own lines of interfaces."""
+    own: dict[str, list[str]] = {"isisd": [], "bgpd": [], "ldpd": []}
+    heads = {
+        "isisd": ("router isis",),
+        "bgpd": ("router bgp", "ip prefix", "ipv6 prefix", "route-map"),
+        "ldpd": ("mpls",),
+    }
+    for block in re.split(r"^!\n", configuration, flags=re.M):
+        lines = block.splitlines()
+        for daemon, begins in heads.items():
+            if block.startswith(begins):
+                own[daemon] += lines
+        if block.startswith("interface"):
+            own["isisd"] += [x for x in lines if "isis" in x or x == "exit" or x.startswith("interface")]
+    return {daemon: "\n".join(lines) + "\n" for daemon, lines in own.items()}
+
+
+def complaints(daemon: str, configuration: str) -> list[str]:
+    """Let one of FRR's daemons read its part and end; what vtysh cannot know, such as what needs what, it tells."""
+    program = Path("/usr/lib/frr") / daemon
+    if not program.exists():
+        pytest.skip(f"there is no {program}; `make lab-deps` installs FRR")
+    with tempfile.TemporaryDirectory() as room:  # the daemons read as a user of their own
+        Path(room).chmod(0o755)
+        (Path(room) / "part.conf").write_text(configuration)
+        line = [program, "--dryrun", "-f", f"{room}/part.conf", "--vty_socket", room, "-i", f"{room}/pid"]
+        said = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    assert said.returncode == 0, said.stderr
+    lines = {*said.stdout.splitlines(), *said.stderr.splitlines()}
+    return sorted(x for x in lines if x.startswith("%") or "config line" in x or "configuration file" in x)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="FRR's daemons start as root only")
+@pytest.mark.parametrize("router", ["lg-zhihui", "lg-buji"], ids=["at borders, reflecting", "inside"])
+def test_each_of_frr_s_daemons_accepts_its_part(exports: dict[str, Path], router: str) -> None:
+    found = parts((exports["longgang"] / "routers" / router / "frr.conf").read_text())
+    assert all(len(part.splitlines()) > 5 for part in found.values())
+    assert {daemon: complaints(daemon, part) for daemon, part in found.items()} == {daemon: [] for daemon in found}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="FRR's daemons start as root only")
+@pytest.mark.parametrize(
+    ("daemon", "right", "wrong"),
+    [
+        ("isisd", "metric-style wide", "metric-style narrow"),
+        ("bgpd", "neighbor 10.0.1.3 activate", "neighbor 10.0.1.99 activate"),
+    ],
+)
+def test_they_would_have_refused_what_does_not_fit_together(
+    exports: dict[str, Path], daemon: str, right: str, wrong: str
+) -> None:
+    part = parts((exports["longgang"] / "routers" / "lg-zhihui" / "frr.conf").read_text())[daemon]
+    assert complaints(daemon, part.replace(right, wrong))
 
 
 @pytest.mark.parametrize("city", CITIES)
