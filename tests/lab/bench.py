@@ -17,7 +17,8 @@ from lab.openflow.shaping import kernel_delays
 from lab.supervision import DomainProcess
 from tests.lab.packets import PacketStage, packet_stage
 from tests.lab.test_guarantees import attacked
-from tests.lab.test_moving import MODEST, cut, during
+from tests.lab.test_moving import MODEST, cut, during, lit_another_way
+from tests.lab.test_priority import flooded
 from tests.lab.wanted import intent, ip_slice
 
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench-lab.json"
@@ -27,9 +28,11 @@ GOALS: dict[str, tuple[str, float]] = {
     "conference300_s": ("<=", 5.0),
     "attack.share_of_committed": (">=", 0.98),
     "attack.loss_ratio": ("<", 1e-4),
+    "vip.loss_ratio": ("<=", 1e-3),
     "move.lost": ("<=", 0),
     "cut.standby_worst_s": ("<=", 0.1),
     "cut.single_worst_s": ("<=", 1.0),
+    "cut.circuit_worst_s": ("<=", 1.0),
     "restart.controller_lost": ("<=", 0),
     "restart.domain_lost": ("<=", 0),
     "restart.openflow_lost": ("<=", 0),
@@ -47,7 +50,7 @@ def main() -> int:
             numbers["up_s"] = time.perf_counter() - started
             numbers["switches"] = len(city.customers.rule_counts())
             numbers["hosts"] = len(city.customers.pids)
-            for measure in (_moves, _cuts, _restarts, _attack, _conference):
+            for measure in (_moves, _cuts, _circuit, _restarts, _attack, _vip, _conference):
                 numbers |= measure(city)
                 city.restore()
                 city.delete(*city.stage.client.services())
@@ -91,6 +94,14 @@ def _cuts(city: PacketStage) -> dict[str, Any]:
     }
 
 
+def _circuit(city: PacketStage) -> dict[str, Any]:
+    outages = []
+    for _ in range(CUTS):
+        outages.append(lit_another_way(city)["longest_outage_s"])
+        city.clear()
+    return {"cut.circuit_worst_s": max(outages), "cut.circuit_median_s": sorted(outages)[len(outages) // 2]}
+
+
 def _restarts(city: PacketStage) -> dict[str, Any]:
     city.apply(ip_slice("steady", "buji", "zhihui"))
     a, z = city.plug_in("lab.steady")
@@ -115,6 +126,17 @@ def _restarts(city: PacketStage) -> dict[str, Any]:
 def _attack(city: PacketStage) -> dict[str, Any]:
     found = attacked(city)
     return {f"attack.{k}": v for k, v in found.items()} | {"attack.loss_ratio": found["lost"] / found["packets"]}
+
+
+def _vip(city: PacketStage) -> dict[str, Any]:
+    found = flooded(city)
+    ratios = {name: said["lost"] / said["expected"] for name, said in found.items()}
+    return {
+        "vip.loss_ratio": ratios["video"],
+        "vip.median_delay_s": found["video"]["delay_s"]["median"],
+        "vip.others_loss_ratio": ratios["the rest"],
+        "vip.others_median_delay_s": found["the rest"]["delay_s"]["median"],
+    }
 
 
 def _conference(city: PacketStage) -> dict[str, Any]:
