@@ -55,15 +55,22 @@ class Way:
         return self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Trail:
     """What an explicit route comes to on the map, found once for everybody who asks."""
 
-    links: tuple[Link, ...]
+    links: tuple[Link, ...]  # as far as they are known
     nodes: tuple[str, ...]  # where each link ends
-    risks: frozenset[int]
     delay_s: float
     failure: str = ""  # why it leads nowhere
+    _risks: frozenset[int] | None = None
+
+    @property
+    def risks(self) -> frozenset[int]:
+        """The shared risks under it; worked out when somebody asks, which most never do."""
+        if self._risks is None:
+            self._risks = _risks(self.links)
+        return self._risks
 
 
 class Forwarding:
@@ -73,6 +80,7 @@ class Forwarding:
         self.model, self.city, self.interior = model, city, interior
         self.out = interior.out
         self.steps = 0
+        self.apart: set[int] = set()  # identities of tunnels of which the two paths are known to share nothing
         self._crossings: dict[tuple[str, str], Access | None] = {}
         self._outward: dict[Key, list[Access]] = {}
         self._importers: dict[Key, list[Key]] = {}
@@ -302,12 +310,16 @@ class Forwarding:
             known = self._trails[id(hops)] = (hops, self._trail(hops))
         return known[1]
 
+    def remember(self, hops: Hops, trail: Trail) -> None:
+        """Take what explicit hops come to from whoever has found it out."""
+        self._trails[id(hops)] = (hops, trail)
+
     def _trail(self, hops: Hops) -> Trail:
         out = self.out
         links = [out[hop] for hop in hops if hop in out]
         if len(links) == len(hops) and [k.dst.node for k in links[:-1]] == [hop.node for hop in hops[1:]]:
             return _trail(tuple(links))
-        return Trail((), (), _risks(links), 0.0, self._why_nowhere(hops))
+        return Trail((), (), 0.0, self._why_nowhere(hops), _risks(links))
 
     def _why_nowhere(self, hops: Hops) -> str:
         before: Link | None = None
@@ -329,7 +341,7 @@ class Forwarding:
 
 
 def _trail(links: tuple[Link, ...]) -> Trail:
-    return Trail(links, tuple([k.dst.node for k in links]), _risks(links), sum([k.delay_s for k in links]))
+    return Trail(links, tuple([k.dst.node for k in links]), sum([k.delay_s for k in links]))
 
 
 def _risks(links: Iterable[Link]) -> frozenset[int]:

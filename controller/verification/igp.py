@@ -21,6 +21,7 @@ class Interior:
     out: dict[PortRef, Link] = field(init=False)  # the link that leaves through a port
     borders: Counter[frozenset[str]] = field(init=False)  # two domains → how many cables join them
     trusted: bool = field(init=False)  # links end on the map, and all has the trust that nobody has to ask for
+    arrays: object = None  # the links as `bulk` reads them, made on first use
     _domains: dict[str, _Domain] = field(default_factory=dict)
     _found: dict[tuple[str, str, str], tuple[Link, ...] | None] = field(default_factory=dict)
 

@@ -7,7 +7,7 @@ wrong. Parsed accesses are kept with their subtree, so that one more access on a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
 from typing import Any
 
@@ -31,7 +31,7 @@ from controller.verification.facts import (
 VPNS = ("l3nm:l3vpn-ntw", "l3nm:vpn-services")
 TUNNELS = ("te:te", "te:tunnels")
 PARTITIONS = ("nw:networks", "nrp:nrp-policies")
-MOST_KNOWN = 1 << 16
+MOST_KNOWN = 1 << 18
 NO_ACTIONS: dict[str, Action] = {}  # of most accesses
 _V4 = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})(?:/([0-9]{1,2}))?").fullmatch
 _ALL_PORTS = (0, 65535)
@@ -64,15 +64,26 @@ class Ports:
         self._known: dict[int, tuple[Tree, PortRef]] = {}
         self._refs: dict[PortRef, PortRef] = {}
 
-    def named(self, tree: Tree) -> PortRef:
-        """Return the port that a link hop names."""
-        known = self._known.get(id(tree))
-        if known is None:
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            port = self.one(PortRef(text(tree, "te:node-id-uri"), text(tree, "te:link-tp-id-uri")))
-            known = self._known[id(tree)] = (tree, port)
-        return known[1]
+    def hops(self, path: Tree) -> Hops:
+        """Return the ports that the explicit hops of a path name, in their order."""
+        known, found = self._known, []
+        for step, hop in below(path, "te:explicit-route-objects").items():
+            if step[0] == "te:route-object-include-exclude" and hop.__class__ is dict:
+                pair = known.get(id(hop))
+                found.append(pair[1] if pair is not None else self._read(hop))
+        return tuple(found)
+
+    def every(self) -> Iterable[PortRef]:
+        """Return all ports that were ever named, each the one object that stands for it."""
+        return self._refs.values()
+
+    def _read(self, hop: Any) -> PortRef:
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        named = below(hop, "te:unnumbered-link-hop")
+        port = self.one(PortRef(text(named, "te:node-id-uri"), text(named, "te:link-tp-id-uri")))
+        self._known[id(hop)] = (hop, port)
+        return port
 
     def one(self, port: PortRef) -> PortRef:
         """Return the one object that stands for all equal ones."""
@@ -279,8 +290,8 @@ def _share(percent: str) -> float:
 def tunnel(domain: str, tree: Tree, ports: Ports) -> Tunnel:
     """Read one TE tunnel with the hops that its domain would follow."""
     second, first = below(tree, "te:secondary-paths"), below(tree, "te:primary-paths")
-    standby = next((_hops(path, ports) for _, path in entries(second, "te:secondary-path")), None)
-    working = next((_hops(path, ports) for _, path in entries(first, "te:primary-path")), ())
+    standby = next((ports.hops(path) for _, path in entries(second, "te:secondary-path")), None)
+    working = next((ports.hops(path) for _, path in entries(first, "te:primary-path")), ())
     return Tunnel(
         text(tree, "te:name"),
         domain,
@@ -291,14 +302,6 @@ def tunnel(domain: str, tree: Tree, ports: Ports) -> Tunnel:
         standby,
         optional_number(tree, "oc:nrp-id"),
     )
-
-
-def _hops(path: Tree, ports: Ports) -> Hops:
-    hops = []
-    for step, hop in below(path, "te:explicit-route-objects").items():
-        if step[0] == "te:route-object-include-exclude" and isinstance(hop, dict):
-            hops.append(ports.named(below(hop, "te:unnumbered-link-hop")))
-    return tuple(hops)
 
 
 def partition(domain: str, tree: Tree) -> Partition:

@@ -88,14 +88,17 @@ class SliceProver(Prover):
 
     def _on_standby(self, way: Way, witness: str) -> Iterator[CounterExample]:
         """Check that what was promised holds too while every tunnel of a way runs over its standby."""
-        links = [k for t in way.tunnels for k in self.forwarding.trail(t.standby or t.working).links] + way.plain
         if not any(t.standby for t in way.tunnels):
             return
+        trails = [self.forwarding.trail(t.standby or t.working) for t in way.tunnels]
+        delay = sum([trail.delay_s for trail in trails]) + sum([k.delay_s for k in way.plain])
+        delay += sum([self.forwarding.circuit_delay_s(c.working, c.layer) for _, _, c in way.circuits])
+        late = self.budget_s is not None and delay > self.budget_s + EASE
+        if not late and not self.limited:
+            return
+        links = [*way.plain, *(k for trail in trails for k in trail.links)]
         path = tuple(k.id for k in links)
-        delay = sum(k.delay_s for k in links) + sum(
-            self.forwarding.circuit_delay_s(c.working, c.layer) for _, _, c in way.circuits
-        )
-        if self.budget_s is not None and delay > self.budget_s + EASE:
+        if late and self.budget_s is not None:
             reason = f"{delay * 1e3:.2f} ms on its standby, {self.budget_s * 1e3:g} ms are promised"
             yield self.broken(Property.LATENCY, witness, path, reason)
         if self.limited:
@@ -143,6 +146,8 @@ class SliceProver(Prover):
         """Return the risks that alone end a way."""
         risks = frozenset[int]().union(*(link.srlgs for link in way.plain))
         for tunnel in way.tunnels:
+            if id(tunnel) in self.forwarding.apart and tunnel.standby is not None:
+                continue
             own = route_risks(tunnel.working, self.forwarding)
             risks |= own if tunnel.standby is None else own & route_risks(tunnel.standby, self.forwarding)
         return risks
