@@ -116,19 +116,25 @@ def _generic(tp: Any) -> _Plan:
 def _dataclass(cls: Any) -> _Plan:
     hints = typing.get_type_hints(cls, localns=_RECURSIVE)
     fields = [field for field in dataclasses.fields(cls) if field.init]
-    names = frozenset(field.name for field in fields)
-    # Compiled at first use, not now, so that a class may contain itself.
-    table: list[tuple[str, Convert | None, Convert | None]] = []
+    order = tuple(field.name for field in fields)
+    names = frozenset(order)
 
-    def rows() -> list[tuple[str, Convert | None, Convert | None]]:
-        if not table:
-            table.extend((field.name, *_plan(hints[field.name])) for field in fields)
-        return table
+    @cache  # compiled at first use, not now, so that a class may contain itself
+    def rows() -> tuple[tuple[str, Convert | None, Convert | None], ...]:
+        return tuple((field.name, *_plan(hints[field.name])) for field in fields)
+
+    @cache
+    def converted() -> tuple[tuple[str, Convert], ...]:
+        """Return the fields that JSON does not carry as they are."""
+        return tuple((name, enc) for name, enc, _ in rows() if enc is not None)
 
     def encode(value: Any) -> dict[str, Any]:
         if type(value) is not cls:
             raise StoreError(f"expected a {cls.__name__} to store, got {type(value).__name__}")
-        return {name: enc(getattr(value, name)) if enc else getattr(value, name) for name, enc, _ in rows()}
+        out = {name: getattr(value, name) for name in order}
+        for name, enc in converted():
+            out[name] = enc(out[name])
+        return out
 
     def decode(data: dict[str, Any]) -> Any:
         if unknown := data.keys() - names:
@@ -228,8 +234,10 @@ def _is_tree(tp: Any) -> bool:
 
 
 def _encode_tree(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {_encode_step(step): _encode_tree(child) for step, child in node.items()}
+    if isinstance(node, dict):  # most of what it holds are leaves of text: no call for those
+        return {
+            _encode_step(step): child if type(child) is str else _encode_tree(child) for step, child in node.items()
+        }
     return list(node) if isinstance(node, tuple) else node
 
 

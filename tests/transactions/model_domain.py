@@ -37,11 +37,11 @@ class Fault:
     """What happens at the next call of this verb: `lost` before the effect, `late` after it, refused, hung, crash.
 
     `delayed`: not answered, and carried out only when late messages arrive. `twice`: answered, and carried out once
-    more then.
+    more then. `held`: answered when the domain is told to let go.
     """
 
     verb: str
-    how: str  # "lost" "late" "refuse" "hang" "slow" "delayed" "twice" "crash-before" "crash-after" "defect"
+    how: str  # "lost" "late" "refuse" "hang" "slow" "held" "delayed" "twice" "crash-before" "crash-after" "defect"
     skip: int = 0  # calls of this verb that pass first
     txn: str = ""  # only for transactions whose id contains this
 
@@ -70,6 +70,7 @@ class ModelDomain:
     ends: dict[str, State] = field(default_factory=dict)
     open: _Open | None = None
     late: list[Callable[[], Awaitable[object]]] = field(default_factory=list)  # messages that are still on their way
+    let_go: asyncio.Event = field(default_factory=asyncio.Event)  # ends what is "held"
     _deaf: bool = False  # carries out late messages: no faults, no record
     journal: list[str] = field(default_factory=list)  # shared between domains by tests that look at order
 
@@ -130,6 +131,8 @@ class ModelDomain:
             await asyncio.sleep(3600)
         if fault and fault.how == "slow":
             await asyncio.sleep(0.01)
+        if fault and fault.how == "held":
+            await self.let_go.wait()
         if fault and fault.how == "refuse":
             raise DomainError(self.domain, f"{verb}: no, thank you", path="/t:entry[x]", tag="invalid-value")
         if fault and fault.how == "defect":

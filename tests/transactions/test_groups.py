@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 
 import pytest
 
@@ -30,17 +31,31 @@ async def city():
 
 
 async def slow_first(city: City, names: tuple[str, ...] = NAMES) -> asyncio.Task[StepResult]:
-    """Begin a change that is under way for a hundredth of a second."""
-    city.fault(names[0], "commit", "slow", txn="first")
+    """Begin a change that is under way until its first domain lets go of it."""
+    city.fault(names[0], "commit", "held", txn="first")
     first = asyncio.create_task(city.apply("first", entry="first", names=names))
-    await asyncio.sleep(0.001)
+    await until(lambda: ("commit", "onecity-first-0") in city.domains[names[0]].calls)
     return first
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Let others go on until something holds."""
+    async with asyncio.timeout(5):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
+async def all_wait(city: City, count: int, behind: str = NAMES[0]) -> None:
+    """Wait until so many stand before the gate, then let the one go on that is inside."""
+    await until(lambda: len(city.engine._gate._queue) == count)
+    city.domains[behind].let_go.set()
 
 
 async def at_once(city: City, *entries: str, names: tuple[str, ...] = NAMES) -> list[StepOutcome]:
     """Apply one change, and while it is under way these, each with an entry of its own."""
     first = await slow_first(city, names)
     others = [asyncio.ensure_future(city.apply(f"c-{e}", entry=e, names=names)) for e in entries]
+    await all_wait(city, len(entries), names[0])
     assert (await first).outcome is COMMITTED
     return [(await other).outcome for other in others]
 
@@ -103,9 +118,11 @@ async def test_urgent_ones_go_before_others(city):
     domains = ("city-ip",)
     first = await slow_first(city, domains)
     plain = asyncio.ensure_future(city.apply("plain", entry="plain", names=("city-ip", "city-otn")))
-    await asyncio.sleep(0.001)
+    await until(lambda: len(city.engine._gate._queue) == 1)
     step = Step("vip", 0, "build", (put("city-ip", "vip", "1"),), (("city-ip",),))
-    assert (await city.engine.run(step, urgent=True)).outcome is COMMITTED
+    urgent = asyncio.ensure_future(city.engine.run(step, urgent=True))
+    await all_wait(city, 2, "city-ip")
+    assert (await urgent).outcome is COMMITTED
     await asyncio.gather(first, plain)
     assert transactions(city) == ["onecity-first-0", "onecity-vip-0", "onecity-plain-0"]
 
@@ -115,8 +132,9 @@ async def test_who_touches_the_same_place_travels_later(city):
     steps = [
         Step(f"c{v}", 0, "build", (put("city-ip", "x", v, b),), (("city-ip",),)) for v, b in (("1", None), ("2", "1"))
     ]
-    results = await asyncio.gather(*(city.engine.run(step) for step in steps))
-    assert [result.outcome for result in results] == [COMMITTED] * 2
+    both = [asyncio.ensure_future(city.engine.run(step)) for step in steps]
+    await all_wait(city, 2)
+    assert [(await one).outcome for one in both] == [COMMITTED] * 2
     assert (await first).outcome is COMMITTED
     assert city.values("x")[1] == "2"
     assert transactions(city)[1:] == ["onecity-c1-0", "onecity-c2-0"]
@@ -125,10 +143,12 @@ async def test_who_touches_the_same_place_travels_later(city):
 async def test_who_gives_up_takes_nobody_along(city):
     first = await slow_first(city)
     others = [asyncio.ensure_future(city.apply(f"c-{e}", entry=e)) for e in LETTERS]
-    city.fault("city-ip", "commit", "slow", txn="group")
-    await asyncio.sleep(0.015)
-    assert "onecity-group-c-a-0-1" in transactions(city)
+    city.fault("city-ip", "commit", "held", txn="group")
+    await all_wait(city, len(LETTERS))
+    await until(lambda: ("commit", "onecity-group-c-a-0-1") in city.domains["city-ip"].calls)
     others[1].cancel()
+    await asyncio.sleep(0)
+    city.domains["city-ip"].let_go.set()
     results = await asyncio.gather(first, *others, return_exceptions=True)
     assert isinstance(results[2], asyncio.CancelledError)
     assert [city.values(e) for e in LETTERS] == [["1"] * 3, [None] * 3, ["1"] * 3, ["1"] * 3]
