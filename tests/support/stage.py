@@ -170,7 +170,7 @@ def wait_ready(address: str, within_s: float = START_S) -> None:
     raise RuntimeError(f"no daemon is ready at {address} within {within_s:.0f} s")
 
 
-def eventually(holds: Any, within_s: float = 10.0) -> None:
+def eventually(holds: Any, within_s: float = 30.0) -> None:
     """Wait until a condition holds; fails with its last answer."""
     deadline = time.monotonic() + within_s
     while not (answer := holds()):
