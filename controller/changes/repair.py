@@ -44,9 +44,10 @@ class RepairSettings:
     """How the loop works."""
 
     gather_s: float = 0.004  # one cut is told by several domains: what comes within this is one failure
-    wave_services: int = 250  # at most in one change; the next is planned while it is carried out
+    wave_services: int = 500  # at most in one change; the next is planned while it is carried out
     first_retry_s: float = 1.0  # after a repair that failed; doubled each time
     most_retry_s: float = 60.0
+    vips_alone_s: float = 1.0  # so long at most others wait for the assurances that are repaired before them
     stable_s: float = 2.0  # what came back has to stay for this, before anything is led back over it
     damping: DampingSettings = field(default_factory=DampingSettings)
 
@@ -97,6 +98,7 @@ class Repairs:
         self._dead: frozenset[ServiceId] = frozenset()
         self._known_harm = Harm()
         self._tried: dict[ServiceId, int] = {}  # placed anew on this version of the map
+        self._alone_until = float("-inf")  # until then VIPs are repaired before all others begin
         self._followed: Mapping[ServiceId, Standing] = {}
         self._followed_at = float("-inf")
         self._returned: dict[Component, float] = {}  # up again, and when that counts as lasting
@@ -210,6 +212,7 @@ class Repairs:
         release = self._damper.next_release(now)
         due = [w.due for w in self._waiting.values()] + ([release] if release is not None else [])
         due += self._returned.values()
+        due += [self._alone_until] if now < self._alone_until else []
         if self._desk.state.services is not self._followed:
             due.append(self._followed_at + FOLLOW_S)
         soonest = min(due, default=float("inf"))
@@ -249,10 +252,12 @@ class Repairs:
             self._bring_back(back, hurt_now, held)
         self._dead = frozenset(h.service for h in wounded if h.damage is Damage.DEAD)
         vips = [h for h in ready if h.tier == 0]
-        # All others wait until the VIPs stand, also those that another domain's word of the same cut brings up.
-        under_repair = any(h.tier == 0 and h.service in self._busy for h in wounded)
+        # All others wait until the VIPs stand, but no longer than that should take: a domain may hang.
+        under_repair = any(h.tier == 0 and h.service in self._busy for h in wounded) and now < self._alone_until
         for wave in waves(vips if vips or under_repair else ready, self._settings.wave_services):
             self._begin(wave)
+        if vips and now >= self._alone_until:
+            self._alone_until = now + self._settings.vips_alone_s
         self._close_faults(now)
 
     def _follow(self, now: float) -> None:

@@ -66,11 +66,24 @@ class DesiredState:
     def protectors(self, protected: Iterable[ServiceId]) -> list[ServiceId]:
         """Return the VIPs that stand over any of these services: they are re-rendered with them."""
         wanted = set(protected)
-        return [
-            sid
-            for sid, s in self.services.items()
-            if isinstance(s.service, VipAssurance) and s.service.protects in wanted and not s.expired
-        ]
+        return [sid for sid, protects in _assurances(self.services) if protects in wanted]
+
+
+_known: list[tuple[Mapping[ServiceId, Standing], list[tuple[ServiceId, ServiceId]]]] = []  # of the newest state
+
+
+def _assurances(services: Mapping[ServiceId, Standing]) -> list[tuple[ServiceId, ServiceId]]:
+    """Return the VIPs that stand and what each protects; a state is asked several times in a row, and never changed."""
+    newest = _known[0] if _known else None
+    if newest is not None and newest[0] is services:
+        return newest[1]
+    found = [
+        (sid, s.service.protects)
+        for sid, s in services.items()
+        if isinstance(s.service, VipAssurance) and not s.expired
+    ]
+    _known[:] = [(services, found)]
+    return found
 
 
 def rebuilt(services: Mapping[ServiceId, Standing], city: CityMap) -> DesiredState:

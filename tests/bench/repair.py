@@ -10,19 +10,23 @@ the slices back.
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from onecity.v1 import controller_pb2 as pb
 
 from tests.bench.numbers import percentile
-from tests.support.stage import COMMITTED, Stage
+from tests.support.stage import COMMITTED, Client, Stage
 
 CUTS = int(os.environ.get("ONECITY_BENCH_CUTS", "30"))
 STANDING = int(os.environ.get("ONECITY_BENCH_STANDING", "10000"))  # all together
 ON_FIBRE = 1000
-SLICES = 100  # of those on the fibre
+SLICES = 100  # of those on the fibre; routers lead the planes around at once, nothing carries these
+SLICE_BPS = 20 * 10**6
 AT_ONCE = 1000  # services in one change while the city is filled
 FIBRE, OTHER = "f-nanwan-buji", "f-jihua-bantian"
 # Neighbours on the rings whose traffic never takes that fibre, so that the thousand on it are all.
@@ -44,26 +48,70 @@ def measure(stage: Stage) -> dict[str, float]:
             raise RuntimeError(f"the city could not be filled: {result.message}")
         print(f"  {start + AT_ONCE:,} standing after {time.perf_counter() - started:.0f} s", flush=True)
     time.sleep(3.0)
-    vips, everybody, counts = [], [], []
-    for number in range(CUTS):
-        first, last, count = _cut(stage, FIBRE)
-        vips.append(first)
-        everybody.append(last)
-        counts.append(count)
-        print(f"  cut {number + 1}: {count} services, first VIP {first * 1e3:.0f} ms, all {last:.2f} s", flush=True)
-        _cut(stage, OTHER)
+    print("  repair, nothing else going on", flush=True)
+    numbers = _numbers("repair", [_repaired(stage, number) for number in range(CUTS)])
+    with _simulating(stage.address):
+        print("  repair while failures are simulated", flush=True)
+        cuts = [_repaired(stage, number) for number in range(max(1, CUTS // 3))]
+    return numbers | _numbers("repair.simulating", cuts)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What became of one cut; seconds from the lab having applied it."""
+
+    first_vip_s: float
+    last_s: float
+    services: int
+    lost_gbit: float  # what was promised to slices that nothing carried until their repair ended
+
+
+def _numbers(name: str, cuts: Sequence[Cut]) -> dict[str, float]:
+    vips, everybody = [c.first_vip_s for c in cuts], [c.last_s for c in cuts]
     return {
-        "repair.first_vip_ms": percentile(vips, 0.99),
-        "repair.first_vip_p50_ms": percentile(vips, 0.50),
-        "repair.all1000_s": percentile(everybody, 0.99) / 1e3,
-        "repair.all1000_p50_s": percentile(everybody, 0.50) / 1e3,
-        "repair.services": min(counts),
-        "repair.cuts": float(len(vips)),
+        f"{name}.first_vip_ms": percentile(vips, 0.99),
+        f"{name}.first_vip_p50_ms": percentile(vips, 0.50),
+        f"{name}.all1000_s": percentile(everybody, 0.99) / 1e3,
+        f"{name}.all1000_p50_s": percentile(everybody, 0.50) / 1e3,
+        f"{name}.lost_gbit": max(c.lost_gbit for c in cuts),
+        f"{name}.services": float(min(c.services for c in cuts)),
+        f"{name}.cuts": float(len(cuts)),
     }
 
 
-def _cut(stage: Stage, fibre: str) -> tuple[float, float, int]:
-    """Cut, wait until all is quiet, restore, wait again; return seconds to the first VIP and to the last service."""
+@contextmanager
+def _simulating(address: str) -> Iterator[None]:
+    """Have every single failure simulated, again and again."""
+    enough = threading.Event()
+
+    def work() -> None:
+        client = Client(address)
+        while not enough.is_set():
+            for _ in client.stub.Simulate(pb.SimulateRequest(fail=["all-single"]), timeout=600):
+                if enough.is_set():
+                    break
+        client.channel.close()
+
+    worker = threading.Thread(target=work, name="simulating", daemon=True)
+    worker.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        worker.join(60)
+
+
+def _repaired(stage: Stage, number: int) -> Cut:
+    """Cut the fibre, then another so that the slices come back."""
+    cut = _cut(stage, FIBRE)
+    first, last = cut.first_vip_s * 1e3, cut.last_s
+    print(f"  cut {number + 1}: {cut.services} services, first VIP {first:.0f} ms, all {last:.2f} s", flush=True)
+    _cut(stage, OTHER)
+    return cut
+
+
+def _cut(stage: Stage, fibre: str) -> Cut:
+    """Cut, wait until all is quiet, restore, wait again."""
     stage.city.plant({"type": "cut", "fibre": fibre})
     at = time.time()
     changes = _until_quiet(stage, at)
@@ -75,8 +123,12 @@ def _cut(stage: Stage, fibre: str) -> tuple[float, float, int]:
     _until_quiet(stage, time.time(), least_s=4.0)
     ends = [(c.ended_at.ToNanoseconds() / 1e9 - at, c) for c in changes]
     vips = [end for end, c in ends if "bench/council" in c.services]
-    repaired = {s for _, c in ends for s in c.services}
-    return min(vips, default=0.0), max((end for end, _ in ends), default=0.0), len(repaired)
+    repaired: dict[str, float] = {}
+    for end, change in sorted(ends, key=lambda e: e[0]):
+        for service in change.services:
+            repaired.setdefault(service, end)
+    lost = sum(2 * SLICE_BPS * end for service, end in repaired.items() if service.startswith("bench/pinned-"))
+    return Cut(min(vips, default=0.0), max(repaired.values(), default=0.0), len(repaired), lost / 1e9)
 
 
 def _until_quiet(stage: Stage, since: float, least_s: float = 0.0) -> list[pb.ChangeRecord]:
@@ -141,7 +193,7 @@ def _slice(number: int) -> str:
 kind: ExclusiveSlice
 metadata: {{name: pinned-{number:04d}, tenant: bench}}
 spec:
-  bandwidth: 20Mbps
+  bandwidth: {SLICE_BPS // 10**6}Mbps
   isolation: nrp
   protection: none
   slo: {{latency: 10ms, availability: 99%}}
