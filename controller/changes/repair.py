@@ -14,13 +14,15 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 from controller.assurance.components import Component, Damage, damage
-from controller.assurance.damping import Damper, DampingSettings
+from controller.assurance.damping import Damper
+from controller.assurance.switching import OwnStates, is_own
 from controller.assurance.waves import Harm, Hurt, Riders, hurt, tier, waves
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
+from controller.changes.faults import Fault, RepairSettings, Waiting
 from controller.changes.state import Standing
 from controller.changes.views import Action, ChangeResult, Outcome
 from controller.intent.model import ServiceId
@@ -39,43 +41,6 @@ FOLLOW_S = 0.5  # how old the index of riders may be while nothing is down
 Repair = Callable[[frozenset[ServiceId], frozenset[ServiceId], str], Awaitable[ChangeResult]]
 
 
-@dataclass(frozen=True, slots=True)
-class RepairSettings:
-    """How the loop works."""
-
-    gather_s: float = 0.004  # one cut is told by several domains: what comes within this is one failure
-    wave_services: int = 500  # at most in one change; the next is planned while it is carried out
-    first_retry_s: float = 1.0  # after a repair that failed; doubled each time
-    most_retry_s: float = 60.0
-    vips_alone_s: float = 1.0  # so long at most others wait for the assurances that are repaired before them
-    stable_s: float = 2.0  # what came back has to stay for this, before anything is led back over it
-    damping: DampingSettings = field(default_factory=DampingSettings)
-
-
-@dataclass(slots=True)
-class Fault:
-    """One failure as the loop dealt with it. Times are monotonic seconds; None: not yet."""
-
-    components: frozenset[Component]  # what said that it was down
-    detected: float
-    concerned: set[ServiceId] = field(default_factory=set)
-    open: set[ServiceId] = field(default_factory=set)  # neither repaired nor given up for this map
-    repaired: set[ServiceId] = field(default_factory=set)
-    decided: float | None = None  # the first wave was chosen
-    first_vip: float | None = None  # the first VIP stood again
-    ended: float | None = None  # nothing is open any more
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A service that could not be repaired: why, and when it is tried again."""
-
-    why: str
-    map_version: int
-    tries: int
-    due: float
-
-
 class Repairs:
     """Owns the loop's task. `repair` carries out one change; `clock` is monotonic seconds."""
 
@@ -90,11 +55,13 @@ class Repairs:
         self._desk, self._domains, self._repair, self._clock = desk, domains, repair, clock
         self._settings = settings or RepairSettings()
         self._damper = Damper(self._settings.damping)
-        self._riders = Riders()
+        self._riders, self._own = Riders(), OwnStates()
         self._fallen: frozenset[Component] = frozenset()  # what is down, and what rides on it
         self._busy: set[ServiceId] = set()
         self._waiting: dict[ServiceId, Waiting] = {}
         self._led_away: dict[ServiceId, frozenset[Component]] = {}  # from what; looked at again once that is back
+        self._homeward: dict[ServiceId, None] = {}  # to be looked at again, in this order
+        self._home: frozenset[ServiceId] = frozenset()  # those of them that are under way
         self._dead: frozenset[ServiceId] = frozenset()
         self._known_harm = Harm()
         self._tried: dict[ServiceId, int] = {}  # placed anew on this version of the map
@@ -167,12 +134,13 @@ class Repairs:
         release, news = self._damper.next_release(now), False
         for sample in samples:
             kind, _, name = sample.subject.partition(":")
-            if kind in COMPONENTS and not (kind == "circuit" and "/" in name):  # a service's own is no equipment
-                up = sample.value >= 0.5
-                if self._damper.told(sample.subject, up, now):
-                    news = True
-                    if not up:
-                        changed.add(sample.subject)
+            up = sample.value >= 0.5
+            if is_own(kind, name):  # of one service, and no equipment
+                news |= self._own.told(sample.subject, up) and bool(self._fallen)
+            elif kind in COMPONENTS and self._damper.told(sample.subject, up, now):
+                news = True
+                if not up:
+                    changed.add(sample.subject)
         if changed:
             if not self.faults or self.faults[-1].decided is not None or self.faults[-1].ended is not None:
                 self.faults.append(Fault(frozenset(changed), now))
@@ -233,6 +201,13 @@ class Repairs:
         state = self._desk.state
         standing = {sid: (state.services[sid].service, state.services[sid].placement) for sid in self._concerned()}
         wounded = hurt(self._riders, standing, self._fallen, self._known_harm)
+        # To have been switched is the domain's word, not ours: where it says that nothing carries it, it is dead.
+        wounded = tuple(
+            replace(h, damage=Damage.DEAD)
+            if h.damage is Damage.SWITCHED and self._own.any_down(standing[h.service][1])
+            else h
+            for h in wounded
+        )
         self._note(wounded, now)
         held = self._busy | self._desk.under_way
         version = self._domains.city.version
@@ -256,6 +231,8 @@ class Repairs:
         under_repair = any(h.tier == 0 and h.service in self._busy for h in wounded) and now < self._alone_until
         for wave in waves(vips if vips or under_repair else ready, self._settings.wave_services):
             self._begin(wave)
+        if not ready:
+            self._lead_back(hurt_now, held)
         if vips and now >= self._alone_until:
             self._alone_until = now + self._settings.vips_alone_s
         self._close_faults(now)
@@ -305,9 +282,26 @@ class Repairs:
         calm = [s for s in returning if s in services and s not in hurt_now and s not in held]
         # An exclusive slice stays where it was led, unless that was less than it asked for.
         calm = [s for s in calm if tier(services[s].service) != 1 or is_emergency(services[s].placement)]
-        size = self._settings.wave_services
-        for start in range(0, len(calm), size):
-            self._begin(tuple(sorted(calm)[start : start + size]))
+        self._homeward.update(dict.fromkeys(sorted(calm, key=lambda sid: (tier(services[sid].service), sid))))
+
+    def _lead_back(self, hurt_now: set[ServiceId], held: AbstractSet[ServiceId]) -> None:
+        """Begin the next few of those that are to be looked at again, VIPs by themselves.
+
+        One wave at a time: nobody waits for them, and the next failure must not wait for all of them.
+        """
+        if not self._home.isdisjoint(self._busy):
+            return
+        services = self._desk.state.services
+        for gone in [s for s in self._homeward if s not in services or s in hurt_now]:
+            del self._homeward[gone]
+        free = [s for s in self._homeward if s not in held]
+        vips = [s for s in free if tier(services[s].service) == 0]
+        wave = tuple((vips or free)[: self._settings.back_services])
+        for sid in wave:
+            del self._homeward[sid]
+        self._home = frozenset(wave)
+        if wave:
+            self._begin(wave)
 
     # Carrying out
 

@@ -16,8 +16,9 @@ from datetime import datetime
 from controller.assurance.causes import Cause, Quality, causes, impaired
 from controller.assurance.incidents import Incident, Incidents
 from controller.changes.domains import Domains
+from controller.changes.faults import Fault
 from controller.changes.kept_incidents import remembered
-from controller.changes.repair import Fault, Repairs
+from controller.changes.repair import Repairs
 from controller.southbound.driver import Sample
 from controller.store.attained import KeptIncident
 from controller.telemetry.telemetry import Telemetry

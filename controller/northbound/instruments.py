@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from controller.changes.repair import Fault
+from controller.changes.faults import Fault
 from controller.changes.stages import stage_durations
 from controller.changes.views import ChangeEvent, Outcome
 from controller.southbound.driver import Sample

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from onecity.v1 import controller_pb2 as pb
+from onecity.v1 import simulation_pb2
 
 from tests.bench.numbers import percentile
 from tests.support.stage import COMMITTED, Client, Stage
@@ -87,7 +88,7 @@ def _simulating(address: str) -> Iterator[None]:
     def work() -> None:
         client = Client(address)
         while not enough.is_set():
-            for _ in client.stub.Simulate(pb.SimulateRequest(fail=["all-single"]), timeout=600):
+            for _ in client.stub.Simulate(simulation_pb2.SimulateRequest(fail=["all-single"]), timeout=600):
                 if enough.is_set():
                     break
         client.channel.close()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
 import pytest
 
-from controller.assurance.components import closure
+from controller.assurance.components import Damage, closure
 from controller.changes.desk import Desk
 from controller.changes.pipeline import Wanted
 from controller.changes.repair import Repairs
@@ -17,9 +18,9 @@ from controller.intent.model import ServiceId
 from controller.network.model import CityMap
 from controller.network.outage import without
 from controller.southbound.driver import Sample
-from tests.changes.wanted import NOW, council, empty, office, planned, services
+from tests.changes.wanted import NOW, council, empty, office, planned, services, slice_over_three
 
-OFFICE, COUNCIL = ServiceId("gov/office"), ServiceId("gov/council")
+OFFICE, COUNCIL, SURVEY = ServiceId("gov/office"), ServiceId("gov/council"), ServiceId("lands/survey")
 
 
 class Domains:
@@ -27,10 +28,13 @@ class Domains:
 
     def __init__(self, city: CityMap) -> None:
         self.city = self._whole = city
+        self._fallen = frozenset[str]()
 
     def outage(self, down: AbstractSet[str]) -> frozenset[str]:
         fallen = closure(self._whole, down, {})
-        self.city = without(self._whole, fallen)
+        if fallen != self._fallen:
+            self._fallen = fallen
+            self.city = replace(without(self._whole, fallen), version=self.city.version + 1)
         return fallen
 
 
@@ -39,11 +43,12 @@ class Room:
 
     def __init__(self, city: CityMap) -> None:
         state, model = empty(city)
-        first = planned(city, state, model, Wanted(services(office(), council(0, 3600))))
+        first = planned(city, state, model, Wanted(services(office(), council(0, 3600), slice_over_three())))
         self.desk = Desk(first.after, lambda: city, lambda: NOW)
         vip = first.after.services[COUNCIL].placement
         self.links = [rate.link for rate in vip.rates if rate.link.startswith("link:")]
         self.asked: list[frozenset[ServiceId]] = []
+        self.dead: set[ServiceId] = set()
         self.may_end = asyncio.Event()
         self.now = 1000.0  # the test moves it, so that no deadline depends on how busy the machine is
         self.repairs = Repairs(self.desk, Domains(city), self._repair, lambda: self.now)  # type: ignore[arg-type]
@@ -58,6 +63,7 @@ class Room:
 
     async def _repair(self, wave: frozenset[ServiceId], dead: frozenset[ServiceId], reason: str) -> ChangeResult:
         self.asked.append(wave)
+        self.dead |= dead
         await self.may_end.wait()
         return ChangeResult(Outcome.COMMITTED)
 
@@ -103,6 +109,45 @@ async def test_an_assurance_whose_domain_hangs_holds_up_nobody_for_long(room: Ro
     await eventually(lambda: len(room.asked) > 1)
     assert room.asked == [frozenset({COUNCIL}), frozenset({OFFICE})]
     assert not room.may_end.is_set()
+
+
+async def test_what_its_domain_did_not_switch_is_dead_whatever_stands_by(room: Room) -> None:
+    circuit = room.desk.state.services[SURVEY].placement.circuits[0]
+    assert circuit.protect is not None
+    hop = next(h for h in circuit.working.route if h not in circuit.protect.route)
+    room.may_end.set()
+    room.hear(f"odu:{hop}", 0.0)
+    await eventually(lambda: any(SURVEY in wave for wave in room.asked))
+    assert SURVEY not in room.dead, "it should have been switched"
+    assert room.repairs.harm(SURVEY) is Damage.SWITCHED
+    room.asked.clear()
+    room.hear(f"circuit:{circuit.id}", 0.0)
+    room.hear("link:" + room.links[0], 0.0)  # the map moves: it is tried again
+    await eventually(lambda: any(SURVEY in wave for wave in room.asked))
+    assert SURVEY in room.dead
+
+
+async def test_what_is_led_back_goes_in_waves_of_which_the_next_waits_for_the_one_before(room: Room) -> None:
+    room.may_end.set()
+    for link in (room.links[0], room.links[-1]):
+        room.hear(f"link:{link}", 0.0)
+    await eventually(lambda: {COUNCIL, OFFICE} <= {s for wave in room.asked for s in wave} and not room.repairs.hurried)
+    room.asked.clear()
+    room.may_end.clear()
+    for link in (room.links[0], room.links[-1]):
+        room.hear(f"link:{link}", 1.0)
+    await asyncio.sleep(0.1)
+    room.now += 60.0
+    room.repairs._wake.set()
+    await eventually(lambda: len(room.asked) > 0)
+    assert room.asked == [frozenset({COUNCIL})]
+    rounds = room.rounds
+    room.repairs._wake.set()
+    await eventually(lambda: room.rounds > rounds)
+    assert len(room.asked) == 1
+    room.may_end.set()
+    await eventually(lambda: len(room.asked) > 1)
+    assert room.asked[1] == frozenset({OFFICE})
 
 
 async def test_a_state_that_is_told_again_wakes_nobody(room: Room) -> None:

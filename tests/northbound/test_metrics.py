@@ -10,9 +10,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from controller.changes.faults import Fault
 from controller.changes.map_views import LinkView
 from controller.changes.observed import CircuitObservation, DomainObservation, Observation
-from controller.changes.repair import Fault
 from controller.changes.views import Outcome, PartyView, ServiceReading, SloView
 from controller.errors import ConfigurationError
 from controller.intent.model import ServiceId

@@ -1,0 +1,47 @@
+"""What the fast loop knows of a failure and of who waits for its repair, and how it works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from controller.assurance.components import Component
+from controller.assurance.damping import DampingSettings
+from controller.intent.model import ServiceId
+
+
+@dataclass(frozen=True, slots=True)
+class RepairSettings:
+    """How the loop works."""
+
+    gather_s: float = 0.004  # one cut is told by several domains: what comes within this is one failure
+    wave_services: int = 500  # at most in one change; the next is planned while it is carried out
+    back_services: int = 250  # at most in one change that leads back over what is up again
+    first_retry_s: float = 1.0  # after a repair that failed; doubled each time
+    most_retry_s: float = 60.0
+    vips_alone_s: float = 1.0  # so long at most others wait for the assurances that are repaired before them
+    stable_s: float = 2.0  # what came back has to stay for this, before anything is led back over it
+    damping: DampingSettings = field(default_factory=DampingSettings)
+
+
+@dataclass(slots=True)
+class Fault:
+    """One failure as the loop dealt with it. Times are monotonic seconds; None: not yet."""
+
+    components: frozenset[Component]  # what said that it was down
+    detected: float
+    concerned: set[ServiceId] = field(default_factory=set)
+    open: set[ServiceId] = field(default_factory=set)  # neither repaired nor given up for this map
+    repaired: set[ServiceId] = field(default_factory=set)
+    decided: float | None = None  # the first wave was chosen
+    first_vip: float | None = None  # the first VIP stood again
+    ended: float | None = None  # nothing is open any more
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A service that could not be repaired: why, and when it is tried again."""
+
+    why: str
+    map_version: int
+    tries: int
+    due: float
