@@ -8,8 +8,10 @@ from dataclasses import replace
 
 import pytest
 
+from controller.rendering.tree import Edit, Operation, OperationKind
 from controller.store.store import Store
 from controller.transactions.engine import Transactions
+from controller.transactions.images import beside
 from controller.transactions.journal import StoreJournal
 from controller.transactions.step import Progress, Step, StepOutcome, StepResult
 from tests.transactions.model_city import NAMES, WAVES, City
@@ -242,3 +244,20 @@ async def test_engine_and_journal_cost_at_most_five_milliseconds_a_step(city, tm
     times.sort()
     print(f"median {times[20] * 1e3:.2f} ms, p95 {times[38] * 1e3:.2f} ms")
     assert times[20] < 0.005
+
+
+def test_what_somebody_else_changed_beside_an_edit_is_told_as_such():
+    entry = ("t:entry", "x")
+    edit = Edit(
+        "city-ip",
+        (Operation(OperationKind.REPLACE, (entry, "t:value"), "2"),),
+        ((entry,),),
+        {entry: {"t:name": "x", "t:value": "1", "t:label": "a"}},
+        {entry: {"t:name": "x", "t:value": "2", "t:label": "a"}},
+    )
+    ours, theirs = {"t:name": "x", "t:value": "1"}, {"t:name": "x", "t:value": "2", "t:label": "b"}
+    assert beside(edit, {entry: theirs}) == "/t:entry[x]/t:label"
+    assert beside(edit, {entry: {**ours, "t:label": "a"}}) == ""  # what it wrote is not there: that is its own
+    assert beside(edit, {entry: {**ours, "t:label": "b"}}) == ""
+    assert beside(edit, {}) == ""
+    assert beside(edit, edit.after) == ""
