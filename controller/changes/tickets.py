@@ -19,6 +19,7 @@ from controller.changes.domains import Domains
 from controller.changes.faults import Fault
 from controller.changes.kept_incidents import remembered
 from controller.changes.repair import Repairs
+from controller.network.model import CityMap
 from controller.southbound.driver import Sample
 from controller.store.attained import KeptIncident
 from controller.telemetry.telemetry import Telemetry
@@ -135,7 +136,8 @@ class Tickets:
         if all(s.up and self._telemetry.silence_s(n) is not None for n, s in self._domains.states().items()):
             self._incidents.heard()
         city, routes = self._domains.discovered, self._domains.lit()
-        found = causes(city, routes, self._repairs.reported, self._lost(), self._silent())
+        reported = self._repairs.reported
+        found = causes(city, routes, reported | self._dark(city, reported), self._lost(), self._silent())
         dead = {m for c in found for m in c.members}
         worn = tuple(c for c in self._degraded if dead.isdisjoint(c.members))
         for incident in self._incidents.update((*found, *worn), self._repairs.concerned_by, wall, now):
@@ -151,6 +153,12 @@ class Tickets:
                 self._watchers.discard(queue)  # too slow: it hears no more, and asks again
             else:
                 queue.put_nowait(incident)
+
+    def _dark(self, city: CityMap, reported: AbstractSet[str]) -> set[str]:
+        """Return the circuits under links that are down, where their own domain says that they are dark too."""
+        under = {k.circuit for k in city.links if k.circuit and f"link:{k.id}" in reported}
+        states = {circuit: self._telemetry.newest(f"circuit:{circuit}", "up") for circuit in under}
+        return {f"circuit:{circuit}" for circuit, up in states.items() if up is not None and up < 0.5}
 
     def _lost(self) -> Mapping[str, str]:
         states = self._domains.states()

@@ -154,7 +154,9 @@ class Translator:
             return  # equipment without light tells 0.0, which is not a perfect line
         key = (subject, metric)
         before = self._told_at.get(key, 0.0)
-        if at > before or (at == before and metric in _STATES):  # a state told again still holds; a measurement is old
+        # A state told again still holds, a measurement is old. An earlier time is a clock that was set back: on one
+        # stream nothing overtakes.
+        if at != before or metric in _STATES:
             self._told_at[key] = at
             fresh.append(Sample(self._domain, subject, metric, value, at))
 

@@ -101,6 +101,7 @@ class Circuits:
         self._fibres: dict[str, Fibre] = {f.id: f for f in city.optical.fibres}
         self.odu_links: dict[str, OduLink] = {link.id: link for link in city.optical.odu_links}
         self._port_node = {p.id: p.node for p in city.optical.client_ports}
+        self.failed: set[str] = set()  # circuits whose line card is broken
         self._claims: dict[Claim, list[str]] = {}
         self._at_port: dict[str, set[str]] = {}
         self.specs: dict[str, Circuit] = {}
@@ -194,7 +195,7 @@ class Circuits:
     # ── one circuit ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _evaluate(self, spec: Circuit) -> CircuitState:
-        problem = self._ends_problem(spec)
+        problem = "its line card is broken" if spec.id in self.failed else self._ends_problem(spec)
         if problem:
             return CircuitState(False, "none", reason=problem)
         reasons = []

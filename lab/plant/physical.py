@@ -45,6 +45,7 @@ class Physical:
         self.cut: set[str] = set()
         self.down: set[str] = set()
         self.degraded: dict[str, Degradation] = {}
+        self.floods: dict[str, float] = {}  # link → best-effort traffic of others on it, bit/s
         self.node_domain = {n.id: d.name for d in city.ip.values() for n in d.nodes}
         self.port_rate = {(p.node, p.id): p.rate_bps for d in city.ip.values() for p in d.ports}
         self.port_role = {(p.node, p.id): p.role for d in city.ip.values() for p in d.ports}
@@ -60,7 +61,7 @@ class Physical:
     # ── faults ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def apply(self, command: Mapping[str, Any]) -> str:
-        """Carry out cut, degrade, down or restore; return one sentence. Raises PlantError."""
+        """Carry out cut, degrade, down, fail, flood or restore; return one sentence. Raises PlantError."""
         kind = command["type"]
         if kind == "cut":
             sentence = self._cut(str(command.get("fibre", "")))
@@ -70,6 +71,14 @@ class Physical:
             sentence = f"{node} is down"
         elif kind == "degrade":
             sentence = self._degrade(command)
+        elif kind == "fail":
+            circuit = self._known(str(command.get("circuit", "")), sorted(self.circuits.specs), "circuit")
+            self.circuits.failed.add(circuit)
+            sentence = f"a line card of {circuit} is broken"
+        elif kind == "flood":
+            link = self._known(str(command.get("link", "")), [*self.links], "link")
+            self.floods[link] = float(command["rate_bps"])
+            sentence = f"{link} carries {self.floods[link] / 1e9:g} Gbit/s of somebody else's"
         else:
             sentence = self._restore(str(command.get("what", "all")))
         self.circuits.refresh(self.circuits.specs)
@@ -94,19 +103,24 @@ class Physical:
 
     def _restore(self, what: str) -> str:
         if what == "all":
-            count = len(self.cut) + len(self.down) + len(self.degraded)
+            everything = (self.cut, self.down, self.degraded, self.circuits.failed, self.floods)
+            count = sum(len(some) for some in everything)
+            self.circuits.failed.clear()
+            self.floods.clear()
             self.cut.clear()
             self.down.clear()
             self.degraded.clear()
             return f"{count} fault{'' if count == 1 else 's'} repaired"
         fibres = {f.id for f in self.city.optical.fibres if what in f.ducts} & self.cut or {what}
-        faulty = [*self.cut, *self.down, *self.degraded]
+        faulty = [*self.cut, *self.down, *self.degraded, *self.circuits.failed, *self.floods]
         for name in fibres:
             if name not in faulty:
                 self._known(name, faulty, "fault at")
         self.cut -= fibres
         self.down.discard(what)
         self.degraded.pop(what, None)
+        self.circuits.failed.discard(what)
+        self.floods.pop(what, None)
         return f"{what} is repaired"
 
     @staticmethod

@@ -80,6 +80,11 @@ class Model:
                 self._server(n, (f"circuit:{circuit}", SHARED), physical.circuits.specs[circuit].rate_bps, 0)
         for n, links in enumerate(extra, len(flows)):
             self._compile(n, links, base, passed)
+        for link_id in physical.floods:
+            link = physical.links[link_id]
+            index = self._servers.setdefault((link_id, SHARED), len(self._servers))
+            if index == len(self._capacity):
+                self._capacity.append(max(self._rate(link_id, link.rate_bps, SHARED), 1.0))
         self._base, self._passed = base, passed
         self._settle()
 
@@ -109,6 +114,8 @@ class Model:
         carried = np.where(self.ok, self.offered, 0.0) * self._passed
         load: Array = np.bincount(self._q, weights=carried[self._f], minlength=size).astype(np.float64)
         self._load = load = load.reshape(-1, QUEUES)
+        for link, rate_bps in self._physical.floods.items():
+            load[self._servers[link, SHARED], 0] += rate_bps
         wait, loss = waits_and_losses(load, np.asarray(self._capacity))
         service = np.repeat(PACKET_BITS / np.asarray(self._capacity), QUEUES) if self._capacity else np.zeros(0)
         self._wait = wait.ravel()[self._q] if size else np.zeros(0)

@@ -27,6 +27,7 @@ class _Domain:
     def __init__(self, name: str, writer: asyncio.StreamWriter) -> None:
         self.name, self.writer = name, writer
         self.told: dict[str, dict[str, Any]] = {}
+        self.measured: Mapping[str, Any] = {}  # the newest samples it was sent
 
     def tell_state(self, state: Mapping[str, Mapping[str, Any]], full: bool) -> None:
         news = {k: {n: v for n, v in state[k].items() if full or self.told.get(k, {}).get(n) != v} for k in _KINDS}
@@ -69,11 +70,16 @@ class PlantServer:
         at, samples = time.time(), self.world.samples()
         for domain in list(self._domains):
             if domain.name in samples and not domain.behind():
-                domain.send({"type": "samples", "at": at, **samples[domain.name]})
+                if domain.name not in self.world.lying or not domain.measured:
+                    domain.measured = samples[domain.name]
+                measured_at = at + self.world.clocks.get(domain.name, 0.0)
+                domain.send({"type": "samples", "at": measured_at, **domain.measured})
                 await asyncio.sleep(0)
 
     def _tell_all(self) -> None:
         for domain in self._domains:
+            if domain.name in self.world.lying:
+                continue
             domain.tell_state(self.world.physical.state_for(domain.name), full=False)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -114,6 +120,6 @@ class PlantServer:
             return {"ok": False, "error": str(error)}
         except (ValueError, KeyError, TypeError) as error:
             return {"ok": False, "error": f"bad command: {type(error).__name__}: {error}"}
-        if command.get("type") in ("cut", "degrade", "down", "restore"):
+        if command.get("type") in ("cut", "degrade", "down", "fail", "flood", "restore"):
             self._tell_all()
         return answer

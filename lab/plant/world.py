@@ -35,6 +35,8 @@ class World:
         self.physical = Physical(city)
         self.forwarding = Forwarding(self.physical)
         self.offers: dict[str, float] = {}
+        self.clocks: dict[str, float] = {}  # domain → seconds that its clock is ahead
+        self.lying: set[str] = set()  # domains that tell what was, as if it were now
         self._units: dict[str, set[str]] = {}
         self._flows: dict[str, list[Flow]] = {}
         self._stale: set[str] = set()
@@ -73,7 +75,12 @@ class World:
     def operate(self, command: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out an operator's command; raises PlantError."""
         kind = command.get("type")
-        if kind in ("cut", "degrade", "down", "restore"):
+        if kind in ("clock", "lie"):
+            return self._mislead(command)
+        if kind in ("cut", "degrade", "down", "fail", "flood", "restore"):
+            if kind == "restore" and command.get("what", "all") == "all":
+                self.clocks.clear()
+                self.lying.clear()
             before = self.physical.port_up
             sentence = self.physical.apply(command)
             self._follow_ports(before)
@@ -91,7 +98,19 @@ class World:
                 "units": {d: len(u) for d, u in self._units.items()},
                 **self.physical.faults(),
             }
-        raise PlantError(f"unknown command {kind!r}; there are cut, degrade, down, restore, trace, offer, status")
+        raise PlantError(f"unknown command {kind!r}; there are cut, degrade, down, fail, flood, clock, lie, restore, "
+            "trace, offer, status")
+
+    def _mislead(self, command: Mapping[str, Any]) -> dict[str, Any]:
+        """Set a domain's clock wrong, or have it tell for ever what it told last."""
+        domain = str(command.get("domain", ""))
+        if domain not in (*self.city.ip, self.city.optical.name):
+            raise PlantError(f"no domain {domain!r}; there are {', '.join((*self.city.ip, self.city.optical.name))}")
+        if command["type"] == "clock":
+            self.clocks[domain] = float(command["step_s"])
+            return {"ok": True, "message": f"the clock of {domain} is {self.clocks[domain]:+g} s wrong"}
+        self.lying.add(domain)
+        return {"ok": True, "message": f"{domain} goes on telling what it told last"}
 
     def _follow_ports(self, before: Mapping[Port, bool]) -> None:
         """Let routing hear of ports that went up or down."""

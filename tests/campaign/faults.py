@@ -7,13 +7,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.campaign.population import CITY
+from tests.campaign.population import CITY, ROUTES
 from tests.support.stage import Stage
 
 FIBRES = sorted(CITY.fibres)
 ROUTERS = ("lg-buji", "lg-jihua", "lg-pinghu", "lg-baolong", "lg-pingdi")
 OTN = ("otn-jihua", "otn-pinghu", "otn-pingdi", "otn-baolong")
-SINGLE = ("cut", "node", "otn-node", "duct", "flap", "degrade", "controller", "silence")
+LIT = sorted({k.circuit for k in CITY.links if k.circuit and k.circuit in ROUTES})
+CLOCK_STEPS_S = (3600.0, -3600.0)
+SINGLE = (
+    "cut", "node", "otn-node", "duct", "flap", "degrade", "card", "congestion", "controller", "silence", "lie", "clock",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,16 @@ def _make(kind: str, dice: random.Random) -> Fault:
             frozenset(),
             frozenset({f"fibre:{fibre}"}),
         )
+    if kind == "card":
+        circuit = dice.choice(LIT)
+        return _fault(kind, circuit, lambda s: _do(s, type="fail", circuit=circuit), f"circuit:{circuit}")
+    if kind == "congestion":
+        link = dice.choice([k for k in CITY.links if k.circuit])
+        full = {"type": "flood", "link": link.id, "rate_bps": 1.3 * link.capacity_bps}
+        causes = frozenset({f"link:{min(link.id, link.reverse)}"})
+        return Fault(kind, link.id, lambda s: _do(s, **full), frozenset(), causes)
+    if kind in ("lie", "clock"):
+        return _misled(kind, fibre, dice)
     if kind == "flap":
         return _fault(kind, fibre, lambda s: _flap(s, fibre), f"fibre:{fibre}")
     if kind == "double":
@@ -73,6 +87,19 @@ def _make(kind: str, dice: random.Random) -> Fault:
             domain,
         )
     return _fault("cut", fibre, lambda s: _do(s, type="cut", fibre=fibre), f"fibre:{fibre}")
+
+
+def _misled(kind: str, fibre: str, dice: random.Random) -> Fault:
+    """A cut while a domain's clock is an hour wrong, or while it goes on telling that all is well."""
+    domain = dice.choice(["city-ip", "district-ip"])
+    wrong = {"type": kind, "domain": domain, "step_s": dice.choice(CLOCK_STEPS_S)}
+
+    def inject(stage: Stage) -> None:
+        _do(stage, **wrong)
+        time.sleep(1.5)  # it was heard
+        _do(stage, type="cut", fibre=fibre)
+
+    return _fault(kind, f"{domain}, {fibre}", inject, f"fibre:{fibre}")
 
 
 def _fault(kind: str, title: str, inject: Callable[[Stage], None], *roots: str) -> Fault:

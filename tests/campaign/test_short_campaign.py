@@ -12,7 +12,7 @@ from tests.support.stage import stage
 def test_what_can_be_repaired_is_and_every_fault_is_one_incident_with_its_true_cause(tmp_path: Path) -> None:
     with stage("longgang", tmp_path) as city:
         fill(city)
-        verdict = run(city, draw(7, 2, ("cut", "node")), patient=False)
+        verdict = run(city, draw(7, 3, ("clock", "node", "card")), patient=False)
     assert not verdict.unrepaired
     assert not verdict.false_up
     assert not verdict.wrong_roots

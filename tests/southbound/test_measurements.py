@@ -33,6 +33,15 @@ def test_a_measurement_that_is_told_again_is_not_a_new_one() -> None:
     assert [s.value for s in translator.samples(_told("margin-db", "9.4", 6))] == [9.4]
 
 
+def test_a_clock_that_is_set_back_silences_nothing() -> None:
+    translator = Translator("otn", lambda _: None)
+    hour = 3600 * 10**9
+    assert [s.value for s in translator.samples(_told("margin-db", "9.5", 2 * hour))] == [9.5]
+    assert [s.value for s in translator.samples(_told("margin-db", "9.4", hour))] == [9.4]
+    assert translator.samples(_told("margin-db", "9.4", hour)) == ()
+    assert [s.value for s in translator.samples(_told("margin-db", "9.3", hour + 10**9))] == [9.3]
+
+
 def test_bit_errors_of_a_logical_channel_are_its_circuits_and_darkness_is_no_perfect_line() -> None:
     def told(value: str, at_ns: int) -> gnmi_pb2.Notification:
         names = ("terminal-device", "logical-channels", "channel", "otn", "state", "pre-fec-ber", "instant")
