@@ -103,9 +103,10 @@ def _assemble_partition(
     partitions = []
     for domain in domains:
         links = tuple(k for k in sorted(reserved) if net.links[net.link_index[k]].domain == domain)
-        rates = tuple(rate_held(k, reserved[k]).rate_bps for k in links)
+        each = [rate_held(k, reserved[k]).rate_bps for k in links]
+        rates = tuple(each) if len(set(each)) > 1 else ()  # one rate everywhere is said once
         name = f"slice/{service.replace('/', '.')}"
-        partitions.append(NrpPlacement(name, number, domain, max(rates, default=0), links, rates))
+        partitions.append(NrpPlacement(name, number, domain, max(each, default=0), links, rates))
     return Placement(
         service=service, kind=wanted.kind, number=number, attachments=attachments,
         stitches=border_stitches(city, draft, _by_rank(net, crossings.values())),

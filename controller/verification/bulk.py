@@ -21,6 +21,7 @@ from controller.verification.forwarding import Forwarding, Trail
 Indices = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 AT_LEAST = 100  # tunnels; fewer are as quick one by one
+AT_ONCE = 1000  # so that memory is asked for what a few need, not all
 _NOBODY = -1
 
 
@@ -152,7 +153,12 @@ def sound_tunnels(tunnels: Sequence[Tunnel], forwarding: Forwarding) -> frozense
     if not isinstance(arrays, LinkArrays):
         arrays = forwarding.interior.arrays = LinkArrays(forwarding.city)
     ports = {id(port): arrays.number[port] for port in forwarding.model.ports.every() if port in arrays.number}
-    paths = Paths(tunnels, arrays, ports)
+    parts = (tunnels[at : at + AT_ONCE] for at in range(0, len(tunnels), AT_ONCE))
+    return frozenset().union(*(_sound(Paths(part, arrays, ports), forwarding) for part in parts))
+
+
+def _sound(paths: Paths, forwarding: Forwarding) -> frozenset[int]:
+    tunnels = paths.tunnels
     if not len(paths.links):
         return frozenset()
     leading = paths.leading()

@@ -18,6 +18,7 @@ from controller.verification.facts import (
     Action,
     Circuit,
     CircuitLeg,
+    EvenRates,
     Hops,
     Instance,
     Partition,
@@ -193,7 +194,8 @@ def _targets(profile: Tree) -> tuple[frozenset[str], frozenset[str]]:
                 imports |= values
             if kind in ("export", "both"):
                 exports |= values
-    return frozenset(imports), frozenset(exports)
+    taken, given = frozenset(imports), frozenset(exports)
+    return taken, taken if given == taken else given
 
 
 def _access(domain: str, vpn_id: str, node: str, default_profile: str, access_id: str, entry: Tree) -> Access:
@@ -312,7 +314,9 @@ def partition(domain: str, tree: Tree) -> Partition:
         own = optional_number(below(group, "nrp:resource-reservation"), "nrp:maximum-bandwidth")
         rate = whole if own is None else own
         rates.update([(step[1], rate) for step in group if step[0] == "nrp:link"])
-    return Partition(text(tree, "nrp:name"), domain, number(tree, "nrp:nrp-id"), rates)
+    values = set(rates.values())
+    even = EvenRates(tuple(rates), values.pop()) if len(values) == 1 else rates
+    return Partition(text(tree, "nrp:name"), domain, number(tree, "nrp:nrp-id"), even)
 
 
 def circuit(domain: str, tree: Tree) -> Circuit:

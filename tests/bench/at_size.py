@@ -52,7 +52,17 @@ class AtSize:
 def at_size(count: int = SERVICES) -> AtSize:
     """Return the city with the first `count` services, rendered and merged."""
     city, every = _placed()
-    standing = dict(list(every.items())[:count])
+    return _standing(city, dict(list(every.items())[:count]))
+
+
+def of_nodes(nodes: int, count: int) -> AtSize:
+    """Return a city of so many routers, three times as many cables, with so many services; placed anew."""
+    cables = networks.city(nodes, 3 * nodes, 3 * nodes // 10)
+    city = large.large_city(cables)
+    return _standing(city, large.grown(city, cables, count))
+
+
+def _standing(city: CityMap, standing: Mapping[ServiceId, tuple[Service, Placement]]) -> AtSize:
     ledger = Ledger(city)
     for _, placement in standing.values():
         ledger.add(placement)

@@ -6,6 +6,7 @@ import gc
 import json
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from controller.intent.model import ExclusiveSlice
@@ -13,9 +14,11 @@ from controller.rendering.desired import edits
 from controller.rendering.render import render
 from controller.verification.model import ConfigurationModel
 from controller.verification.prove import prove
-from tests.bench.at_size import SERVICES, AtSize, at_size, measured, spare_the_collector
+from tests.bench.at_size import ROOT, SERVICES, AtSize, at_size, measured, of_nodes, spare_the_collector
+from tests.bench.drawing import Series, draw
 
 SIZES = (1_000, 2_500, 5_000, SERVICES)
+NODES, ON_NODES = (125, 250, 500, 1000), 1_000
 REPEATS = 3
 CHANGES = 20
 PAGE_BYTES = 4096
@@ -72,12 +75,29 @@ def main() -> None:
     numbers["verify.city1000_10k_services_s"] = seconds
     numbers["verify.one_change_ms"] = _one_change(size, model)
     print("  services   proven in full   one change")
-    for count in SIZES[:-1]:
-        part = at_size(count)
-        took = min(_whole(part)[0] for _ in range(REPEATS))
-        print(f"  {count:>8,}   {took:>12.2f} s   {_one_change(part, _whole(part)[1]):>7.2f} ms")
-    print(f"  {SERVICES:>8,}   {seconds:>12.2f} s   {numbers['verify.one_change_ms']:>7.2f} ms")
+    grown = [_both(at_size(count)) for count in SIZES[:-1]]
+    grown.append((seconds, numbers["verify.one_change_ms"]))
+    for count, (took, one) in zip(SIZES, grown, strict=True):
+        print(f"  {count:>8,}   {took:>12.2f} s   {one:>7.2f} ms")
+    del size, model
+    by_nodes = [_both(of_nodes(n, ON_NODES)) for n in NODES]
+    for nodes, (took, one) in zip(NODES, by_nodes, strict=True):
+        print(f"  {ON_NODES:>8,} on {nodes:>5,} nodes   {took:>8.2f} s   {one:>7.2f} ms")
+    draw(ROOT / "build" / "verification.svg", [
+        Series("ms, by services (1,000 nodes)", SIZES, _curves(grown)),
+        Series(f"ms, by nodes ({ON_NODES:,} services)", NODES, _curves(by_nodes)),
+    ])  # fmt: skip
     print(json.dumps(numbers))
+
+
+def _both(part: AtSize) -> tuple[float, float]:
+    """Return what all costs, in seconds, and one change, in milliseconds."""
+    model = _whole(part)[1]
+    return min(_whole(part)[0] for _ in range(REPEATS)), _one_change(part, model)
+
+
+def _curves(found: Sequence[tuple[float, float]]) -> dict[str, list[float]]:
+    return {"in full": [1e3 * s for s, _ in found], "one change": [ms for _, ms in found]}
 
 
 if __name__ == "__main__":

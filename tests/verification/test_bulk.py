@@ -19,6 +19,7 @@ OF_TUNNELS = [p for p in PLANTS if {"tunnel", "tunnel's", "standby", "partition"
 
 def _in_full(scene: Scene, trees: Trees, at_least: int, monkeypatch: pytest.MonkeyPatch) -> Proofs:
     monkeypatch.setattr(bulk, "AT_LEAST", at_least)
+    monkeypatch.setattr(bulk, "AT_ONCE", 3)
     return prove(ConfigurationModel.build(trees), scene.city, scene.intents, scene.intents)
 
 
