@@ -291,6 +291,16 @@ def test_every_image_is_pinned_in_one_place_and_the_same_everywhere(exports: dic
     assert f"-t {images.ONECITY} " in (ROOT / "lab" / "containerlab" / "Dockerfile").read_text()
 
 
+def test_the_image_is_made_from_all_that_the_package_is_built_from() -> None:
+    text = (ROOT / "lab" / "containerlab" / "Dockerfile").read_text()
+    copied = {word for line in re.findall(r"^COPY (.+) \S+$", text, re.M) for word in line.split()}
+    assert all((ROOT / name).exists() for name in copied)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    named = {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"], *packages}
+    assert copied >= named | {"protos", "intents"}  # the last two by the build hook
+
+
 def test_a_second_export_replaces_the_first_and_nothing_else(tmp_path: Path) -> None:
     export_containerlab("longgang", tmp_path)
     (tmp_path / "routers" / "lg-buji" / "frr.conf").write_text("old")
