@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 LOOK_S = 1.0  # how often links are judged
 TWICE = 2  # so many looks in a row must find a link worn before it counts
 SILENT_S = 5.0  # without any measurement from a domain that used to send some
+ALARM_S = 5.0  # for so long an alarm waits for the incident that explains it
+WORDS = ("cleared", "warning", "minor", "major", "critical")
 QUEUED = 1000  # incidents that wait for one watcher; one that is slower starts over
 
 Tell = Callable[[Incident], None]
@@ -61,7 +63,9 @@ class Tickets:
         self._task: asyncio.Task[None] | None = None
         self._watchers: set[asyncio.Queue[Incident]] = set()
         self.on_news: list[Tell] = []
+        self._alarms: list[tuple[float, str, str, float]] = []  # not yet told: until when, component, text, wall
         telemetry.listen(self._hear)
+        telemetry.on_batch.append(self._hear_alarms)
         repairs.on_fault.append(self._fault)
 
     @property
@@ -101,6 +105,27 @@ class Tickets:
     def _hear(self, samples: Sequence[Sample]) -> None:
         if any(s.value < 0.5 for s in samples):
             self._wake.set()
+
+    def _hear_alarms(self, samples: Sequence[Sample]) -> None:
+        """Keep what equipment says of itself for the incident that explains it, which may open a moment later."""
+        for sample in samples:
+            if sample.subject.startswith("alarm:") and len(self._alarms) < QUEUED:
+                what = sample.metric.upper()
+                said = f"alarm {what} ({WORDS[int(sample.value)]})" if sample.value else f"alarm {what} cleared"
+                component, until = sample.subject[6:], self._clock() + ALARM_S
+                text = f"{sample.domain}: {said} on {component}"
+                self._alarms.append((until, component, text, self._now().timestamp()))
+                self._wake.set()
+
+    def _tell_alarms(self, now: float) -> None:
+        left = []
+        for alarm in self._alarms:
+            until, component, text, wall = alarm
+            if any(component in i.members for i in self._incidents.open):
+                self._incidents.note(frozenset({component}), text, wall)
+            elif now < until:
+                left.append(alarm)
+        self._alarms = left
 
     def _fault(self, fault: Fault) -> None:
         """Write the story of a repair into the incident that it belongs to."""
@@ -144,6 +169,7 @@ class Tickets:
             if incident.version == 1 or incident.closed is not None:
                 log.info("%s: %s%s", incident.id, incident.title, " – closed" if incident.closed else "")
             self._tell(incident)
+        self._tell_alarms(now)
 
     def _tell(self, incident: Incident) -> None:
         for hear in self.on_news:

@@ -81,7 +81,8 @@ class Sample:
     domain: str
     # "link:<id>", "tunnel:<name>", "access:<vpn-id>/<access id>", "flow:<class>@<vpn-id>/<access>", "circuit:<id>",
     # "host:<vpn-id>/<address>/<sent or heard>" (one host of an assured class), "node:<id>", "fibre:<id>",
-    # "odu:<id>" (an ODU link)
+    # "odu:<id>" (an ODU link), "alarm:<what it is about>": the metric is its type as "los", the value its severity,
+    # 1 warning to 4 critical, 0 cleared
     subject: str
     metric: str  # "delay_s", "jitter_s", "loss_ratio", "throughput_bps", "margin_db", "up"
     value: float

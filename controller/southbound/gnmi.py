@@ -64,6 +64,7 @@ IP_SAMPLED: Final[tuple[tuple[Step, ...], ...]] = (
 )
 _CIRCUIT: Final[tuple[Step, ...]] = (("onecity-flow:circuits", {}), ("circuit", {"id": "*"}), ("state", {}))
 OPTICAL_ON_CHANGE: Final[tuple[tuple[Step, ...], ...]] = (
+    (("system", {}), ("alarms", {}), ("alarm", {"id": "*"})),
     (*_CIRCUIT, ("oper-status", {})),
     (*_CIRCUIT, ("active-leg", {})),
     (("onecity-flow:fibres", {}), ("fibre", {"id": "*"}), ("state", {}), ("oper-status", {})),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -36,6 +36,7 @@ _OWN_TREES: Final = frozenset({"flows", "accesses", "circuits", "tunnels", "fibr
 _EQUIPMENT: Final = {"circuit": "circuit", "fibre": "fibre", "odu-link": "odu", "node": "node"}
 _STATES: Final = frozenset({"up", "active_leg"})
 _OPER: Final = {"up": 1.0, "down": 0.0}
+SEVERITIES: Final = {"WARNING": 1.0, "MINOR": 2.0, "MAJOR": 3.0, "CRITICAL": 4.0}
 _LEGS: Final = {"none": 0.0, "working": 1.0, "protect": 2.0}
 
 
@@ -95,14 +96,18 @@ class Translator:
         self._best: dict[tuple[str, str], int] = {}
         self._octets: dict[tuple[str, str], tuple[int, float]] = {}
         self._told_at: dict[tuple[str, str], float] = {}
+        self._alarms: dict[str, dict[str, str]] = {}  # openconfig-alarms: id → leaf → value
+        self._raised: set[str] = set()  # of them, those heard in this notification
         self._known: dict[tuple[bytes, bytes], _Meaning] = {}
 
     def samples(self, notification: Any) -> tuple[Sample, ...]:
         """Return what is new in one notification."""
         at = notification.timestamp / 1e9
-        for path in notification.delete:
-            self._forget(_joined(notification.prefix, path))
         fresh: list[Sample] = []
+        for path in notification.delete:
+            gone = _joined(notification.prefix, path)
+            fresh.extend(self._cleared(gone, at))
+            self._forget(gone)
         ranked: list[tuple[_Ranked, float]] = []
         prefix = notification.prefix.SerializeToString()
         for update in notification.update:
@@ -125,7 +130,22 @@ class Translator:
             scale = _UNITS_S.get(self._units.get((leaf.subject, leaf.group), _DEFAULT_UNIT))
             if scale is not None and leaf.rank == self._best[leaf.subject, leaf.metric]:
                 self._tell(fresh, leaf.subject, leaf.metric, number * scale, at)
+        fresh.extend(self._told_alarms(at))
         return tuple(fresh)
+
+    def _told_alarms(self, at: float) -> Iterator[Sample]:
+        for alarm in sorted(self._raised):
+            leaves = self._alarms[alarm]
+            severity = SEVERITIES.get(leaves.get("severity", "").rpartition(":")[2])
+            if severity is not None and "resource" in leaves:
+                yield Sample(self._domain, f"alarm:{leaves['resource']}", _alarm_type(leaves), severity, at)
+        self._raised.clear()
+
+    def _cleared(self, path: _Path, at: float) -> Iterator[Sample]:
+        alarm = _alarm_id(path)
+        leaves = self._alarms.pop(alarm, None) if alarm is not None else None
+        if leaves and "resource" in leaves:
+            yield Sample(self._domain, f"alarm:{leaves['resource']}", _alarm_type(leaves), 0.0, at)
 
     def _rank(self, leaf: _Ranked, ranked: list[tuple[_Ranked, float]], number: float) -> None:
         key = (leaf.subject, leaf.metric)
@@ -136,6 +156,12 @@ class Translator:
         self, fresh: list[Sample], ranked: list[tuple[_Ranked, float]], path: _Path, value: Any, at: float
     ) -> None:
         """Take leaves without a number, and containers told whole as JSON."""
+        alarm = _alarm_id(path)
+        if alarm is not None:
+            told = self._alarms.setdefault(alarm, {})
+            told.update({leaf[-1].name: str(plain) for leaf, plain in _leaves(path, value)})
+            self._raised.add(alarm)
+            return
         for leaf, plain in _leaves(path, value):
             meaning = _meaning(leaf)
             number = _number(plain)
@@ -203,6 +229,16 @@ class Translator:
             for memory in (self._units, self._best, self._told_at):
                 for key in [key for key in memory if key[0] == subject]:
                     del memory[key]
+
+
+def _alarm_id(path: _Path) -> str | None:
+    """Return which alarm of openconfig-alarms a path belongs to; None for other paths."""
+    names = [e.name for e in path[:3]]
+    return path[2].keys.get("id") if names == ["system", "alarms", "alarm"] else None
+
+
+def _alarm_type(leaves: Mapping[str, str]) -> str:
+    return leaves.get("type-id", "alarm").rpartition(":")[2].lower()
 
 
 def _meaning(path: _Path) -> _Meaning:

@@ -6,6 +6,7 @@ plant has answered, and while it is away, a circuit is down rather than pretende
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,11 @@ from lab.plant.link import PlantLink
 
 _LEGS = {"working": pb.ACTIVE_LEG_WORKING, "protect": pb.ACTIVE_LEG_PROTECT, "none": pb.ACTIVE_LEG_NONE}
 _KINDS = ("ports", "nodes", "fibres", "odu_links")
+_ALARMS = {  # resource, type and severity as OpenConfig has them (openconfig-alarms), text
+    "fibres": ("fibre:{}", "LOS", "CRITICAL", "no light on {}"),
+    "odu_links": ("odu:{}", "AIS", "MAJOR", "no frames on {}"),
+    "nodes": ("node:{}", "EQPT", "CRITICAL", "{} does not answer"),
+}
 _EQUIPMENT = {
     "fibres": "/onecity-flow:fibres/fibre[id={}]",
     "odu_links": "/onecity-flow:odu-links/odu-link[id={}]",
@@ -66,6 +72,7 @@ class World:
                     self.up[kind][name] = up
                     changed.append(name)
                     self._stream_equipment(kind, name, up)
+                    self._stream_alarm(kind, name, up)
         for circuit, state in message.get("circuits", {}).items():
             if circuit in self.engine.circuits and self.circuits.get(circuit) != state:
                 self.circuits[circuit] = state
@@ -78,6 +85,27 @@ class World:
         """Tell the state of what no model lists on change: fibres, lit ODU links, nodes."""
         if kind in _EQUIPMENT:
             self.tree.update(f"{_EQUIPMENT[kind].format(escape(name))}/state/oper-status", "UP" if up else "DOWN")
+
+    def _stream_alarm(self, kind: str, name: str, up: bool) -> None:
+        """Raise an alarm in /system/alarms for what is down, and clear it with what is up again."""
+        if kind not in _ALARMS:
+            return
+        resource, type_id, severity, text = _ALARMS[kind]
+        alarm = f"{resource.format(name)}/{type_id}"
+        path = f"/system/alarms/alarm[id={escape(alarm)}]"
+        if up:
+            self.tree.remove(path)
+            return
+        at_ns = time.time_ns()
+        for leaf, value in (
+            ("id", alarm),
+            ("resource", resource.format(name)),
+            ("type-id", f"openconfig-alarm-types:{type_id}"),
+            ("severity", f"openconfig-alarm-types:{severity}"),
+            ("text", text.format(name)),
+            ("time-created", str(at_ns)),
+        ):
+            self.tree.update(f"{path}/state/{leaf}", value, at_ns)
 
     def _stream_state(self, circuit: str, state: Mapping[str, Any]) -> None:
         base = f"/onecity-flow:circuits/circuit[id={circuit}]/state"

@@ -67,6 +67,8 @@ def test_a_cut_is_one_incident_that_names_the_fibre_and_whom_it_concerns(
     (found,) = _incidents(longgang)
     assert found.root == "fibre:f-nanwan-buji"
     eventually(lambda: "lands/survey" in _incidents(longgang)[0].services, 4)
+    raised = "city-otn: alarm LOS (critical) on fibre:f-nanwan-buji"
+    eventually(lambda: raised in [e.text for e in _incidents(longgang)[0].timeline], 4)
     table = longgang.command("incidents").stdout
     assert "fibre f-nanwan-buji" in table
     assert json.loads(longgang.command("incidents", "-o", "json").stdout)[0]["id"] == found.id

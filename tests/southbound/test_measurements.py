@@ -54,3 +54,23 @@ def test_bit_errors_of_a_logical_channel_are_its_circuits_and_darkness_is_no_per
     (sample,) = translator.samples(told("3.1e-04", 5))
     assert (sample.subject, sample.metric, sample.value) == ("circuit:t.s/a-z", "pre_fec_ber", 3.1e-4)
     assert translator.samples(told("0.0", 6)) == ()
+
+
+def test_an_alarm_is_told_with_its_severity_once_all_of_it_is_here_and_again_when_it_is_cleared() -> None:
+    def path(leaf: str) -> gnmi_pb2.Path:
+        alarm = gnmi_pb2.PathElem(name="alarm", key={"id": "fibre:f-1/LOS"})
+        names = [gnmi_pb2.PathElem(name="system"), gnmi_pb2.PathElem(name="alarms"), alarm]
+        return gnmi_pb2.Path(elem=[*names, gnmi_pb2.PathElem(name="state"), gnmi_pb2.PathElem(name=leaf)])
+
+    def raised(leaves: dict[str, str]) -> gnmi_pb2.Notification:
+        values = {k: gnmi_pb2.TypedValue(json_ietf_val=json.dumps(v).encode()) for k, v in leaves.items()}
+        updates = [gnmi_pb2.Update(path=path(k), val=v) for k, v in values.items()]
+        return gnmi_pb2.Notification(timestamp=5, update=updates)
+
+    translator = Translator("otn", lambda _: None)
+    assert translator.samples(raised({"resource": "fibre:f-1", "type-id": "openconfig-alarm-types:LOS"})) == ()
+    (told,) = translator.samples(raised({"severity": "openconfig-alarm-types:CRITICAL"}))
+    assert (told.subject, told.metric, told.value) == ("alarm:fibre:f-1", "los", 4.0)
+    cleared = gnmi_pb2.Notification(timestamp=9, delete=[path("resource"), path("severity")])
+    assert [(s.subject, s.value) for s in translator.samples(cleared)] == [("alarm:fibre:f-1", 0.0)]
+    assert translator.samples(cleared) == ()
