@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lxml import etree
 
 from controller.errors import ConfigurationError, DomainError, DomainUnreachableError
 from controller.southbound.driver import DomainTimers
 from controller.southbound.netconf.client import NetconfClient
 from controller.southbound.netconf.framing import Deframer, FramingError, frame
+from controller.southbound.netconf.session import root_of
 from tests.southbound.scripted_server import ScriptedServer, error, scripted_server
 
 OPERATIONS = ("lock", "edit-config", "commit", "commit", "unlock")
@@ -178,3 +180,11 @@ def test_messages_survive_any_cutting_of_the_stream(messages: list[bytes], cuts:
 def test_bytes_that_are_no_frame_end_the_session_instead_of_waiting_for_more() -> None:
     with pytest.raises(FramingError):
         Deframer().feed(b"HTTP/1.1 400 Bad Request\r\n", chunked=True)
+
+
+def test_the_first_tag_of_a_message_is_known_without_the_rest_of_it() -> None:
+    reply = '<?xml version="1.0"?>\n<!-- ' + "x" * 2000 + ' -->\n<nc:rpc-reply xmlns:nc="urn:n" message-id="m&amp;é">'
+    assert root_of(reply + "<broken") == ("{urn:n}rpc-reply", {"message-id": "m&é"})
+    for text in ("", " ", "no XML", "<breaks-off", "<a b=>", "\ud800"):
+        with pytest.raises((etree.XMLSyntaxError, ValueError)):
+            root_of(text)

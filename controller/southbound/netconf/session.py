@@ -23,6 +23,7 @@ from collections.abc import Callable
 from queue import Empty
 from typing import Any
 
+from lxml import etree
 from ncclient.devices.default import DefaultDeviceHandler
 from ncclient.operations.errors import OperationError
 from ncclient.transport.errors import SessionCloseError
@@ -35,8 +36,23 @@ from controller.southbound.netconf.framing import Deframer, frame
 log = logging.getLogger(__name__)
 
 READ_BYTES = 64 * 1024
+HEAD_CHARACTERS = 512  # in which a reply's first tag ends
 
 NotificationSink = Callable[[str], None]  # called on the session's thread with the notification's XML
+
+
+def root_of(raw: str) -> tuple[str, dict[str, str]]:
+    """Return the qualified name and the attributes of a document's first element, whatever follows it.
+
+    Raises XMLSyntaxError or ValueError where no element begins before the text breaks off or is no XML.
+    """
+    parser: Any = etree.XMLPullParser(events=("start",), resolve_entities=False, no_network=True)
+    for begin in range(0, len(raw), HEAD_CHARACTERS):
+        parser.feed(raw[begin : begin + HEAD_CHARACTERS].encode())
+        for _, element in parser.read_events():
+            return str(element.tag), {str(name): str(value) for name, value in element.attrib.items()}
+    parser.close()
+    raise ValueError("no element begins in it")
 
 
 class _Parser:
@@ -108,10 +124,19 @@ class WakingSession(SSHSession):  # type: ignore[misc]
             self._release_pair()
 
     def _dispatch_message(self, raw: str) -> None:
+        """Hand a message to whoever listens; the parent parses the first 32 kB of it to see its first tag."""
         try:
-            super()._dispatch_message(raw)
-        except OperationError as error:
-            log.debug("a reply that nobody waits for: %s", error)
+            root = root_of(raw)
+        except (etree.XMLSyntaxError, ValueError) as error:
+            log.warning("a message that is no XML is passed over: %s", error)
+            return
+        with self._lock:
+            listeners = list(self._listeners)
+        for listener in listeners:
+            try:
+                listener.callback(root, raw)
+            except OperationError as error:
+                log.debug("a reply that nobody waits for: %s", error)
 
     def run(self) -> None:
         error: Exception = SessionCloseError(b"")
