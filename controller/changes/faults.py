@@ -15,7 +15,7 @@ class RepairSettings:
 
     gather_s: float = 0.004  # one cut is told by several domains: what comes within this is one failure
     wave_services: int = 500  # at most in one change; the next is planned while it is carried out
-    back_services: int = 250  # at most in one change that leads back over what is up again
+    back_services: int = 100  # at most in one change that leads back over what is up again
     first_retry_s: float = 1.0  # after a repair that failed; doubled each time
     most_retry_s: float = 60.0
     vips_alone_s: float = 1.0  # so long at most others wait for the assurances that are repaired before them

@@ -35,7 +35,7 @@ NEAR_WEST = (("bantian", "pinghu"), ("pinghu", "zhihui"))
 NEAR_EAST = (("longgang", "baolong"), ("baolong", "pingdi"), ("pingdi", "yuanshan"))
 MOST_S = 60.0  # for all of them; a measurement of fewer would flatter
 ASK_S = 0.5
-QUIET_S = 2.5  # so long without a repair, and nothing more is coming
+QUIET_S = 4.0  # so long without a repair, and nothing more is coming
 
 
 def measure(stage: Stage) -> dict[str, float]:
