@@ -54,6 +54,7 @@ class _Batch:
     _pairs: dict[tuple[int, int, int, int], Ways | None] = field(default_factory=dict)
     _detours: dict[int, Detours] = field(default_factory=dict)
     _cuts: dict[tuple[int, int], Cuts] = field(default_factory=dict)
+    _spent: Detours | None = None  # the last one that a single demand was led around with
 
     def __post_init__(self) -> None:
         self.fate = np.full(len(self.demands), int(Fate.UNDECIDED), dtype=np.int64)
@@ -198,7 +199,8 @@ class _Batch:
 
     def _two(self, wish: PairWish, limits: Limits, usable: Mask, claim: Claim, fence: int) -> Ways | None:
         """Look for any pair first: most keep to their limits, and what parts the ends is known from other searches."""
-        ways, cuts = Detours(self.net, usable), self._cuts_of(int(wish.apart), fence)
+        ways, cuts = Detours(self.net, usable, self._spent), self._cuts_of(int(wish.apart), fence)
+        self._spent = ways
         pair = PairSearch(self.net, wish, ways, ways, cuts, claim).run()
         if pair is not None and not all(within(self.net, way, limits) for way in (pair.working, pair.standby)):
             pair = PairSearch(self.net, replace(wish, limits=limits), ways, ways, cuts, claim).run()

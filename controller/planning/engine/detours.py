@@ -22,11 +22,15 @@ NEAR = 0.35  # ways that are longer by up to this part are looked for first: mos
 class Detours:
     """Ways over the links of one mask."""
 
-    def __init__(self, net: Network, usable: Mask) -> None:
+    def __init__(self, net: Network, usable: Mask, spent: Detours | None = None) -> None:
+        """`spent`: one over the same network that nobody asks any more; its matrices are taken over."""
         self.net, self.usable = net, usable
         weights, self._best = net.folded(usable)
-        self._matrix = net.matrix(weights)
-        self._lost = net.matrix(np.empty_like(weights))
+        if spent is None:
+            self._matrix, self._lost = net.matrix(weights), net.matrix(np.empty_like(weights))
+        else:
+            self._matrix, self._lost = spent._matrix, spent._lost
+            self._matrix.data[:] = weights
 
     @cached_property
     def symmetrical(self) -> bool:
