@@ -7,7 +7,11 @@ then measure the neighbours: these run afterwards, one after the other (`-m alon
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+# How long one example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("onecity", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("onecity")
 ALONE = ("tests/lab/", "test_speed.py", "test_ip_speed.py")
 
 

@@ -117,9 +117,7 @@ def _random(name: str, sample: Sample, count: int, slack: float, gbps: int, apar
     return Case(name, net, _bounded(net, src, dst, rng.choice(RATES, count), slack, apart), gbps * 10**9)
 
 
-def _bounded(
-    net: Network, src: np.ndarray, dst: np.ndarray, rate: np.ndarray, slack: float, apart: int = 0
-) -> Demands:
+def _bounded(net: Network, src: np.ndarray, dst: np.ndarray, rate: np.ndarray, slack: float, apart: int = 0) -> Demands:
     """Bound everybody's latency by so many times the quickest there is."""
     quickest = net.tree(np.arange(net.nodes), net.everything())[0]
     return Demands.of(src, dst, rate, budget_s=quickest[src, dst] * slack + 1e-6, apart=apart)
@@ -158,9 +156,7 @@ def _grow(path: Path) -> None:
     nodes = (125, 250, 500, 1000)
     counts = (1000, 2000, 5000, 10_000)
     by_nodes = {
-        label: [
-            2000 / _random(label, city(n, 3 * n, 3 * n // 10), 2000, 3.0, 10**4, apart).run(1)[0] for n in nodes
-        ]
+        label: [2000 / _random(label, city(n, 3 * n, 3 * n // 10), 2000, 3.0, 10**4, apart).run(1)[0] for n in nodes]
         for label, apart in (("one way", 0), ("protected", RISK_DISJOINT))
     }
     by_count = {

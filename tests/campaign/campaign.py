@@ -58,7 +58,7 @@ def fill(stage: Stage) -> None:
     assert result.outcome == COMMITTED, result.message
     _, result = stage.client.apply(vip())
     assert result.outcome == COMMITTED, result.message
-    eventually(lambda: not _dead(stage, members()), 5)
+    eventually(lambda: not _dead(stage, members()), 15)
 
 
 def run(stage: Stage, faults: Iterable[Fault], *, patient: bool = True) -> Verdict:

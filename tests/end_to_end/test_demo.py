@@ -40,7 +40,7 @@ def test_whatever_ends_the_demo_leaves_no_process_behind(number: signal.Signals)
     demo.send_signal(number)
     demo.wait(20)
     demo.stdout.close()
-    eventually(lambda: not [pid for pid in started if _alive(pid)], 10)
+    eventually(lambda: not [pid for pid in started if _alive(pid)])
 
 
 def _below(parent: int) -> set[int]:

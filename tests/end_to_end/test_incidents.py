@@ -50,7 +50,7 @@ def _told_over_http(longgang: Stage, heard: tuple[str, list[dict[str, Any]]]) ->
         longgang.start_daemon()
     yield
     longgang.city.plant({"type": "restore", "what": "all"})
-    eventually(lambda: not _incidents(longgang), 15)
+    eventually(lambda: not _incidents(longgang))
 
 
 def _incidents(longgang: Stage, *, closed: bool = False) -> list[pb.Incident]:
@@ -63,21 +63,21 @@ def test_a_cut_is_one_incident_that_names_the_fibre_and_whom_it_concerns(
 ) -> None:
     assert longgang.client.apply(slice_over_three(), office())[1].outcome == COMMITTED
     longgang.city.plant({"type": "cut", "fibre": "f-nanwan-buji"})
-    eventually(lambda: _incidents(longgang), 4)
+    eventually(lambda: _incidents(longgang))
     (found,) = _incidents(longgang)
     assert found.root == "fibre:f-nanwan-buji"
-    eventually(lambda: "lands/survey" in _incidents(longgang)[0].services, 4)
+    eventually(lambda: "lands/survey" in _incidents(longgang)[0].services)
     raised = "city-otn: alarm LOS (critical) on fibre:f-nanwan-buji"
-    eventually(lambda: raised in [e.text for e in _incidents(longgang)[0].timeline], 4)
+    eventually(lambda: raised in [e.text for e in _incidents(longgang)[0].timeline])
     table = longgang.command("incidents").stdout
     assert "fibre f-nanwan-buji" in table
     assert json.loads(longgang.command("incidents", "-o", "json").stdout)[0]["id"] == found.id
     assert "lands" in longgang.command("incidents", found.id).stdout
     longgang.city.plant({"type": "restore", "what": "all"})
-    eventually(lambda: not _incidents(longgang), 12)
+    eventually(lambda: not _incidents(longgang))
     (over,) = [i for i in _incidents(longgang, closed=True) if i.id == found.id]
     assert over.HasField("closed_at")
-    eventually(lambda: any(t["status"] == "resolved" for t in heard[1]), 5)
+    eventually(lambda: any(t["status"] == "resolved" for t in heard[1]))
     mine = [t for t in heard[1] if t["groupLabels"]["incident"] == found.id]
     assert {t["status"] for t in mine} == {"firing", "resolved"}
     assert mine[0]["version"] == "4"
@@ -87,21 +87,21 @@ def test_a_cut_is_one_incident_that_names_the_fibre_and_whom_it_concerns(
 def test_a_fibre_that_wears_out_is_found_though_it_says_nothing(longgang: Stage) -> None:
     assert longgang.client.apply(office())[1].outcome == COMMITTED
     longgang.city.plant({"type": "degrade", "link": "f-buji-jihua", "loss": 0.01, "delay_s": 0.0})
-    eventually(lambda: _incidents(longgang), 10)
+    eventually(lambda: _incidents(longgang))
     (found,) = _incidents(longgang)
     assert (found.root, found.kind) == ("fibre:f-buji-jihua", "degraded")
 
 
 def test_a_domain_controller_that_dies_is_one_incident_and_no_fault_of_the_network(longgang: Stage) -> None:
     longgang.city.domain_process("district-ip").kill()
-    eventually(lambda: _incidents(longgang), 8)
+    eventually(lambda: _incidents(longgang))
     assert [i.root for i in _incidents(longgang)] == ["controller:district-ip"]
     longgang.city.domain_process("district-ip").restart()
 
 
 def test_incidents_open_and_over_are_told_after_a_restart_of_the_daemon(longgang: Stage) -> None:
     longgang.city.plant({"type": "cut", "fibre": "f-baolong-pingdi"})
-    eventually(lambda: _incidents(longgang), 6)
+    eventually(lambda: _incidents(longgang))
     (before,) = _incidents(longgang)
     known = {i.id for i in _incidents(longgang, closed=True)}
     time.sleep(1.5)  # a round later it is in the store

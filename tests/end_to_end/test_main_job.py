@@ -117,7 +117,7 @@ def test_a_domain_that_the_change_does_not_touch_can_be_down(longgang: Stage) ->
         assert result.outcome == COMMITTED, result.message
     finally:
         process.restart()
-        eventually(lambda: _up(longgang, "compute-ip"), 15)
+        eventually(lambda: _up(longgang, "compute-ip"))
 
 
 def test_a_touched_domain_that_is_down_fails_the_change_before_anything_is_sent(longgang: Stage) -> None:
@@ -131,7 +131,7 @@ def test_a_touched_domain_that_is_down_fails_the_change_before_anything_is_sent(
         assert not longgang.client.services()
     finally:
         process.restart()
-        eventually(lambda: _up(longgang, "district-ip"), 15)
+        eventually(lambda: _up(longgang, "district-ip"))
 
 
 def test_measured_values_stand_beside_the_slo_and_in_the_metrics(longgang: Stage) -> None:

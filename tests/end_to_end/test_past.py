@@ -150,7 +150,7 @@ def test_everything_returns_to_a_revision_and_windows_that_passed_stay_passed(lo
     longgang.client.apply(office(more=NANWAN))
     longgang.client.delete("gov/council")
     longgang.client.apply(slice_over_three())
-    eventually(lambda: "stays passed" in said(longgang.command("rollback", "--to", f"{before}")), 8)
+    eventually(lambda: "stays passed" in said(longgang.command("rollback", "--to", f"{before}")))
     done = longgang.command("rollback", "--to", f"{before}", "--yes")
     assert done.returncode == 0, said(done)
     assert "note  gov/council: its window ended" in done.stdout

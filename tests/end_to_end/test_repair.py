@@ -37,7 +37,7 @@ spec:
 def _whole(longgang: Stage) -> Iterator[None]:
     yield
     longgang.city.plant({"type": "restore", "what": "all"})
-    eventually(lambda: not _down(longgang), 10)
+    eventually(lambda: not _down(longgang))
 
 
 def _down(longgang: Stage) -> list[str]:
@@ -63,10 +63,10 @@ def test_a_cut_moves_what_rode_the_fibre_on_both_layers_in_one_change(longgang: 
     assert longgang.client.apply(slots, pinned, partition(), office())[1].outcome == COMMITTED
     before = len(_repairs(longgang))
     _cut(longgang, "f-nanwan-buji")
-    eventually(lambda: "odu-f-nanwan-buji-1" not in _hops(longgang, "mend/slots"), 3)
-    eventually(lambda: "node:lg-bantian" in _hops(longgang, "mend/pinned"), 3)
-    eventually(lambda: len(_repairs(longgang)) > before, 3)
-    eventually(lambda: not any(longgang.client.differences().values()), 3)
+    eventually(lambda: "odu-f-nanwan-buji-1" not in _hops(longgang, "mend/slots"))
+    eventually(lambda: "node:lg-bantian" in _hops(longgang, "mend/pinned"))
+    eventually(lambda: len(_repairs(longgang)) > before)
+    eventually(lambda: not any(longgang.client.differences().values()))
     _, result = longgang.client.apply(slots, pinned)  # desired state is as it was: nothing to do
     assert not [s for s in result.services if s.refusal]
 
@@ -75,11 +75,11 @@ def test_what_cannot_be_repaired_stops_nobody_and_is_repaired_when_it_can_be(lon
     tight = _slice("tight", 2, latency="0.1ms")  # only the direct way is that short
     assert longgang.client.apply(tight, _slice("loose", 3))[1].outcome == COMMITTED
     _cut(longgang, "f-nanwan-buji")
-    eventually(lambda: "odu-f-nanwan-buji-1" not in _hops(longgang, "mend/loose"), 3)
+    eventually(lambda: "odu-f-nanwan-buji-1" not in _hops(longgang, "mend/loose"))
     assert "odu-f-nanwan-buji-1" in _hops(longgang, "mend/tight")
     longgang.city.plant({"type": "restore", "what": "all"})
-    eventually(lambda: not _down(longgang), 10)
-    eventually(lambda: _within_slo(longgang, "mend/tight"), 10)
+    eventually(lambda: not _down(longgang))
+    eventually(lambda: _within_slo(longgang, "mend/tight"))
 
 
 def _within_slo(longgang: Stage, service: str) -> bool:
@@ -95,23 +95,23 @@ def _condition(longgang: Stage, service: str, kind: str) -> tuple[int, str]:
 def test_nothing_on_a_dead_way_is_called_well_and_probed_only_after_the_event(longgang: Stage) -> None:
     tight = _slice("stuck", 7, latency="0.2ms", ends="jihua bantian")  # only the direct way is that short
     assert longgang.client.apply(tight)[1].outcome == COMMITTED
-    eventually(lambda: _condition(longgang, "mend/stuck", "Probed")[0] == TRUE, 5)
+    eventually(lambda: _condition(longgang, "mend/stuck", "Probed")[0] == TRUE)
     _cut(longgang, "f-jihua-bantian")
-    eventually(lambda: _condition(longgang, "mend/stuck", "WithinSlo")[1] == "Down", 0.5)
+    eventually(lambda: _condition(longgang, "mend/stuck", "WithinSlo")[1] == "Down", 5)
     assert _condition(longgang, "mend/stuck", "Health")[1] == "Down"
     assert _condition(longgang, "mend/stuck", "Probed")[0] != TRUE
     assert not _within_slo(longgang, "mend/stuck")
     longgang.city.plant({"type": "restore", "what": "all"})
-    eventually(lambda: _condition(longgang, "mend/stuck", "Probed")[0] == TRUE, 5)
+    eventually(lambda: _condition(longgang, "mend/stuck", "Probed")[0] == TRUE)
     assert _condition(longgang, "mend/stuck", "Health")[1] == "Down"  # not so soon
     assert "recovering" in longgang.command("get").stdout
 
 
 def test_an_assurance_says_before_its_window_whether_it_will_hold(longgang: Stage) -> None:
     assert longgang.client.apply(office(), council(600, 60))[1].outcome == COMMITTED
-    eventually(lambda: _condition(longgang, "gov/council", "Ready") == (TRUE, "Armed"), 6)
+    eventually(lambda: _condition(longgang, "gov/council", "Ready") == (TRUE, "Armed"))
     longgang.city.plant({"type": "down", "node": "lg-buji"})
-    eventually(lambda: _condition(longgang, "gov/council", "Ready")[1] == "NotReady", 3)
+    eventually(lambda: _condition(longgang, "gov/council", "Ready")[1] == "NotReady")
 
 
 def test_a_second_failure_in_the_middle_of_a_repair_leaves_nothing_on_a_dead_way(longgang: Stage) -> None:
@@ -122,8 +122,8 @@ def test_a_second_failure_in_the_middle_of_a_repair_leaves_nothing_on_a_dead_way
     _cut(longgang, "f-zhihui-compute")
     dead = {"odu-f-zhihui-nanwan-1", "odu-f-zhihui-compute-1"}
     for n in range(4):
-        eventually(lambda n=n: not dead & _hops(longgang, f"mend/s{n}"), 5)
-    eventually(lambda: not any(longgang.client.differences().values()), 3)
+        eventually(lambda n=n: not dead & _hops(longgang, f"mend/s{n}"))
+    eventually(lambda: not any(longgang.client.differences().values()))
 
 
 def test_a_flap_of_300_ms_costs_one_repair_and_leaves_no_stale_state(longgang: Stage) -> None:
@@ -134,10 +134,10 @@ def test_a_flap_of_300_ms_costs_one_repair_and_leaves_no_stale_state(longgang: S
         time.sleep(0.3)
         longgang.city.plant({"type": "restore", "what": "all"})
         time.sleep(0.3)
-    eventually(lambda: not _down(longgang), 15)
+    eventually(lambda: not _down(longgang))
     assert len(_repairs(longgang)) == before + 1
-    eventually(lambda: not any(longgang.client.differences().values()), 3)
-    eventually(lambda: _within_slo(longgang, "mend/flapped"), 10)
+    eventually(lambda: not any(longgang.client.differences().values()))
+    eventually(lambda: _within_slo(longgang, "mend/flapped"))
 
 
 def test_a_daemon_that_starts_beside_a_cut_repairs_it(longgang: Stage) -> None:
@@ -145,4 +145,4 @@ def test_a_daemon_that_starts_beside_a_cut_repairs_it(longgang: Stage) -> None:
     longgang.kill_daemon()
     _cut(longgang, "f-buji-jihua")
     longgang.start_daemon()
-    eventually(lambda: "odu-f-buji-jihua-1" not in _hops(longgang, "mend/asleep"), 5)
+    eventually(lambda: "odu-f-buji-jihua-1" not in _hops(longgang, "mend/asleep"))

@@ -47,10 +47,10 @@ def test_a_slice_that_burns_its_slo_is_led_away_within_seconds_unless_it_says_ot
     assert longgang.client.apply(*documents)[1].outcome == COMMITTED
     time.sleep(2.5)  # measured, and well
     longgang.city.plant({"type": "degrade", "link": "f-nanwan-buji", "loss": 0.01, "delay_s": 0.0})
-    eventually(lambda: "node:lg-bantian" in _nodes(longgang, "slow/free"), 8)
+    eventually(lambda: "node:lg-bantian" in _nodes(longgang, "slow/free"))
     for name in ("kept", "labelled", "asked", "tight"):  # the last has no other way that is short enough
         assert "node:lg-bantian" not in _nodes(longgang, f"slow/{name}")
-    eventually(lambda: "slow/asked" in longgang.command("proposals").stdout, 6)
+    eventually(lambda: "slow/asked" in longgang.command("proposals").stdout)
     assert "slow/kept" not in longgang.command("proposals").stdout
     accepted = longgang.command("proposals", "accept", "slow/asked")
     assert accepted.returncode == 0, accepted.stderr
