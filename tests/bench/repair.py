@@ -31,7 +31,7 @@ SLICE_BPS = 20 * 10**6
 AT_ONCE = 1000  # services in one change while the city is filled
 FIBRE, OTHER = "f-nanwan-buji", "f-jihua-bantian"
 # Neighbours on the rings whose traffic never takes either fibre, so that the thousand on the first are all.
-NEAR_WEST = (("bantian", "pinghu"), ("pinghu", "zhihui"))
+NEAR_WEST = (("bantian", "pinghu"), ("pinghu", "zhihui"), ("zhihui", "bantian"))
 NEAR_EAST = (("longgang", "baolong"), ("baolong", "pingdi"), ("pingdi", "yuanshan"))
 MOST_S = 60.0  # for all of them; a measurement of fewer would flatter
 ASK_S = 0.5
