@@ -40,7 +40,7 @@ class Best:
 
 
 def ways(sample: Sample, ask: Ask, free_bps: np.ndarray | None = None) -> list[Way]:
-    """Return every way within the limits, and where `free_bps` by cable is given with room, that passes no node twice."""
+    """Return every way within the limits (and with room, given `free_bps` by cable) that passes no node twice."""
     leaving: list[list[tuple[int, int]]] = [[] for _ in range(sample.nodes)]
     for i, (a, z) in enumerate(zip(sample.a.tolist(), sample.z.tolist(), strict=True)):
         if free_bps is None or free_bps[i] >= ask.rate_bps:
