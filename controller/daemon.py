@@ -21,29 +21,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from controller import quiet
-from controller.changes.acceptance import Acceptances
-from controller.changes.attainment import Attainment
+from controller.answers.service import Changes
 from controller.changes.conduct import Conductor, InDoubt
 from controller.changes.desk import Desk, Taken
 from controller.changes.domains import Domains
-from controller.changes.drift import Drift
-from controller.changes.drift_port import DriftPolicy
 from controller.changes.keep import standing
 from controller.changes.leavings import leavings
-from controller.changes.observed import Observer
 from controller.changes.recovery import Doubtful, end_open_changes
-from controller.changes.repair import Repairs
-from controller.changes.resend import Resender
-from controller.changes.service import Changes
-from controller.changes.slow_loop import SlowLoop
-from controller.changes.soundness import Soundness
 from controller.changes.state import Standing, rebuilt
-from controller.changes.tickets import Tickets
 from controller.changes.upkeep import Upkeep
-from controller.changes.webhook import Webhook
 from controller.collector import Collector
+from controller.drift.acceptance import Acceptances
+from controller.drift.port import DriftPolicy
+from controller.drift.resend import Resender
+from controller.drift.watch import Drift
 from controller.errors import OnecityError
 from controller.intent.model import ServiceId
+from controller.loop.attainment import Attainment
+from controller.loop.observed import Observer
+from controller.loop.repair import Repairs
+from controller.loop.slow_loop import SlowLoop
+from controller.loop.soundness import Soundness
+from controller.loop.tickets import Tickets
+from controller.loop.webhook import Webhook
 from controller.northbound.drift import DriftSeries
 from controller.northbound.instruments import Instruments
 from controller.northbound.metrics import Metrics
@@ -119,9 +119,7 @@ class Daemon:
             self._conductor.on_state(step, result)
         acceptances = Acceptances(self.store)
         self._conductor.as_it_runs = acceptances.as_it_runs
-        resender = Resender(
-            self.desk, self.domains, self._conductor, self.transactions, self.store, self._now
-        )
+        resender = Resender(self.desk, self.domains, self._conductor, self.transactions, self.store, self._now)
         drift = Drift(
             self.drivers,
             lambda: self.desk.state,

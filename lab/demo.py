@@ -53,7 +53,6 @@ class Stage:
         if done.returncode not in may_end_with:
             raise LabError(f"`onecity {line}` ended with {done.returncode}")
 
-
     def settle(self) -> None:
         """Wait until no repair is under way and all was measured since the last change and event; not for ever."""
         time.sleep(SETTLE_S)

@@ -41,9 +41,7 @@ def generate(root: Path) -> None:
     (target / "onecity" / "py.typed").touch()
     yang = target / "onecity" / "yang"
     yang.mkdir(exist_ok=True)
-    (yang / "__init__.py").write_text(
-        '"""The YANG nodes that both sides exchange, as a table."""\n'
-    )
+    (yang / "__init__.py").write_text('"""The YANG nodes that both sides exchange, as a table."""\n')
     for path in sorted((source / "yang").glob("*")):
         if path.suffix in {".json", ".yang"}:
             shutil.copy(path, yang / path.name)

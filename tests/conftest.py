@@ -9,6 +9,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 
+from controller.network.model import CityMap
+from tests.support.cities import city_map
+
 # How long one example takes says how busy the machine is, and nothing of the code.
 settings.register_profile("onecity", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("onecity")
@@ -19,3 +22,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(part in item.nodeid for part in ALONE):
             item.add_marker(pytest.mark.alone)
+
+
+@pytest.fixture(scope="session")
+def city() -> CityMap:
+    """The map of Longgang as it is discovered from its domains; modules that run a city have a fixture of their own."""
+    return city_map("longgang")

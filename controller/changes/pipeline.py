@@ -201,9 +201,7 @@ def _tuned(state: DesiredState, city: CityMap, wanted: Wanted, now: datetime) ->
     return _Tuned(tuple(moves[sid].service for sid in sorted(moves)), outcome, fields)
 
 
-def sort_out(
-    state: DesiredState, wanted: Wanted, now: datetime
-) -> tuple[tuple[Service, ...], tuple[ServicePlan, ...]]:
+def sort_out(state: DesiredState, wanted: Wanted, now: datetime) -> tuple[tuple[Service, ...], tuple[ServicePlan, ...]]:
     """Split what is asked for into services that need planning and those that are as they should be.
 
     A window that is over stays over where it is absolute; one that starts now is a new one, as `now` is another.

@@ -68,7 +68,7 @@ def assurance(shape: AssuredShape, place: Metadata, found: Found) -> Assurance:
         return label or Assurance.AUTO
     wanted = Assurance(shape.assurance)
     if label not in (None, wanted):
-        problem = f'says {wanted}, but the label assurance says {label}; keep the field, remove the label'
+        problem = f"says {wanted}, but the label assurance says {label}; keep the field, remove the label"
         found.append((("spec", "assurance"), problem))
     return wanted
 

@@ -9,8 +9,8 @@ from onecity.v1 import drift_pb2_grpc
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from controller.changes.drift_port import DriftService, DriftView
 from controller.changes.views import Whose
+from controller.drift.port import DriftService, DriftView
 from controller.northbound.messages import difference, enum_value, timestamp
 from controller.northbound.service import Context, answer
 

@@ -13,9 +13,9 @@ from onecity.v1 import incident_pb2 as pb
 from onecity.v1 import incident_pb2_grpc
 
 from controller.assurance.incidents import Incident
-from controller.changes.slow_loop import Proposal
 from controller.changes.views import ChangeResult, Outcome
 from controller.errors import OnecityError
+from controller.loop.slow_loop import Proposal
 from controller.northbound.status import rich_status
 
 LIMIT_DEFAULT, LIMIT_MOST = 100, 1000

@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from controller.changes.faults import Fault
 from controller.changes.stages import stage_durations
 from controller.changes.views import ChangeEvent, Outcome
+from controller.loop.faults import Fault
 from controller.southbound.driver import Sample
 
 CHANGE_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)

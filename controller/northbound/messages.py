@@ -215,9 +215,7 @@ def description(value: views.ServiceDescription) -> status_pb2.ServiceDescriptio
         resources=[resource(r) for r in value.resources],
         notes=value.notes,
         parts=[status_pb2.PartMeasured(subject=p.subject, measured=measured(p.measured)) for p in value.parts],
-        parties=[
-            status_pb2.PartyMeasured(**{name: getattr(p, name) for name in _PARTY_NOW}) for p in value.parties
-        ],
+        parties=[status_pb2.PartyMeasured(**{name: getattr(p, name) for name in _PARTY_NOW}) for p in value.parties],
         record=None if value.record is None else assurance_record(value.record),
         last_change=value.last_change,
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from controller.changes.map_views import LinkView
-from controller.changes.observed import DomainObservation, Observation
+from controller.loop.observed import DomainObservation, Observation
 
 MOST_LINKS = 500
 MOST_FIBRES = 500

@@ -14,8 +14,8 @@ from onecity.v1 import (
     report_pb2_grpc,
 )
 
-from controller.changes.drift_port import DriftService
 from controller.changes.ports import ChangeService
+from controller.drift.port import DriftService
 from controller.errors import ConfigurationError
 from controller.northbound.drift import DriftServicer
 from controller.northbound.incidents import SERVICE as INCIDENT_SERVICE

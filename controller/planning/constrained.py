@@ -66,9 +66,7 @@ class _UnsureError(Exception):
     """A search ended before it had looked at everything."""
 
 
-def best_way(
-    burdens: Burdens, src: str, dst: str, usable: Mask, fits: Fits, most: Vector = ()
-) -> Path | None:
+def best_way(burdens: Burdens, src: str, dst: str, usable: Mask, fits: Fits, most: Vector = ()) -> Path | None:
     """Return the quickest way whose sums all fit; () where source is destination, None where there is none.
 
     most: what of `fits` bounds each sum by itself. Raises CannotPlaceError where the question could not be decided.

@@ -54,6 +54,7 @@ def place(
     iteration, slices that do not all fit compete at once in the second, and in the others those refused go ahead of
     their equals; of all, the outcome that serves the most of the highest priority is returned.
     """
+
     def run(order: Sequence[Service], rounds: int, *, explain: bool) -> PlanOutcome:
         batch = _Batch(city, ledger.on(city), standing, now, pools or Pools(), explain=explain, rounds=rounds)
         return batch.run(order)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from controller.changes.parties import party_record
 from controller.changes.views import SloView
 from controller.errors import ConfigurationError
+from controller.loop.parties import party_record
 from controller.reports.advice import overall, service_advice
 from controller.reports.model import (
     IncidentReport,

@@ -98,8 +98,10 @@ class World:
                 "units": {d: len(u) for d, u in self._units.items()},
                 **self.physical.faults(),
             }
-        raise PlantError(f"unknown command {kind!r}; there are cut, degrade, down, fail, flood, clock, lie, restore, "
-            "trace, offer, status")
+        raise PlantError(
+            f"unknown command {kind!r}; there are cut, degrade, down, fail, flood, clock, lie, restore, "
+            "trace, offer, status"
+        )
 
     def _mislead(self, command: Mapping[str, Any]) -> dict[str, Any]:
         """Set a domain's clock wrong, or have it tell for ever what it told last."""

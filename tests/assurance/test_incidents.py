@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from controller.assurance.causes import Cause, Quality, causes, impaired
 from controller.assurance.components import closure
 from controller.assurance.incidents import Incidents
-from controller.changes.kept_incidents import kept, remembered
+from controller.loop.kept_incidents import kept, remembered
 from tests.support.cities import city_map, topologies
 
 CITY = city_map("longgang")

@@ -10,12 +10,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from controller.changes.faults import Fault
 from controller.changes.map_views import LinkView
-from controller.changes.observed import CircuitObservation, DomainObservation, Observation
 from controller.changes.views import Outcome, PartyView, ServiceReading, SloView
 from controller.errors import ConfigurationError
 from controller.intent.model import ServiceId
+from controller.loop.faults import Fault
+from controller.loop.observed import CircuitObservation, DomainObservation, Observation
 from controller.northbound import metrics as room
 from controller.northbound.instruments import Instruments
 from controller.northbound.metrics import Metrics

@@ -9,20 +9,18 @@ from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
 
+from controller.answers.blame import Origins, blame, resolved
+from controller.answers.described import description, domain_diffs, record_view
+from controller.answers.side_process import SideProcess
+from controller.answers.status import Circumstances, describe, reading, status
 from controller.changes.atlas import topology_view
-from controller.changes.blame import Origins, blame, resolved
 from controller.changes.conduct import Conductor
-from controller.changes.described import description, domain_diffs, record_view
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
-from controller.changes.drift import Drift
 from controller.changes.map_views import Topology
 from controller.changes.orders import catalogue, understand
-from controller.changes.parties import Parties
 from controller.changes.ports import BlameRequest, SimulateRequest
 from controller.changes.ports import Wanted as Asked
-from controller.changes.side_process import SideProcess
-from controller.changes.status import Circumstances, describe, reading, status
 from controller.changes.views import (
     Blame,
     ChangeDescription,
@@ -33,10 +31,12 @@ from controller.changes.views import (
     ServiceReading,
     ServiceStatus,
 )
-from controller.changes.wellbeing import Wellbeing
+from controller.drift.watch import Drift
 from controller.errors import ConfigurationError, UnknownNameError
 from controller.intent import json_schema
 from controller.intent.model import ServiceId
+from controller.loop.parties import Parties
+from controller.loop.wellbeing import Wellbeing
 from controller.planning.why import Explanation, explain
 from controller.simulation.campaign import SimulationEvent, SimulationRequest
 from controller.store.store import Store

@@ -12,9 +12,9 @@ import pytest
 from controller.assurance.components import Damage, closure
 from controller.changes.desk import Desk
 from controller.changes.pipeline import Wanted
-from controller.changes.repair import Repairs
 from controller.changes.views import ChangeResult, Outcome
 from controller.intent.model import ServiceId
+from controller.loop.repair import Repairs
 from controller.network.model import CityMap
 from controller.network.outage import without
 from controller.southbound.driver import Sample

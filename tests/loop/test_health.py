@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.changes.health import protected, within_slo
 from controller.changes.pipeline import Wanted
 from controller.changes.state import Standing
 from controller.changes.views import Condition, SloView
 from controller.intent.model import ServiceId
+from controller.loop.health import protected, within_slo
 from controller.network.model import CityMap
 from controller.southbound.driver import Sample
 from controller.telemetry.telemetry import Telemetry

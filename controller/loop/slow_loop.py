@@ -20,10 +20,10 @@ from controller.assurance.waves import tier
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
 from controller.changes.views import Action, ChangeResult, Outcome
-from controller.changes.wellbeing import Wellbeing
 from controller.errors import UnknownNameError
 from controller.intent.clauses import wish
 from controller.intent.model import Assurance, ServiceId
+from controller.loop.wellbeing import Wellbeing
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The other end of `side_process`: keeps a copy of map and services, and works on it until its parent is gone.
 
-`python -m controller.changes.side_worker PARENT-PID`. Reads pickles from its parent on standard input and answers on
+`python -m controller.answers.side_worker PARENT-PID`. Reads pickles from its parent on standard input and answers on
 standard output; both are pipes that nobody else holds.
 """
 
@@ -21,8 +21,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, BinaryIO
 
+from controller.answers.side_messages import LENGTH, CityPart, Done, Failed, Run, Services, Withdrawn
 from controller.changes.pipeline import dated
-from controller.changes.side_messages import LENGTH, CityPart, Done, Failed, Run, Services, Withdrawn
 from controller.errors import OnecityError
 from controller.intent.model import Service, ServiceId
 from controller.network.ledger import Ledger

@@ -16,8 +16,8 @@ from controller.changes.atlas import links_view
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
 from controller.changes.map_views import LinkView
-from controller.changes.repair import Repairs
-from controller.changes.tickets import Tickets
+from controller.loop.repair import Repairs
+from controller.loop.tickets import Tickets
 from controller.southbound.driver import CountsStreams, StreamCounts
 from controller.store.store import Store
 from controller.telemetry.telemetry import Telemetry

@@ -13,9 +13,9 @@ from contextlib import aclosing
 
 import pytest
 
-from controller.changes import side_process
+from controller.answers import side_process
+from controller.answers.side_process import SideProcess, TooLongError
 from controller.changes.pipeline import Wanted
-from controller.changes.side_process import SideProcess, TooLongError
 from controller.errors import PreconditionError, UnknownNameError
 from controller.simulation.campaign import Progress, SimulationEvent, SimulationRequest, Summary
 from controller.simulation.report import Outcome
@@ -130,7 +130,7 @@ def test_it_dies_with_its_parent() -> None:
     program = (
         "import asyncio, os\n"
         "from contextlib import aclosing\n"
-        "from controller.changes.side_process import SideProcess\n"
+        "from controller.answers.side_process import SideProcess\n"
         "from controller.simulation.campaign import SimulationRequest\n"
         "from tests.verification.scene import NOW, empty\n"
         "async def main():\n"

@@ -9,9 +9,9 @@ import pytest
 
 from controller.changes.desk import Desk
 from controller.changes.pipeline import Wanted, active_intents
-from controller.changes.soundness import Soundness
 from controller.changes.state import DesiredState
 from controller.intent.model import ServiceId
+from controller.loop.soundness import Soundness
 from controller.network.model import CityMap
 from controller.network.outage import without
 from controller.verification.model import ConfigurationModel

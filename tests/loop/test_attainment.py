@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from controller.changes.attainment import AT_ONCE, Attainment
 from controller.changes.map_views import LinkView
 from controller.changes.views import ServiceReading, SloView
 from controller.errors import StoreError
+from controller.loop.attainment import AT_ONCE, Attainment
 from controller.store.store import Store
 from controller.telemetry.indicator import Indicator, ServiceIndicators
 

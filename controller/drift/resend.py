@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from controller.changes.chronicle import Ended
-from controller.changes.compare import Deviation
 from controller.changes.conduct import OUTCOMES, Conductor, InDoubt, plan_text
 from controller.changes.desk import Desk, Taken
 from controller.changes.domains import Domains
@@ -24,6 +23,7 @@ from controller.changes.recovery import carry
 from controller.changes.state import DesiredState
 from controller.changes.steps import steps_of
 from controller.changes.views import ChangeResult, DomainFailureView, Outcome, Whose
+from controller.drift.compare import Deviation
 from controller.errors import OnecityError
 from controller.intent.model import ServiceId
 from controller.rendering.desired import Desired

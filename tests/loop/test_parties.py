@@ -10,12 +10,12 @@ from typing import Any, cast
 
 import pytest
 
-from controller.changes.parties import Parties
 from controller.changes.state import Standing
 from controller.changes.views import PartyView
 from controller.errors import StoreError
 from controller.intent import from_document
 from controller.intent.model import ServiceId, VipAssurance
+from controller.loop.parties import Parties
 from controller.planning.placement import Placement
 from controller.southbound.driver import Sample
 from controller.store.attained import Outage

@@ -16,16 +16,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from controller.changes.acceptance import Acceptances
-from controller.changes.compare import Compared, Deviation
-from controller.changes.drift import DomainDrift, Drift
-from controller.changes.drift_port import DriftPolicy, DriftView
 from controller.changes.live import LiveChange
 from controller.changes.orders import Order
 from controller.changes.pipeline import Wanted
-from controller.changes.resend import Resender, Resending, choice, unchanged_record
 from controller.changes.state import DesiredState
 from controller.changes.views import ChangeResult, Outcome, Whose
+from controller.drift.acceptance import Acceptances
+from controller.drift.compare import Compared, Deviation
+from controller.drift.port import DriftPolicy, DriftView
+from controller.drift.resend import Resender, Resending, choice, unchanged_record
+from controller.drift.watch import DomainDrift, Drift
 from controller.errors import OnecityError, PreconditionError, UnknownNameError
 from controller.intent.model import ServiceId
 from controller.rendering.paths import units

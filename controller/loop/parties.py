@@ -13,11 +13,11 @@ import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from controller.changes.health import LOST_RATIO
 from controller.changes.state import DesiredState, Standing
 from controller.changes.views import AssuranceRecord, Condition, PartyRecord, PartyView
 from controller.errors import OnecityError
 from controller.intent.model import Party, ServiceId, VipAssurance
+from controller.loop.health import LOST_RATIO
 from controller.store.attained import ServiceHour
 from controller.store.store import Store
 from controller.telemetry.subjects import vpn_id

@@ -22,10 +22,10 @@ from controller.assurance.switching import OwnStates, is_own
 from controller.assurance.waves import Harm, Hurt, Riders, hurt, tier, waves
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
-from controller.changes.faults import Fault, RepairSettings, Waiting
 from controller.changes.state import Standing
 from controller.changes.views import Action, ChangeResult, Outcome
 from controller.intent.model import ServiceId
+from controller.loop.faults import Fault, RepairSettings, Waiting
 from controller.planning.emergency import is_emergency
 from controller.southbound.driver import Sample
 

@@ -13,9 +13,6 @@ import yaml
 
 from controller.assurance.components import Damage
 from controller.changes import present
-from controller.changes.drift import Drift
-from controller.changes.health import health_word, protected, within_slo
-from controller.changes.parties import Parties
 from controller.changes.state import Standing
 from controller.changes.views import (
     Condition,
@@ -25,9 +22,12 @@ from controller.changes.views import (
     ServiceStatus,
     SloView,
 )
-from controller.changes.wellbeing import Wellbeing
+from controller.drift.watch import Drift
 from controller.intent import to_document
 from controller.intent.model import ServiceId, VipAssurance
+from controller.loop.health import health_word, protected, within_slo
+from controller.loop.parties import Parties
+from controller.loop.wellbeing import Wellbeing
 from controller.network.model import CityMap
 from controller.telemetry.indicator import ServiceIndicators
 from controller.telemetry.telemetry import Telemetry

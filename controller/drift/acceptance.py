@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from controller.changes.compare import Deviation
 from controller.changes.views import Whose
+from controller.drift.compare import Deviation
 from controller.rendering.graft import Graft
 from controller.rendering.paths import at
 from controller.rendering.tree import Edit, Leaf, Operation, OperationKind, Path, Tree

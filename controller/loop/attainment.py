@@ -16,10 +16,10 @@ from itertools import islice
 from typing import TypeVar
 
 from controller.assurance.incidents import Incident
-from controller.changes.kept_incidents import kept
 from controller.changes.map_views import LinkView
 from controller.changes.views import ServiceReading
 from controller.errors import OnecityError
+from controller.loop.kept_incidents import kept
 from controller.store.attained import KeptIncident, LinkHour, Outage, ServiceHour
 from controller.store.store import Store
 

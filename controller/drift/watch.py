@@ -15,10 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from controller.changes.acceptance import ACCEPTABLE, Acceptances
-from controller.changes.compare import Compared, Deviation, compare
 from controller.changes.state import DesiredState
 from controller.changes.views import Difference, DomainDiff, Whose
+from controller.drift.acceptance import ACCEPTABLE, Acceptances
+from controller.drift.compare import Compared, Deviation, compare
 from controller.errors import OnecityError
 from controller.intent.model import ServiceId
 from controller.southbound.driver import Driver

@@ -9,22 +9,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import replace
 from datetime import datetime
 
+from controller.answers.described import past_result
+from controller.answers.looking import Looking
 from controller.changes import present, windows
 from controller.changes.conduct import Conductor
-from controller.changes.described import past_result
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
-from controller.changes.drift import Drift
-from controller.changes.drift_port import DriftPolicy
 from controller.changes.keep import refused_record
 from controller.changes.live import LiveChange, LiveChanges
-from controller.changes.looking import Looking
 from controller.changes.orders import Order, catalogue, content_digest, understand
 from controller.changes.pipeline import Planned, Wanted
 from controller.changes.ports import ApplyRequest, PlanRequest
 from controller.changes.ports import Wanted as Asked
-from controller.changes.remedies import Remedies
-from controller.changes.resend import Resender
 from controller.changes.rollback import TakenBack, take_back
 from controller.changes.views import (
     Action,
@@ -34,6 +30,10 @@ from controller.changes.views import (
     Outcome,
     Plan,
 )
+from controller.drift.port import DriftPolicy
+from controller.drift.remedies import Remedies
+from controller.drift.resend import Resender
+from controller.drift.watch import Drift
 from controller.errors import ConflictError, OnecityError, UnknownNameError
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId
 from controller.store.records import ChangeRecord as StoredRecord

@@ -16,9 +16,9 @@ from datetime import datetime
 from controller.assurance.causes import Cause, Quality, causes, impaired
 from controller.assurance.incidents import Incident, Incidents
 from controller.changes.domains import Domains
-from controller.changes.faults import Fault
-from controller.changes.kept_incidents import remembered
-from controller.changes.repair import Repairs
+from controller.loop.faults import Fault
+from controller.loop.kept_incidents import remembered
+from controller.loop.repair import Repairs
 from controller.network.model import CityMap
 from controller.southbound.driver import Sample
 from controller.store.attained import KeptIncident

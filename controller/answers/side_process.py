@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from controller.changes.side_messages import LENGTH, CityPart, Done, Failed, Run, Services, Withdrawn
+from controller.answers.side_messages import LENGTH, CityPart, Done, Failed, Run, Services, Withdrawn
 from controller.changes.state import DesiredState
 from controller.errors import OnecityError, PreconditionError, Status
 from controller.intent.model import ServiceId
@@ -139,7 +139,7 @@ class SideProcess:
         if self._line is None:
             here, there = socket.socketpair()
             with there:
-                command = [sys.executable, "-m", "controller.changes.side_worker", str(os.getpid())]
+                command = [sys.executable, "-m", "controller.answers.side_worker", str(os.getpid())]
                 process = subprocess.Popen(command, stdin=there.fileno(), stdout=there.fileno())  # noqa: ASYNC220 – a vfork
             self._line = _Line(process, *await asyncio.open_connection(sock=here, limit=WATER_BYTES))
         return self._line

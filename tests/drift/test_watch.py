@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from controller.changes.acceptance import Acceptances
-from controller.changes.compare import deviations
-from controller.changes.drift import Drift
-from controller.changes.drift_port import DriftPolicy
-from controller.changes.remedies import MOST_REVERTS, Remedies
 from controller.changes.views import ChangeResult, Outcome, Whose
+from controller.drift.acceptance import Acceptances
+from controller.drift.compare import deviations
+from controller.drift.port import DriftPolicy
+from controller.drift.remedies import MOST_REVERTS, Remedies
+from controller.drift.watch import Drift
 from controller.errors import DomainUnreachableError
 from controller.intent.model import ServiceId
 from controller.rendering.desired import Desired
@@ -261,8 +261,8 @@ def remedies(drift: Drift, sender: Sender, policy: DriftPolicy) -> Remedies:
 
 
 async def test_somebody_who_keeps_changing_it_back_is_left_to_a_person(acceptances, monkeypatch) -> None:
-    monkeypatch.setattr("controller.changes.drift.PAUSE_S", 0.01)
-    monkeypatch.setattr("controller.changes.drift.SETTLE_S", 0.01)
+    monkeypatch.setattr("controller.drift.watch.PAUSE_S", 0.01)
+    monkeypatch.setattr("controller.drift.watch.SETTLE_S", 0.01)
     domain = Domain(services(office=vpn("office", customer_name="theirs")))
     drift = watcher(acceptances, domain)
     sender = Sender(domain, heals=False)

@@ -1,0 +1,1 @@
+"""The closed loop: what streams tell becomes health, faults, repairs, proposals, incidents and attainment."""
