@@ -228,7 +228,8 @@ class Repairs:
         self._dead = frozenset(h.service for h in wounded if h.damage is Damage.DEAD)
         vips = [h for h in ready if h.tier == 0]
         # All others wait until the VIPs stand, but no longer than that should take: a domain may hang.
-        under_repair = any(h.tier == 0 and h.service in self._busy for h in wounded) and now < self._alone_until
+        busy = (state.services[s].service for s in self._busy if s in state.services)  # planned, they are hurt no more
+        under_repair = now < self._alone_until and any(tier(service) == 0 for service in busy)
         for wave in waves(vips if vips or under_repair else ready, self._settings.wave_services):
             self._begin(wave)
         if not ready:

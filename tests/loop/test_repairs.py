@@ -101,6 +101,22 @@ async def test_all_others_wait_until_the_assurance_stands_also_when_more_is_hear
     assert frozenset({OFFICE}) in room.asked
 
 
+async def test_others_wait_for_the_end_of_a_repair_and_not_only_for_its_plan(room: Room) -> None:
+    room.hear(f"link:{room.links[0]}", 0.0)
+    room.hear(f"link:{room.links[-1]}", 0.0)
+    await eventually(lambda: len(room.asked) > 0)
+    state = room.desk.state
+    vip = state.services[COUNCIL]
+    led_away = replace(vip, placement=replace(vip.placement, tunnels=(), rates=()))
+    room.desk.state = replace(state, services={**state.services, COUNCIL: led_away})  # what its plan comes to
+    rounds = room.rounds
+    room.repairs._wake.set()
+    await eventually(lambda: room.rounds > rounds)
+    assert room.asked == [frozenset({COUNCIL})]
+    room.may_end.set()
+    await eventually(lambda: any(OFFICE in wave for wave in room.asked))
+
+
 async def test_an_assurance_whose_domain_hangs_holds_up_nobody_for_long(room: Room) -> None:
     room.hear(f"link:{room.links[0]}", 0.0)
     await eventually(lambda: len(room.asked) > 0)
