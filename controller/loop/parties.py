@@ -47,6 +47,8 @@ class Parties:
         self._state, self._telemetry, self._store = state, telemetry, store
         self._now, self._clock = now, clock
         self._hours: dict[tuple[str, int], ServiceHour] = {}  # "tenant/name#party", hour → not yet in the store
+        self._sent: dict[tuple[str, int], ServiceHour] = {}  # on its way to the store, and not yet read back from it
+        self._flushing = asyncio.Lock()
         self._armed: set[ServiceId] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -87,9 +89,10 @@ class Parties:
         sid = vip.metadata.service
         first, last = int(start.timestamp() // 3600), int(until.timestamp() // 3600) + 1
         rows = {row.service: row for row in self._store.parties(sid, first, last)}
-        for (name, hour), row in self._hours.items():
-            if name.startswith(f"{sid}#") and first <= hour < last:
-                rows[name] = row.plus(rows.get(name))
+        for counted in (self._sent, self._hours):
+            for (name, hour), row in counted.items():
+                if name.startswith(f"{sid}#") and first <= hour < last:
+                    rows[name] = row.plus(rows.get(name))
         since_s, until_s = start.timestamp(), until.timestamp()
         outages = [o for o in self._store.outages(sid.partition("/")[0], since_s, until_s) if o.service == sid]
         broken_s = sum(min(o.ended or until_s, until_s) - max(o.began, since_s) for o in outages)
@@ -162,14 +165,17 @@ class Parties:
 
     async def flush(self) -> None:
         """Bring what was counted to the store; what the disk refuses is tried again with the next."""
-        hours, self._hours = self._hours, {}
-        try:
-            if hours:
-                await self._store.add_parties(tuple(hours.values()))
-        except OnecityError:
-            for key, row in hours.items():
-                self._hours[key] = row.plus(self._hours.get(key))
-            raise
+        async with self._flushing:
+            self._sent, self._hours = self._hours, {}
+            try:
+                if self._sent:
+                    await self._store.add_parties(tuple(self._sent.values()))
+            except OnecityError:
+                for key, row in self._sent.items():
+                    self._hours[key] = row.plus(self._hours.get(key))
+                raise
+            finally:
+                self._sent = {}
 
     def _party(self, vip: VipAssurance, party: Party) -> PartyView:
         """Return the worse of what a party sends and hears; one direction alone says nothing of the party."""

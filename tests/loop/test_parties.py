@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from controller.intent.model import ServiceId, VipAssurance
 from controller.loop.parties import Parties
 from controller.planning.placement import Placement
 from controller.southbound.driver import Sample
-from controller.store.attained import Outage
+from controller.store.attained import Outage, ServiceHour
 from controller.store.store import Store
 from controller.telemetry.telemetry import Telemetry
 
@@ -143,6 +144,26 @@ async def test_the_record_tells_what_each_party_had_over_hours_restarts_and_a_di
     assert (fine.name, fine.ok_s, fine.violated_s, fine.down_s, fine.unknown_s) == ("p0", 61.0, 0.0, 0.0, 0.0)
     assert (late.ok_s, late.violated_s, late.delay_worst_s) == (46.0, 15.0, 0.030)
     assert late.delay_mean_s == pytest.approx((15 * 0.030 + 46 * 0.005) / 61)
+
+
+async def test_what_is_on_its_way_to_the_store_is_told_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_its_way, may_arrive, add = asyncio.Event(), asyncio.Event(), world.store.add_parties
+
+    async def slow(rows: tuple[ServiceHour, ...]) -> None:
+        on_its_way.set()
+        await may_arrive.wait()
+        await add(rows)
+
+    monkeypatch.setattr(world.store, "add_parties", slow)
+    await world.second()
+    flushing = asyncio.create_task(world.parties.flush())
+    await on_its_way.wait()
+    meanwhile = world.parties.record(world.standing)
+    assert meanwhile is not None
+    assert [p.ok_s for p in meanwhile.parties] == [1.0, 1.0]
+    may_arrive.set()
+    await flushing
+    assert world.parties.record(world.standing) == meanwhile
 
 
 async def test_after_its_window_nobody_is_watched_and_the_record_stays(world: World) -> None:
