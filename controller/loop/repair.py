@@ -370,7 +370,7 @@ class Repairs:
             tries = self._waiting[sid].tries + 1 if sid in self._waiting else 0
             pause_s = min(self._settings.first_retry_s * 2**tries, self._settings.most_retry_s)
             if sid not in self._waiting:
-                how = "is down and cannot be repaired yet" if sid in self._dead else "is carried, but not yet whole again"
+                how = "is down and cannot be repaired yet" if sid in self._dead else "is carried but not yet whole"
                 log.warning("%s %s: %s", sid, how, "; ".join(line.strip() for line in why.splitlines() if line.strip()))
             self._waiting[sid] = Waiting(why, self._domains.city.version, tries, now + pause_s)
             for fault in self.faults:
