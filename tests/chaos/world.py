@@ -34,6 +34,7 @@ TIMERS = {"connect": 1.0, "edit": 2.0, "commit": 1.5, "confirm": 6.0, "read": 3.
 EXPIRED_S = 9.0  # longer than every confirm timer, the outlasting optical ones included
 OPTICAL = "city-otn"
 EVICT_S = 40.0
+SIGNALS_S = 0.2  # until signals are handled: of two that wait together the later one comes first
 BASE = "urn:ietf:params:xml:ns:netconf:base:1.0"
 L3NM = "urn:ietf:params:xml:ns:yang:ietf-l3vpn-ntw"
 SQUATTER = "squatter"  # the VPN of somebody else, who asks nobody
@@ -150,7 +151,7 @@ class World:
     def stutter(self, domain: str, on: bool) -> bool:
         """Have every reply of a domain come twice (optical: every request arrive twice), or once again."""
         process = self.city.domain_process(domain)
-        if not process.alive():
+        if not process.alive() or (on and domain in self._hung):  # it would hear of both at once, the last first
             return False
         os.kill(process.pid, signal.SIGUSR1 if on else signal.SIGUSR2)
         return True
@@ -238,6 +239,9 @@ class World:
             self.restart_domain(domain)
             self.stutter(domain, False)
             self.fail_commits(domain, False)
+        time.sleep(SIGNALS_S)
+        for domain in self.city.domains:
+            self.stutter(domain, False)
         if self.daemon_stopped():
             self.let_go_on()
         for domain in tuple(self._squats):
