@@ -19,6 +19,7 @@ from controller.changes.desk import Desk
 from controller.changes.domains import Domains
 from controller.changes.map_views import Topology
 from controller.changes.orders import catalogue, understand
+from controller.changes.party_views import PartyView
 from controller.changes.ports import BlameRequest, SimulateRequest
 from controller.changes.ports import Wanted as Asked
 from controller.changes.views import (
@@ -26,7 +27,6 @@ from controller.changes.views import (
     ChangeDescription,
     ChangeRecord,
     DomainDiff,
-    PartyView,
     ServiceDescription,
     ServiceReading,
     ServiceStatus,

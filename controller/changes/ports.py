@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from controller.changes.map_views import Topology
+from controller.changes.party_views import PartyView
 from controller.changes.views import (
     Blame,
     ChangeDescription,
     ChangeEvent,
     ChangeRecord,
     DomainDiff,
-    PartyView,
     Plan,
     ServiceDescription,
     ServiceReading,

@@ -1,7 +1,7 @@
 """What the controller shows to those who ask: plans, progress, status, history. Plain values, no gRPC.
 
-What it shows of the map is in map_views. Rates are bit/s, times seconds, ratios 0..1, instants aware UTC
-datetimes; None is "not known" or "not asked".
+What it shows of the map is in map_views, of a conference's parties in party_views. Rates are bit/s, times seconds,
+ratios 0..1, instants aware UTC datetimes; None is "not known" or "not asked".
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from controller.changes.party_views import AssuranceRecord, PartyView
 from controller.telemetry.indicator import ServiceIndicators
 
 
@@ -349,50 +350,6 @@ class Blame:
     domain: str
     places: tuple[BlamedPlace, ...]
     more: bool = False  # there are more than were asked for
-
-
-@dataclass(frozen=True, slots=True)
-class PartyView:
-    """One party of an assured conference, the worse of both directions. Now; None: nothing fresh was measured."""
-
-    service: str
-    name: str
-    access: str
-    address: str
-    health: str  # "ok" | "violated" | "down" | "unknown"
-    delay_s: float | None = None
-    jitter_s: float | None = None
-    loss_ratio: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PartyRecord:
-    """What one party had in the window, up to now."""
-
-    name: str
-    ok_s: float
-    violated_s: float
-    down_s: float
-    unknown_s: float  # in which nobody could see it
-    delay_mean_s: float | None
-    delay_worst_s: float | None
-    jitter_mean_s: float | None
-    jitter_worst_s: float | None
-    loss_mean: float | None
-    loss_worst: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class AssuranceRecord:
-    """What became of an assurance in its window, up to now or to its end."""
-
-    since: datetime
-    until: datetime
-    over: bool
-    outages: int  # times that it was down or outside its limits
-    broken_s: float  # how long together
-    repairs: int  # changes by which it was led around a failure or away from wear
-    parties: tuple[PartyRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from controller.changes.party_views import AssuranceRecord, PartyRecord, PartyView
 from controller.changes.state import DesiredState, Standing
-from controller.changes.views import AssuranceRecord, Condition, PartyRecord, PartyView
+from controller.changes.views import Condition
 from controller.errors import OnecityError
 from controller.intent.model import Party, ServiceId, VipAssurance
 from controller.loop.health import LOST_RATIO

@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 from onecity.v1 import controller_pb2, history_pb2, plan_pb2, status_pb2, topology_pb2
 
-from controller.changes import map_views, views
+from controller.changes import map_views, party_views, views
 from controller.telemetry.indicator import Indicator, ServiceIndicators
 
 
@@ -189,7 +189,7 @@ _PARTY_HAD = (
 )  # fmt: skip
 
 
-def assurance_record(value: views.AssuranceRecord) -> status_pb2.AssuranceRecord:
+def assurance_record(value: party_views.AssuranceRecord) -> status_pb2.AssuranceRecord:
     return status_pb2.AssuranceRecord(
         since=timestamp(value.since),
         until=timestamp(value.until),
@@ -201,7 +201,7 @@ def assurance_record(value: views.AssuranceRecord) -> status_pb2.AssuranceRecord
     )
 
 
-def party_attained(value: views.PartyRecord) -> status_pb2.PartyAttained:
+def party_attained(value: party_views.PartyRecord) -> status_pb2.PartyAttained:
     return status_pb2.PartyAttained(**{name: getattr(value, name) for name in _PARTY_HAD})
 
 

@@ -17,8 +17,9 @@ from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, genera
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from controller.changes.party_views import PartyView
 from controller.changes.ports import Measurements
-from controller.changes.views import Outcome, PartyView, ServiceReading, SloView
+from controller.changes.views import Outcome, ServiceReading, SloView
 from controller.loop.observed import Observation
 from controller.northbound.instruments import Instruments
 from controller.northbound.network_series import network_series

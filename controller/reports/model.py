@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from controller.changes.views import PartyRecord, SloView
+from controller.changes.party_views import PartyRecord
+from controller.changes.views import SloView
 
 
 class Verdict(StrEnum):

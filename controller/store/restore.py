@@ -22,9 +22,9 @@ from pathlib import Path
 
 from controller.errors import OnecityError, StoreError
 from controller.store import tables
+from controller.store.file import check, lock_file, named, sync_directory
 from controller.store.migrations import migrate
 from controller.store.records import JournalRecord
-from controller.store.store import check, lock_file, named, sync_directory
 
 _BESIDE = ("-wal", "-shm")  # files that SQLite keeps with one that was not closed
 _UNDONE = "was under way when the backup was made; `onecity diff` shows what of it stands"

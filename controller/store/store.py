@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import secrets
 import sqlite3
@@ -19,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from controller.errors import StoreError, UnknownNameError
 from controller.intent.model import ServiceId
@@ -27,6 +26,7 @@ from controller.network.discovered import DomainTopology
 from controller.rendering.tree import Path as DataPath
 from controller.store import attained, tables
 from controller.store.attained import KeptIncident, LinkHour, Outage, ServiceHour
+from controller.store.file import check, connect, lock_file, named, sqlite_errors, sync_directory
 from controller.store.migrations import migrate
 from controller.store.records import (
     Acceptance,
@@ -36,14 +36,13 @@ from controller.store.records import (
     OpenChange,
     StoredService,
 )
-from controller.store.writer import Writer, as_store_error
+from controller.store.writer import Writer
 
 T = TypeVar("T")
 
 KEPT_WHATEVER_AGE = 1000  # newest changes whose effect on domains is never forgotten
 _ROWS_AT_ONCE = 200  # forgotten in one write
 _PAGE = 200  # changes read at once
-_BUSY_S = 5.0  # how long SQLite waits for another reader's checkpoint
 
 
 class Store:
@@ -64,12 +63,12 @@ class Store:
         lock = lock_file(file)
         connections: list[sqlite3.Connection] = []
         try:
-            writing = _connect(file)
+            writing = connect(file)
             connections.append(writing)
             check(writing, file)
             writing.execute("PRAGMA journal_mode = WAL")
             migrate(writing)
-            reading = _connect(file)
+            reading = connect(file)
             connections.append(reading)
             reading.execute("PRAGMA query_only = ON")
         except (sqlite3.Error, StoreError) as err:
@@ -304,7 +303,7 @@ class Store:
         """Ask something that takes long, in a thread and on a connection of its own: nobody waits for it but you."""
 
         def ask() -> T:
-            with _sqlite_errors(), contextlib.closing(_connect(self.path)) as connection:
+            with sqlite_errors(), contextlib.closing(connect(self.path)) as connection:
                 connection.execute("PRAGMA query_only = ON")
                 return query(connection)
 
@@ -344,7 +343,7 @@ class Store:
         try:
             # 0600 from the start, as the store itself.
             os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            source, copy = _connect(self.path), sqlite3.connect(partial, isolation_level=None)
+            source, copy = connect(self.path), sqlite3.connect(partial, isolation_level=None)
             with contextlib.closing(source), contextlib.closing(copy):
                 source.backup(copy)
                 copy.execute("PRAGMA journal_mode = DELETE")
@@ -364,69 +363,5 @@ class Store:
         return size
 
     def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        with self._read_guard, _sqlite_errors():
+        with self._read_guard, sqlite_errors():
             return query(self._reading)
-
-
-@contextlib.contextmanager
-def _sqlite_errors() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as err:
-        raise as_store_error(err) from err
-
-
-def sync_directory(directory: Path) -> None:
-    """Make names that came or went in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def lock_file(file: Path) -> int:
-    """Take the file for this process alone: two daemons over one store would both command the domains."""
-    try:
-        descriptor = os.open(file.with_name(file.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as err:
-        raise StoreError(f"the store {file} cannot be opened: {err.strerror}; use a writable directory") from err
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as err:
-        os.close(descriptor)
-        raise StoreError(f"the store {file} is in use by another onecity; stop that one first") from err
-    return descriptor
-
-
-def _connect(file: Path) -> sqlite3.Connection:
-    # 0600 from the start: the store names who ordered what.
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    connection = sqlite3.connect(file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    return connection
-
-
-def check(connection: sqlite3.Connection, file: Path) -> None:
-    """Refuse a file that is damaged, or that is some other program's, before the first write to it."""
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        why = " ".join(verdict.split())
-        raise StoreError(
-            f"the store {file} is corrupt ({why}): restore a backup with `onecity restore FILE --state {file}`"
-        )
-    names: set[Any] = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if names and "schema_version" not in names:
-        raise StoreError(f"{file} is a database of some other program; name another file as `state:`")
-
-
-def named(file: Path, err: Exception) -> StoreError:
-    if isinstance(err, StoreError):
-        return err
-    text = str(err)
-    if "not a database" in text or "malformed" in text:
-        return StoreError(
-            f"the store {file} is corrupt ({text}): restore a backup with `onecity restore FILE --state {file}`"
-        )
-    return StoreError(f"the store {file} cannot be opened ({text})")

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import pytest
 
+from controller.changes.party_views import PartyView
 from controller.changes.state import Standing
-from controller.changes.views import PartyView
 from controller.errors import StoreError
 from controller.intent import from_document
 from controller.intent.model import ServiceId, VipAssurance

@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from controller.changes.map_views import LinkView
-from controller.changes.views import Outcome, PartyView, ServiceReading, SloView
+from controller.changes.party_views import PartyView
+from controller.changes.views import Outcome, ServiceReading, SloView
 from controller.errors import ConfigurationError
 from controller.intent.model import ServiceId
 from controller.loop.faults import Fault
