@@ -6,6 +6,8 @@ then measure the neighbours: these run afterwards, one after the other (`-m alon
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -15,6 +17,9 @@ from tests.support.cities import city_map
 # How long one example takes says how busy the machine is, and nothing of the code.
 settings.register_profile("onecity", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("onecity")
+# Whoever starts the tests in the background of a script has them ignore Ctrl-C, and so would all that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 ALONE = ("tests/lab/", "test_speed.py", "test_ip_speed.py")
 
 

@@ -76,7 +76,7 @@ async def test_a_change_waits_only_for_those_that_touch_its_services(desk: Desk)
     await asyncio.sleep(0)
     second = asyncio.create_task(fly("office again", Wanted(services(office())), free))
     third = asyncio.create_task(fly("survey", Wanted(services(slice_over_three())), free))
-    await asyncio.wait_for(third, 1)
+    await asyncio.wait_for(third, 30)
     assert order == ["office flies", "survey flies"]
     held.set()
     await asyncio.gather(first, second)
@@ -103,13 +103,14 @@ async def test_who_is_refused_for_room_that_a_change_under_way_holds_waits_for_i
             await (desk.withdraw(taken) if fails else desk.settle(taken))
 
     under_way = asyncio.create_task(first())
-    while not desk.state.services:  # noqa: ASYNC110
-        await asyncio.sleep(0.001)
+    async with asyncio.timeout(30):
+        while not desk.state.services:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
     second = asyncio.create_task(desk.take(Wanted(services(BIGGER)), "c2", _fits))
     await asyncio.sleep(0.05)
     assert not second.done()
     ended.set()
-    planned = await asyncio.wait_for(second, 2)
+    planned = await asyncio.wait_for(second, 30)
     assert bool(planned.refusals) is not fails
     await under_way
 
@@ -117,5 +118,5 @@ async def test_who_is_refused_for_room_that_a_change_under_way_holds_waits_for_i
 async def test_who_is_refused_by_what_stands_waits_for_nobody(desk: Desk) -> None:
     taken = Taken.of(await desk.take(Wanted(services(BIG)), "c1", _fits), "c1")
     await desk.settle(taken)
-    planned = await asyncio.wait_for(desk.take(Wanted(services(BIGGER)), "c2", _fits), 1)
+    planned = await asyncio.wait_for(desk.take(Wanted(services(BIGGER)), "c2", _fits), 30)
     assert planned.refusals

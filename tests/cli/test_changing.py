@@ -150,7 +150,7 @@ async def on_terminal(server: NorthboundServer, folder: Path, answer: bytes, *ar
     )  # fmt: skip
     os.close(other)
     os.write(main, answer)
-    await asyncio.wait_for(process.wait(), 20)
+    await asyncio.wait_for(process.wait(), 60)
     out = b""
     while True:
         try:
@@ -173,10 +173,12 @@ async def test_after_ctrl_c_the_change_goes_on_and_can_be_watched(
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
-    while b"change c1" not in await asyncio.wait_for(process.stdout.readline(), 10):
-        pass
+    line = b""
+    while b"change c1" not in line:
+        line = await asyncio.wait_for(process.stdout.readline(), 60)
+        assert line, "it ended before it said which change it watches"
     process.send_signal(signal.SIGINT)
-    _, err = await asyncio.wait_for(process.communicate(), 10)
+    _, err = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 130
     assert "goes on without you looking. Re-attach with `onecity watch c1`" in err.decode()
     changes.gate.set()

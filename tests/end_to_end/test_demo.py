@@ -38,7 +38,7 @@ def test_whatever_ends_the_demo_leaves_no_process_behind(number: signal.Signals)
     started = _below(demo.pid)
     assert len(started) >= 6  # plant, four domains, the daemon
     demo.send_signal(number)
-    demo.wait(20)
+    demo.wait(60)
     demo.stdout.close()
     eventually(lambda: not [pid for pid in started if _alive(pid)])
 

@@ -17,7 +17,7 @@ from controller.planning.constrained import Burdens, best_pair, best_way
 from controller.planning.draft import CannotPlaceError
 from controller.planning.engine import exact
 from controller.planning.engine.bounded import Limits, bounds_of, within
-from controller.planning.engine.exact import Question, decide
+from controller.planning.engine.exact import Question, decide, without_circles
 from controller.planning.engine.network import Apart, Network
 from controller.planning.engine.pairs import PairWish, disjoint_pair
 from controller.planning.paths import Edge, Graph
@@ -108,6 +108,25 @@ def test_limits_of_every_kind_hold_where_the_searches_give_up_at_once(
         assert (two is None) == (not pairs)
         if two is not None:
             assert (two.working, two.standby) in pairs
+
+
+@given(networks(), st.randoms(use_true_random=False))
+def test_a_way_is_read_from_an_answer_that_goes_in_circles(net: Network, random: Random) -> None:
+    """As HiGHS answers now and then: the links in any order, circles that the way passes through and others."""
+    every = net.everything()
+    ways = every_way(net, 0, 1, every)
+    if not ways:
+        return
+    way = random.choice(ways)
+    circles = [c for at in range(net.nodes) for i in np.flatnonzero(net.src == at).tolist()
+               for c in [(i, *back) for back in every_way(net, int(net.dst[i]), at, every)]]  # fmt: skip
+    used = set(way)
+    for circle in random.sample(circles, min(3, len(circles))):
+        if not used & set(circle):
+            used |= set(circle)
+    found = without_circles(net, np.array(random.sample(sorted(used), len(used))), 0, 1)
+    assert found in ways
+    assert set(found) <= used
 
 
 def test_a_question_that_even_the_program_gives_up_on_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:

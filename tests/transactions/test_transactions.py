@@ -178,8 +178,9 @@ async def test_a_decision_that_the_disk_refused_goes_back_and_says_so_only_when_
 
 async def test_cancelling_the_caller_before_the_decision_undoes_the_step(city):
     task = asyncio.create_task(city.apply())
-    while not any(" prepare " in line for line in city.log):  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        while not any(" prepare " in line for line in city.log):  # noqa: ASYNC110
+            await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -152,12 +152,7 @@ class _Program:
 
     def _way(self, k: int, x: Floats) -> Path:
         taken = self.links[k][x[self.starts[k] : self.starts[k + 1]] > 0.5]
-        onward = {int(self.net.src[i]): int(i) for i in taken}
-        at, path = self.asked.src, list[int]()
-        while at != self.asked.dst:
-            path.append(onward[at])
-            at = int(self.net.dst[path[-1]])
-        return tuple(path)
+        return without_circles(self.net, taken, self.asked.src, self.asked.dst)
 
     def cut(self, way: Path) -> None:
         """Forbid either way to be this one."""
@@ -168,6 +163,27 @@ class _Program:
                 self.matrix = vstack([self.matrix, row], format="csr")
                 self.low = np.append(self.low, -np.inf)
                 self.high = np.append(self.high, len(way) - 1.0)
+
+
+def without_circles(net: Network, links: Indices, src: int, dst: int) -> Path:
+    """Return the way that a flow of one takes over these links, each in its direction, passing no node twice.
+
+    The program is content with what is near the least, and its answer may go in circles beside the way or on it;
+    without them it is quicker, no sum grows, and it touches nothing more. Every link is followed once at most.
+    """
+    leaving: dict[int, list[int]] = {}
+    for link in links.tolist():
+        leaving.setdefault(int(net.src[link]), []).append(link)
+    at, path, passed = src, list[int](), {src: 0}  # node → links before it
+    while at != dst:
+        path.append(leaving[at].pop())
+        at = int(net.dst[path[-1]])
+        if at in passed:
+            del path[passed[at] :]
+            passed = {node: before for node, before in passed.items() if before <= len(path)}
+        else:
+            passed[at] = len(path)
+    return tuple(path)
 
 
 def _table(
