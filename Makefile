@@ -25,7 +25,7 @@ test: $(READY)  ## Style, types, contracts and tests
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest -n 3 --dist loadfile -m "not alone"
+	@$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not alone"
 	@$(BIN)/pytest -m alone
 
 bench: $(READY) ## Measure; writes build/bench.json

@@ -21,12 +21,27 @@ settings.load_profile("onecity")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 ALONE = ("tests/lab/", "test_speed.py", "test_ip_speed.py")
+# These files take a quarter of a minute or more, most of it waiting. Begun first, none is left to run by itself at the
+# end (`--no-loadscope-reorder` keeps this order where several files run beside each other).
+LONGEST = (
+    "end_to_end/test_demo.py", "end_to_end/test_over_time.py", "chaos/test_two_steps.py",
+    "chaos/test_short_campaign.py", "end_to_end/test_report.py", "end_to_end/test_serve.py",
+    "end_to_end/test_together.py", "monitoring/test_live.py", "end_to_end/test_incidents.py",
+    "planning/test_optimality.py", "campaign/test_short_campaign.py", "answers/test_side_process.py",
+    "end_to_end/test_simulate.py", "end_to_end/test_repair.py", "simulation/test_simulation.py",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(part in item.nodeid for part in ALONE):
             item.add_marker(pytest.mark.alone)
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """Return when the item's file should begin: the longest first, all others in the order in which they were found."""
+    return next((turn for turn, name in enumerate(LONGEST) if name in item.nodeid), len(LONGEST))
 
 
 @pytest.fixture(scope="session")
