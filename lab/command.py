@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import fcntl
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -19,14 +18,13 @@ from typing import IO, Any, NoReturn
 from lab.city import CityError, available, load_city
 from lab.containerlab.export import export_containerlab
 from lab.control import Control, ask
+from lab.quantities import decibels, duration, ratio
 from lab.supervision import LabError, RunningCity, exchange, kept, operator_socket, start_city
 
 ROOM, EXPORTS = Path(".onecity/lab"), Path(".onecity/containerlab")
 LISTEN, METRICS = "127.0.0.1:50505", "127.0.0.1:9464"
 DETACH_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|µs|ms|s)")
-_SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 def command(arguments: list[str]) -> int:
@@ -78,8 +76,10 @@ def _parser() -> argparse.ArgumentParser:
     cut.add_argument("fibre")
     degrade = verb("degrade", _degrade, "make a link or a fibre lossy or slow")
     degrade.add_argument("link")
-    degrade.add_argument("--loss", type=_ratio, help="1%% or 0.01")
-    degrade.add_argument("--delay", type=_duration, help="5ms")
+    degrade.add_argument("--loss", type=ratio, help="1%% or 0.01")
+    degrade.add_argument("--delay", type=duration, help="5ms")
+    degrade.add_argument("--light", type=decibels, help="span loss added to a fibre: 32dB leaves little margin")
+    degrade.add_argument("--over", type=duration, help="30s: the light goes little by little")
     down = verb("down", _down, "switch a node off")
     down.add_argument("node")
     restore = verb("restore", _restore, "repair one thing, or everything")
@@ -105,23 +105,6 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("city", help="a city's name, or a .yaml file")
     export.add_argument("--to", type=Path, metavar="DIR", help=f"where to (default {EXPORTS}/<city>)")
     return parser
-
-
-def _ratio(text: str) -> float:
-    try:
-        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a loss; write 1% or 0.01")
-    return value
-
-
-def _duration(text: str) -> float:
-    match = _DURATION.fullmatch(text.strip())
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a delay; write 5ms or 300us")
-    return float(match[1]) * _SECONDS[match[2]]
 
 
 # ── start and stop ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -310,10 +293,10 @@ def _cut(options: argparse.Namespace) -> int:
 
 
 def _degrade(options: argparse.Namespace) -> int:
-    if options.loss is None and options.delay is None:
-        raise LabError("degrade needs --loss or --delay, as --loss 1% or --delay 5ms")
-    message = {"type": "degrade", "link": options.link, "loss": options.loss or 0.0, "delay_s": options.delay or 0.0}
-    return _tell(options, message)
+    if options.loss is None and options.delay is None and options.light is None:
+        raise LabError("degrade needs --loss, --delay or --light, as --loss 1%, --delay 5ms or --light 32dB")
+    worn = {"loss": options.loss, "delay_s": options.delay, "light_db": options.light, "in_s": options.over}
+    return _tell(options, {"type": "degrade", "link": options.link, **{k: v or 0.0 for k, v in worn.items()}})
 
 
 def _down(options: argparse.Namespace) -> int:
@@ -344,7 +327,10 @@ def _status(options: argparse.Namespace) -> int:
     for domain, units in answer["units"].items():
         print(f"  {domain:<14}{units} units of configuration")
     broken = [*(f"{f} is cut" for f in answer["cut"]), *(f"{n} is down" for n in answer["down"])]
-    broken += [f"{k} loses {d['loss']:.2%}, {d['delay_s'] * 1e3:g} ms slower" for k, d in answer["degraded"].items()]
+    broken += [
+        f"{k} loses {d['loss']:.2%}, {d['delay_s'] * 1e3:g} ms slower, {d.get('light_db', 0.0):.1f} dB dimmer"
+        for k, d in answer["degraded"].items()
+    ]
     print("\n".join(f"  {line}" for line in broken) or "  nothing is broken")
     return 1 if dead else 0
 

@@ -22,9 +22,11 @@ class Cause:
     "srlg:<number>", "controller:<domain>", "telemetry:<domain>"."""
 
     root: str
-    kind: str  # "fibre" "duct" "node" "link" "odu" "circuit" "controller" "telemetry" "degraded" "congested"
+    kind: str  # "fibre" "duct" "node" "link" "odu" "circuit" "controller" "telemetry" "degraded" "congested" "alarm"
     title: str  # one sentence that names it as people do
     members: frozenset[Component]
+    at_risk: frozenset[Component] = frozenset()  # of them, those that will soon fail by what wears out
+    felt: bool = True  # by packets; else equipment alone tells of it
 
 
 def causes(
@@ -33,11 +35,13 @@ def causes(
     down: Set[Component],
     lost: Mapping[str, str] | None = None,
     silent: Iterable[str] = (),
+    dim: Set[str] = frozenset(),
 ) -> tuple[Cause, ...]:
     """Return what explains everything that is down; deterministic, roots sorted.
 
     down: components that say they are down. lost: domain controllers out of reach, and why. silent: domains whose
-    telemetry has stopped while their controller answers.
+    telemetry has stopped while their controller answers. dim: fibres that are not cut, and lose so much light that what
+    is dark over them is dark for that.
     """
     left = set(down)
     found: list[Cause] = []
@@ -46,6 +50,7 @@ def causes(
         found.append(Cause(f"node:{node}", "node", f"node {_short(node)} is down", members))
         left -= members | _circuits_over(members, routes)
     found += _fibres(city, routes, left)
+    found += _dimmed(city, routes, left, dim)
     for component in sorted(c for c in left if c.startswith("odu:")):
         title = f"ODU link {component[4:]} is down and the fibre under it is not: a line card, or its wavelength"
         found.append(Cause(component, "odu", title, frozenset({component})))
@@ -108,6 +113,22 @@ def _fibres(city: CityMap, routes: Routes, left: set[Component]) -> list[Cause]:
     return found
 
 
+def _dimmed(city: CityMap, routes: Routes, left: set[Component], dim: Set[str]) -> list[Cause]:
+    """Take out of `left` the circuits that are dark over fibres that lose their light, with all that they explain."""
+    found = []
+    for fibre in sorted(dim & city.fibres.keys()):
+        dark = {f"circuit:{c}" for c, fibres in routes.items() if fibre in fibres} & left
+        odus = {f"odu:{o.id}" for o in city.odu_links.values() if fibre in o.fibres} & left
+        if dark or odus:
+            members = closure(city, dark, routes) | odus | {f"fibre:{fibre}"}
+            title = f"fibre {fibre} loses so much light that nothing over it is heard any more"
+            if len(dark) < sum(fibre in fibres for fibres in routes.values()):
+                title = f"fibre {fibre} loses so much light that {len(dark)} circuits over it are dark"
+            found.append(Cause(f"fibre:{fibre}", "fibre", title, members))
+            left -= members
+    return found
+
+
 def _links(city: CityMap, left: Set[Component]) -> list[Cause]:
     found = []
     for link in city.links:
@@ -137,12 +158,17 @@ class QualityBounds:
 
 
 def impaired(
-    city: CityMap, routes: Routes, quality: Mapping[str, Quality], bounds: QualityBounds | None = None
+    city: CityMap,
+    routes: Routes,
+    quality: Mapping[str, Quality],
+    bounds: QualityBounds | None = None,
+    worn: Set[str] = frozenset(),
 ) -> tuple[Cause, ...]:
     """Return what explains links that lose or delay more than they should: a fibre that all of them share, or each.
 
     quality: by directed link id; links that are not in it are not judged. A fibre is to blame only where every link
-    over it that is judged suffers: one healthy link over it acquits it.
+    over it that is judged suffers: one healthy link over it acquits it. Between equals, one in `worn`, of which
+    equipment says so, is the one.
     """
     limits = bounds or QualityBounds()
     bad = {link.id for link in city.links if link.id in quality and _suffers(link.delay_s, quality[link.id], limits)}
@@ -156,7 +182,7 @@ def impaired(
                 over.setdefault(fibre, set()).add(link.id)
     guilty = {fibre for fibre, links in over.items() if links <= left}
     while guilty and left:
-        worst = min(guilty, key=lambda f: (-len(over[f] & left), len(over[f]), f))
+        worst = min(guilty, key=lambda f: (-len(over[f] & left), f not in worn, len(over[f]), f))
         explained = over[worst] & left
         if not explained:
             break

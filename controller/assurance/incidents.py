@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 
 from controller.assurance.causes import Cause
 
-DEPTH = ("congested", "degraded", "telemetry", "link", "circuit", "odu", "fibre", "duct", "node", "controller")
+DEPTH = ("alarm", "congested", "degraded", "telemetry", "link", "circuit", "odu", "fibre", "duct", "node", "controller")
+
+WORN = frozenset({"alarm", "congested", "degraded"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,10 @@ class Incidents:
         """
         news: list[Incident] = []
         matched: set[int] = set()
-        for cause in sorted(found, key=lambda c: (-DEPTH.index(c.kind), c.root)):
-            incident = self._matching(cause, matched)
+        every = sorted(found, key=lambda c: (-DEPTH.index(c.kind), c.root))
+        roots = {cause.root for cause in every}
+        for cause in every:
+            incident = self._matching(cause, matched, roots)
             if incident is None:
                 incident = self._begin(cause, wall, now)
             matched.add(id(incident))
@@ -133,19 +137,21 @@ class Incidents:
         due += [i.calm_since + self._settings.calm_s for i in self.open if i.calm_since is not None]
         return min(due, default=None)
 
-    def _matching(self, cause: Cause, taken: set[int]) -> Incident | None:
+    def _matching(self, cause: Cause, taken: set[int], roots: Set[str]) -> Incident | None:
         """The same root, else the open incident that shares most with what the cause explains."""
+        same = next((i for i in self.open if i.root == cause.root and id(i) not in taken), None)
+        if same is not None:  # what wore out and then broke is one matter
+            return same
         above = [i for i in self.open if cause.root in i.members and _alike(i.kind, cause.kind)]
         deeper = [i for i in above if DEPTH.index(i.kind) > DEPTH.index(cause.kind)]
         if deeper:  # what it explained is told to be up a moment later than itself
             return max(deeper, key=lambda i: (DEPTH.index(i.kind), i.id))
         free = [i for i in self.open if id(i) not in taken and _alike(i.kind, cause.kind)]
-        same = next((i for i in free if i.root == cause.root), None)
-        if same is not None:
-            return same
         near = [i for i in free if i.root in cause.members or cause.root in i.members]
         # What was guessed from the silence around it, a moment before the deeper cause was told, was never there.
         near += [i for i in free if not i.told and i.members - {i.root} <= cause.members and i not in near]
+        # Two fibres under the same links wear alike until one of them says that it is the one.
+        near += [i for i in free if cause.kind == i.kind == "degraded" and i.root not in roots and _shared(i, cause)]
         return max(near, key=lambda i: (len(i.members & cause.members), i.id), default=None)
 
     def _begin(self, cause: Cause, wall: float, now: float) -> Incident:
@@ -180,7 +186,9 @@ class Incidents:
             incident.calm_since = None
             incident.flaps += 1
             self._write(incident, f"again: {cause.title}", wall)
-        if incident.root != cause.root and DEPTH.index(cause.kind) >= DEPTH.index(incident.kind):
+        if (incident.root, incident.kind) != (cause.root, cause.kind) and DEPTH.index(cause.kind) >= DEPTH.index(
+            incident.kind
+        ):
             incident.root, incident.kind, incident.title = cause.root, cause.kind, cause.title
             self._write(incident, f"the cause is deeper: {cause.title}", wall)
         incident.members |= cause.members
@@ -189,7 +197,8 @@ class Incidents:
         if fresh:
             incident.services |= fresh
             self._write(incident, f"{len(fresh)} services concerned", wall)
-        incident.dead |= dead
+        if cause.kind not in WORN:  # what is worn carries on
+            incident.dead |= dead
 
     def _calm(self, incident: Incident, wall: float, now: float) -> None:
         if now < self._afresh_until:
@@ -213,7 +222,16 @@ class Incidents:
         incident.version += 1
 
 
+def _shared(incident: Incident, cause: Cause) -> bool:
+    return not (incident.members - {incident.root}).isdisjoint(cause.members - {cause.root})
+
+
 def _alike(one: str, other: str) -> bool:
-    """Whether two kinds can be one matter: what is worn and what is dead are told apart, controllers stand alone."""
+    """Whether two kinds can be one matter: what is worn and what is dead are told apart, controllers stand alone.
+
+    An alarm that nothing explained can be told by anything.
+    """
+    if "alarm" in (one, other):
+        return True
     groups = ({"degraded", "congested"}, {"controller", "telemetry"})
     return all((one in group) == (other in group) for group in groups)

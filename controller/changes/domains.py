@@ -197,6 +197,15 @@ class Domains:
         every = (c for t in self._topologies.values() for c in t.circuits)
         return {c.id: c.route for c in every if c.layer == "wavelength" and not c.protect_route}
 
+    def wavelengths(self) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+        """Return the fibres under both legs of each lit wavelength; the second is empty where there is one leg."""
+        every = (c for t in self._topologies.values() for c in t.circuits)
+        return {c.id: (c.route, c.protect_route) for c in every if c.layer == "wavelength"}
+
+    def odu_servers(self) -> dict[str, str]:
+        """Return ODU link → the circuit that carries it."""
+        return {odu.id: odu.server_circuit for t in self._topologies.values() for odu in t.odu_links}
+
 
 def _sharing(new: CityMap, old: CityMap) -> CityMap:
     """Return the new map with the old one's parts where they are equal: what was worked out of a part stays good.

@@ -14,10 +14,13 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from controller.assurance.causes import Cause, Quality, causes, impaired
+from controller.assurance.fading import joined
 from controller.assurance.incidents import Incident, Incidents
 from controller.changes.domains import Domains
+from controller.loop.alarms import Alarm, Alarms
 from controller.loop.faults import Fault
 from controller.loop.kept_incidents import remembered
+from controller.loop.lights import Lights
 from controller.loop.repair import Repairs
 from controller.network.model import CityMap
 from controller.southbound.driver import Sample
@@ -29,8 +32,7 @@ log = logging.getLogger(__name__)
 LOOK_S = 1.0  # how often links are judged
 TWICE = 2  # so many looks in a row must find a link worn before it counts
 SILENT_S = 5.0  # without any measurement from a domain that used to send some
-ALARM_S = 5.0  # for so long an alarm waits for the incident that explains it
-WORDS = ("cleared", "warning", "minor", "major", "critical")
+ALARM_S = 5.0  # for so long an alarm waits for the incident that explains it; then it is one of its own
 QUEUED = 1000  # incidents that wait for one watcher; one that is slower starts over
 
 Tell = Callable[[Incident], None]
@@ -63,7 +65,9 @@ class Tickets:
         self._task: asyncio.Task[None] | None = None
         self._watchers: set[asyncio.Queue[Incident]] = set()
         self.on_news: list[Tell] = []
-        self._alarms: list[tuple[float, str, str, float]] = []  # not yet told: until when, component, text, wall
+        self._alarms = Alarms(clock, telemetry.silence_s)
+        self._lights = Lights(domains, telemetry, self._alarms, clock)
+        self._untold: list[tuple[Alarm, float]] = []  # with when they came by the wall clock
         telemetry.listen(self._hear)
         telemetry.on_batch.append(self._hear_alarms)
         repairs.on_fault.append(self._fault)
@@ -108,24 +112,33 @@ class Tickets:
 
     def _hear_alarms(self, samples: Sequence[Sample]) -> None:
         """Keep what equipment says of itself for the incident that explains it, which may open a moment later."""
-        for sample in samples:
-            if sample.subject.startswith("alarm:") and len(self._alarms) < QUEUED:
-                what = sample.metric.upper()
-                said = f"alarm {what} ({WORDS[int(sample.value)]})" if sample.value else f"alarm {what} cleared"
-                component, until = sample.subject[6:], self._clock() + ALARM_S
-                text = f"{sample.domain}: {said} on {component}"
-                self._alarms.append((until, component, text, self._now().timestamp()))
-                self._wake.set()
+        self._note_later(self._alarms.hear(samples))
+
+    def _note_later(self, alarms: Sequence[Alarm]) -> None:
+        if alarms:
+            wall = self._now().timestamp()
+            self._untold = [*self._untold, *((alarm, wall) for alarm in alarms)][-QUEUED:]
+            self._wake.set()
 
     def _tell_alarms(self, now: float) -> None:
         left = []
-        for alarm in self._alarms:
-            until, component, text, wall = alarm
-            if any(component in i.members for i in self._incidents.open):
-                self._incidents.note(frozenset({component}), text, wall)
-            elif now < until:
-                left.append(alarm)
-        self._alarms = left
+        for alarm, wall in self._untold:
+            if any(alarm.component in i.members for i in self._incidents.open):
+                self._incidents.note(frozenset({alarm.component}), alarm.text, wall)
+            elif now < alarm.heard + 2 * ALARM_S:
+                left.append((alarm, wall))
+        self._untold = left
+
+    def _unexplained(self, found: Sequence[Cause], now: float) -> tuple[Cause, ...]:
+        """Return what alarms tell that nothing else does, each component by itself."""
+        known = {m for c in found for m in c.members}
+        known |= {m for i in self._incidents.open if i.kind != "alarm" for m in i.members}
+        own = {}
+        for alarm in sorted(self._alarms.standing.values(), key=lambda a: (a.severity, a.kind)):
+            if alarm.component not in known and now - alarm.since >= ALARM_S:
+                members = frozenset({alarm.component})
+                own[alarm.component] = Cause(alarm.component, "alarm", f"{alarm.text}; nothing else shows why", members)
+        return tuple(own[component] for component in sorted(own))
 
     def _fault(self, fault: Fault) -> None:
         """Write the story of a repair into the incident that it belongs to."""
@@ -157,15 +170,21 @@ class Tickets:
         now, wall = self._clock(), self._now().timestamp()
         if now - self._looked >= LOOK_S * 0.9:
             self._looked = now
-            self._degraded = self._judge_links()
+            self._note_later(self._alarms.expire())
+            fading = self._lights.look()
+            worn_fibres = {c.root[6:] for c in fading if c.root.startswith("fibre:")}
+            self._degraded = joined(self._judge_links(worn_fibres), fading)
         if all(s.up and self._telemetry.silence_s(n) is not None for n, s in self._domains.states().items()):
             self._incidents.heard()
         city, routes = self._domains.discovered, self._domains.lit()
         reported = self._repairs.reported
-        found = causes(city, routes, reported | self._dark(city, reported), self._lost(), self._silent())
+        down = reported | self._dark(city, reported)
+        found = causes(city, routes, down, self._lost(), self._silent(), self._lights.dim)
         dead = {m for c in found for m in c.members}
         worn = tuple(c for c in self._degraded if dead.isdisjoint(c.members))
-        for incident in self._incidents.update((*found, *worn), self._repairs.concerned_by, wall, now):
+        every = (*found, *worn)
+        every = (*every, *self._unexplained(every, now))
+        for incident in self._incidents.update(every, self._repairs.concerned_by, wall, now):
             if incident.version == 1 or incident.closed is not None:
                 log.info("%s: %s%s", incident.id, incident.title, " – closed" if incident.closed else "")
             self._tell(incident)
@@ -200,7 +219,7 @@ class Tickets:
         self._missed -= {name for name, silence in silences.items() if silence is not None}
         return {n for n, s in silences.items() if (s is None and n in self._missed) or (s is not None and s > SILENT_S)}
 
-    def _judge_links(self) -> tuple[Cause, ...]:
+    def _judge_links(self, worn: AbstractSet[str]) -> tuple[Cause, ...]:
         city = self._domains.discovered
         quality = {}
         for link in city.links:
@@ -211,6 +230,6 @@ class Tickets:
             if delay is not None or loss is not None:
                 load = rate.value / link.capacity_bps if rate is not None and link.capacity_bps else None
                 quality[link.id] = Quality(delay.value if delay else None, loss.value if loss else None, load)
-        found = impaired(city, self._domains.lit(), quality)
+        found = impaired(city, self._domains.lit(), quality, worn=worn)
         self._worn = {c.root: self._worn.get(c.root, 0) + 1 for c in found}
         return tuple(c for c in found if self._worn[c.root] >= TWICE)

@@ -78,7 +78,12 @@ _LOGICAL_CHANNEL: Final[tuple[Step, ...]] = (
     ("otn", {}),
     ("state", {}),
 )
-OPTICAL_SAMPLED: Final[tuple[tuple[Step, ...], ...]] = (_CIRCUIT, (*_LOGICAL_CHANNEL, ("pre-fec-ber", {})))
+_FIBRE: Final[tuple[Step, ...]] = (("onecity-flow:fibres", {}), ("fibre", {"id": "*"}), ("state", {}))
+OPTICAL_SAMPLED: Final[tuple[tuple[Step, ...], ...]] = (
+    _CIRCUIT,
+    (*_FIBRE, ("span-loss-db", {})),
+    (*_LOGICAL_CHANNEL, ("pre-fec-ber", {})),
+)
 
 HEARTBEAT_NS = 10 * 10**9  # a value that stays the same is told again after this: silence longer than two is a gap
 

@@ -28,6 +28,7 @@ _STATE_LEAVES: Final = {
     "throughput-bps": ("throughput_bps", 1.0),
     "latency-ns": ("delay_s", 1e-9),
     "margin-db": ("margin_db", 1.0),
+    "span-loss-db": ("span_loss_db", 1.0),
     "pre-fec-ber": ("pre_fec_ber", 1.0),
     "reachable": ("reachable", 1.0),
     "expected": ("expected", 1.0),

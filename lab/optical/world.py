@@ -6,7 +6,6 @@ plant has answered, and while it is away, a circuit is down rather than pretende
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,11 @@ from google.protobuf.json_format import MessageToDict
 from onecity.optical.v1 import optical_pb2 as pb
 
 from lab.gnmi import TelemetryTree
+from lab.gnmi.alarms import clear_alarm, raise_alarm
 from lab.gnmi.paths import escape
 from lab.optical.engine import Engine, Lit
 from lab.optical.equipment import INFRASTRUCTURE
+from lab.optical.lines import Lines
 from lab.plant.link import PlantLink
 
 _LEGS = {"working": pb.ACTIVE_LEG_WORKING, "protect": pb.ACTIVE_LEG_PROTECT, "none": pb.ACTIVE_LEG_NONE}
@@ -42,6 +43,7 @@ class World:
         self.up: dict[str, dict[str, bool]] = {kind: {} for kind in _KINDS}
         self.circuits: dict[str, dict[str, Any]] = {}
         self.link = PlantLink(socket, engine.equipment.domain.name, self._units, self._heard)
+        self._lines = Lines(engine.equipment, tree)
         self.on_event: Callable[[Sequence[str]], None] = lambda changed: None
         engine.on_change = self._lit
 
@@ -91,21 +93,11 @@ class World:
         if kind not in _ALARMS:
             return
         resource, type_id, severity, text = _ALARMS[kind]
-        alarm = f"{resource.format(name)}/{type_id}"
-        path = f"/system/alarms/alarm[id={escape(alarm)}]"
         if up:
-            self.tree.remove(path)
-            return
-        at_ns = time.time_ns()
-        for leaf, value in (
-            ("id", alarm),
-            ("resource", resource.format(name)),
-            ("type-id", f"openconfig-alarm-types:{type_id}"),
-            ("severity", f"openconfig-alarm-types:{severity}"),
-            ("text", text.format(name)),
-            ("time-created", str(at_ns)),
-        ):
-            self.tree.update(f"{path}/state/{leaf}", value, at_ns)
+            clear_alarm(self.tree, resource.format(name), type_id)
+        else:
+            standard = f"openconfig-alarm-types:{type_id}"
+            raise_alarm(self.tree, resource.format(name), standard, severity, text.format(name))
 
     def _stream_state(self, circuit: str, state: Mapping[str, Any]) -> None:
         base = f"/onecity-flow:circuits/circuit[id={circuit}]/state"
@@ -119,6 +111,8 @@ class World:
 
     def _samples(self, message: Mapping[str, Any]) -> None:
         at_ns = int(message["at"] * 1e9)
+        self._lines.fibres(message.get("fibres", {}), at_ns)
+        self._lines.kept(self.engine.circuits)
         for circuit, sample in message.get("circuits", {}).items():
             if circuit not in self.engine.circuits or not sample["up"]:
                 continue  # a dark circuit has no latency, no margin and no error rate: a gap, not a zero
@@ -129,6 +123,9 @@ class World:
                 self.tree.update(f"{base}/margin-db", f"{sample['margin_db']:.2f}", at_ns)
                 otn = f"/terminal-device/logical-channels/channel[index={circuit}]/otn/state"
                 self.tree.update(f"{otn}/pre-fec-ber/instant", f"{sample['pre_fec_ber']:.3e}", at_ns)
+                if circuit in self.circuits:  # light may fade without any change of state
+                    self.circuits[circuit]["margin_db"] = sample["margin_db"]
+                self._lines.light(self.engine.circuits[circuit].spec, sample["margin_db"], sample["pre_fec_ber"])
 
     # ── messages ────────────────────────────────────────────────────────────────────────────────────────────────
 

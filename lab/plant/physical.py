@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
-from lab.city import PROPAGATION_S_PER_M, City, IpLink
+from lab.city import PROPAGATION_S_PER_M, City, Fibre, IpLink
 from lab.plant.circuits import Circuits
 
 STRAINED_FIBRE_DB = 3.0  # a fibre that loses packets also loses light
@@ -20,8 +20,21 @@ class PlantError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
+    """What wears a link or fibre. `light_db`: span loss added in the end, `in_s` seconds from the beginning."""
+
     loss: float
     delay_s: float
+    light_db: float = 0.0
+    in_s: float = 0.0
+    age_s: float = 0.0
+
+    @property
+    def light_now_db(self) -> float:
+        return self.light_db * min(1.0, self.age_s / self.in_s) if self.in_s else self.light_db
+
+    @property
+    def settled(self) -> bool:
+        return self.age_s >= self.in_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +109,28 @@ class Physical:
         loss, delay = float(command.get("loss") or 0.0), float(command.get("delay_s") or 0.0)
         if not 0 <= loss <= 1 or not 0 <= delay < 10:
             raise PlantError("loss is a ratio from 0 to 1, delay 0 to 10 seconds")
-        places = [*self.links, *(f.id for f in self.city.optical.fibres)]
-        link = self._known(str(command.get("link", "")), places, "link or fibre")
-        self.degraded[link] = Degradation(loss, delay)
-        return f"{link} loses {loss:.4%} and delays {delay * 1e3:g} ms more"
+        light, in_s = float(command.get("light_db") or 0.0), float(command.get("in_s") or 0.0)
+        if not 0 <= light <= 60 or in_s < 0:
+            raise PlantError("light is 0 to 60 dB, the time in which it is lost not negative")
+        fibres = [f.id for f in self.city.optical.fibres]
+        link = self._known(str(command.get("link", "")), fibres if light else [*self.links, *fibres], "link or fibre")
+        self.degraded[link] = Degradation(loss, delay, light, in_s)
+        dimmer = f", and {light:g} dB of light" + (f" within {in_s:g} s" if in_s else "") if light else ""
+        return f"{link} loses {loss:.4%} and delays {delay * 1e3:g} ms more{dimmer}"
+
+    def age(self, elapsed_s: float) -> bool:
+        """Let fibres that wear out lose more light; return whether a circuit went dark by it."""
+        wearing = {f: d for f, d in self.degraded.items() if not d.settled}
+        if not wearing:
+            return False
+        for fibre, d in wearing.items():
+            self.degraded[fibre] = replace(d, age_s=d.age_s + elapsed_s)
+        before = {c: s.up for c, s in self.circuits.states.items()}
+        self.circuits.refresh(self.circuits.specs)
+        return any(s.up is not before.get(c) for c, s in self.circuits.states.items())
+
+    def span_loss_db(self, fibre: Fibre) -> float:
+        return fibre.loss_db + self._strain(fibre.id)[2]
 
     def _restore(self, what: str) -> str:
         if what == "all":
@@ -136,7 +167,9 @@ class Physical:
         return [*self.node_domain, *self.city.optical.nodes]
 
     def faults(self) -> dict[str, Any]:
-        degraded = {k: {"loss": d.loss, "delay_s": d.delay_s} for k, d in self.degraded.items()}
+        degraded = {
+            k: {"loss": d.loss, "delay_s": d.delay_s, "light_db": d.light_now_db} for k, d in self.degraded.items()
+        }
         return {"cut": sorted(self.cut), "down": sorted(self.down), "degraded": degraded}
 
     # ── state ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -149,7 +182,9 @@ class Physical:
 
     def _strain(self, fibre: str) -> tuple[float, float, float]:
         d = self.degraded.get(fibre)
-        return (d.loss, d.delay_s, STRAINED_FIBRE_DB if d.loss else 0.0) if d else (0.0, 0.0, 0.0)
+        if d is None:
+            return 0.0, 0.0, 0.0
+        return d.loss, d.delay_s, d.light_now_db + (STRAINED_FIBRE_DB if d.loss else 0.0)
 
     def refresh_ports(self) -> bool:
         """Follow circuits and nodes up to ports and links; return whether anything changed."""

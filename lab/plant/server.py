@@ -58,6 +58,8 @@ class PlantServer:
             next_at = max(next_at + TICK_S, loop.time())
             await asyncio.sleep(next_at - loop.time())
             try:
+                if self.world.age(TICK_S):
+                    self._tell_all()
                 await self._sample()
             except Exception:  # a broken unit must not stop the clock of the whole city
                 _log.exception("a tick failed")

@@ -16,6 +16,7 @@ from lab.city import City
 from lab.plant.circuits import read_circuit
 from lab.plant.flows import Flow, flows_of, host_of
 from lab.plant.forwarding import Forwarding
+from lab.plant.lines import lines
 from lab.plant.physical import Physical, PlantError, Port
 from lab.plant.queues import Model
 from lab.plant.units import Access, parse_address
@@ -120,6 +121,16 @@ class World:
         changed = [p for p, up in self.physical.port_up.items() if before[p] is not up]
         if changed:
             self._stale |= self.forwarding.ports_changed(changed)
+
+    def age(self, elapsed_s: float) -> bool:
+        """Let what wears out wear on; return whether domains see another state of their equipment."""
+        before = self.physical.port_up
+        if not self.physical.age(elapsed_s):
+            return False
+        self._follow_ports(before)
+        self._stale |= self.forwarding.by_vpn.keys()
+        self._model = None
+        return True
 
     def _offer(self, command: Mapping[str, Any]) -> dict[str, Any]:
         access = self._access(command)
@@ -249,7 +260,9 @@ class World:
         """
         out: dict[str, dict[str, dict[str, Any]]] = {}
         for domain in (*self.city.ip, self.city.optical.name):
-            out[domain] = {"links": {}, "tunnels": {}, "accesses": {}, "flows": {}, "hosts": {}, "circuits": {}}
+            out[domain] = {
+                kind: {} for kind in ("links", "tunnels", "accesses", "flows", "hosts", "circuits", "fibres")
+            }
         model = self._model
         if model is None:
             return out
@@ -299,7 +312,9 @@ class World:
             }
 
     def _sample_circuits(self, out: dict[str, Any]) -> None:
-        circuits = out[self.city.optical.name]["circuits"]
+        optical = out[self.city.optical.name]
+        optical["fibres"] = lines(self.physical, self._random)
+        circuits = optical["circuits"]
         for circuit, state in self.physical.circuits.states.items():
             margin = None if state.margin_db is None else state.margin_db + float(self._random.uniform(-0.05, 0.05))
             circuits[circuit] = {

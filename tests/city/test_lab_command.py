@@ -47,6 +47,7 @@ def test_a_detached_city_is_broken_repaired_and_stopped(tmp_path: Path, capsys: 
     assert "runs in" in capsys.readouterr().err
     assert command(["cut", "f-zhihui-nanwan", *where]) == 0
     assert command(["degrade", "f-nanwan-buji", "--loss", "1%", "--delay", "5ms", *where]) == 0
+    assert command(["degrade", "f-pinghu-zhihui", "--light", "30dB", "--over", "10s", *where]) == 0
     assert command(["down", "lg-buji", *where]) == 0
     capsys.readouterr()
     assert command(["status", *where]) == 0
@@ -96,7 +97,8 @@ def test_a_dead_process_is_named_and_started_again_and_a_second_run_keeps_the_po
         (["cut", "x", "--dir", "nowhere"], "no city runs in"),
         (["status", "--dir", "nowhere"], "no city runs in"),
         (["cut", "x"], "name its place by --dir"),
-        (["degrade", "x"], "needs --loss or --delay"),
+        (["degrade", "x"], "needs --loss, --delay or --light"),
+        (["degrade", "x", "--light", "3"], "is no loss of light; write 3dB"),
         (["restore"], "say what to restore, or --all"),
     ],
 )

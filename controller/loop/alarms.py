@@ -1,0 +1,87 @@
+"""The alarms that equipment has raised and not cleared: what it says of itself, kept until it says otherwise.
+
+Streams tell standing alarms again with every heartbeat. One that is not told for longer than two and a half of them,
+by a domain that is heard otherwise, was cleared while nobody listened. A domain out of reach keeps its alarms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from controller.southbound.driver import Sample
+from controller.southbound.gnmi import HEARTBEAT_NS
+
+SILENT_S = 5.0
+EXPIRES_S = 2.5 * HEARTBEAT_NS / 1e9
+MOST = 10_000  # alarms kept
+WORDS = ("cleared", "warning", "minor", "major", "critical")
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One alarm. `component`: what it is about, as telemetry names it; severity 1 warning to 4 critical."""
+
+    domain: str
+    component: str
+    kind: str  # "los", "margin"
+    severity: int
+    since: float  # monotonic seconds
+    heard: float  # monotonic seconds, last
+
+    @property
+    def text(self) -> str:
+        """Say it as the domain did."""
+        if not self.severity:
+            return f"{self.domain}: alarm {self.kind.upper()} cleared on {self.component}"
+        return f"{self.domain}: alarm {self.kind.upper()} ({WORDS[self.severity]}) on {self.component}"
+
+
+class Alarms:
+    """All alarms that stand. `silence_s`: for how long nothing came from a domain; None: never anything."""
+
+    def __init__(self, clock: Callable[[], float], silence_s: Callable[[str], float | None]) -> None:
+        self._clock, self._silence_s = clock, silence_s
+        self._standing: dict[tuple[str, str], Alarm] = {}  # component, kind
+
+    @property
+    def standing(self) -> Mapping[tuple[str, str], Alarm]:
+        return self._standing
+
+    def hear(self, samples: Sequence[Sample]) -> tuple[Alarm, ...]:
+        """Take samples; return the alarms that are new, of another severity, or over (severity 0)."""
+        return tuple(self._heard(s) for s in samples if s.subject.startswith("alarm:") and self._news(s))
+
+    def _news(self, sample: Sample) -> bool:
+        """Whether an alarm is not just told once more."""
+        key = (sample.subject[6:], sample.metric)
+        known = self._standing.get(key)
+        if known is None:
+            return sample.value > 0 and len(self._standing) < MOST
+        if known.severity == int(sample.value):
+            self._standing[key] = replace(known, heard=self._clock())
+            return False
+        return True
+
+    def _heard(self, sample: Sample) -> Alarm:
+        key, now = (sample.subject[6:], sample.metric), self._clock()
+        known = self._standing.pop(key, None)
+        since = known.since if known is not None else now
+        alarm = Alarm(sample.domain, *key, int(sample.value), since, now)
+        if alarm.severity:
+            self._standing[key] = alarm
+        return alarm
+
+    def expire(self) -> tuple[Alarm, ...]:
+        """Drop what was cleared unheard; return it as cleared."""
+        gone = list(self._unheard())
+        for key in gone:
+            self._standing.pop((key.component, key.kind))
+        return tuple(replace(alarm, severity=0) for alarm in gone)
+
+    def _unheard(self) -> Iterator[Alarm]:
+        now = self._clock()
+        for alarm in self._standing.values():
+            silence = self._silence_s(alarm.domain)
+            if now - alarm.heard > EXPIRES_S and silence is not None and silence < SILENT_S:
+                yield alarm

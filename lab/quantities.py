@@ -1,0 +1,37 @@
+"""How operators of the lab write quantities: 1%, 5ms, 32dB."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|µs|ms|s)")
+_SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
+_DECIBELS = re.compile(r"(\d+(?:\.\d+)?)\s*dB")
+
+
+def ratio(text: str) -> float:
+    """Read 1% or 0.01."""
+    try:
+        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a loss; write 1% or 0.01")
+    return value
+
+
+def duration(text: str) -> float:
+    """Return seconds."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a delay; write 5ms or 300us")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def decibels(text: str) -> float:
+    """Return dB."""
+    match = _DECIBELS.fullmatch(text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no loss of light; write 3dB or 32.5dB")
+    return float(match[1])

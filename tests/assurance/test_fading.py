@@ -1,0 +1,84 @@
+"""Light that fades: the fibre that all who suffer share is to blame, and a trend tells when the margin is spent."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.assurance.causes import Cause
+from controller.assurance.fading import PACES, SPENT_DB, Light, Margin, fading, joined, riders_of, spent_in_s
+from tests.support.cities import city_map, topologies
+
+CITY = city_map("longgang")
+OPTICAL = next(t for t in topologies("longgang") if t.fibres)
+ROUTES = {c.id: c.route for c in OPTICAL.circuits if c.layer == "wavelength"}
+RIDERS = riders_of(
+    ROUTES, ((k.id, k.circuit) for k in CITY.links), ((o.id, o.server_circuit) for o in OPTICAL.odu_links)
+)
+
+
+def _lights(worn: str, left_db: float = 0.8) -> dict[str, Light]:
+    return {
+        c: Light(r, left_db, 17.0 - left_db, None, True) if worn in r else Light(r, 17.0, 0.02, None, False)
+        for c, r in ROUTES.items()
+    }
+
+
+@pytest.mark.parametrize("fibre", [f for f in CITY.fibres if sum(f in r for r in ROUTES.values()) > 1])
+def test_a_fibre_that_fades_is_found_from_the_wavelengths_over_it(fibre: str) -> None:
+    (found,) = fading(_lights(fibre), frozenset(), RIDERS)
+    over = {c for c, r in ROUTES.items() if fibre in r}
+    assert {c for c, r in ROUTES.items() if found.root[6:] in r} == over  # it, or one just like it
+    assert found.at_risk == frozenset().union(*(RIDERS[c] | {f"circuit:{c}"} for c in over))
+    assert not found.felt
+    (said,) = fading(_lights(fibre), frozenset({fibre}), RIDERS)
+    assert said.root == f"fibre:{fibre}"
+
+
+def test_a_wavelength_that_fades_alone_accuses_its_transponder() -> None:
+    circuit = max(ROUTES, key=lambda c: len(ROUTES[c]))
+    lights = _lights("none") | {circuit: Light(ROUTES[circuit], 0.8, 16.0, None, True)}
+    (found,) = fading(lights, frozenset(), RIDERS)
+    assert found.root == f"circuit:{circuit}"
+
+
+def test_who_fell_a_little_accuses_nobody_and_who_did_not_fall_acquits() -> None:
+    fibre = next(f for f in CITY.fibres if sum(f in r for r in ROUTES.values()) > 1)
+    dimmer = {c: Light(r, 15.0, 2.0, None, False) if fibre in r else Light(r, 17.0, 0.0, None, False)
+              for c, r in ROUTES.items()}  # fmt: skip
+    assert fading(dimmer, frozenset(), RIDERS) == ()
+    assert [c.at_risk for c in fading(dimmer, frozenset({fibre}), RIDERS)] == [frozenset()]
+
+
+def test_what_packets_feel_and_what_light_tells_of_one_fibre_is_one_cause() -> None:
+    felt = Cause("fibre:f", "degraded", "felt", frozenset({"fibre:f", "link:l"}))
+    told = Cause("fibre:f", "degraded", "told", frozenset({"fibre:f", "circuit:c"}), frozenset({"circuit:c"}), False)
+    (found,) = joined((felt,), (told,))
+    assert (found.title, found.felt, found.at_risk) == ("felt", True, frozenset({"circuit:c"}))
+    assert found.members == felt.members | told.members
+
+
+@given(st.floats(1.0, 18.0), st.floats(0.05, 2.0), st.randoms(use_true_random=False))
+def test_a_steady_fall_is_foretold_and_wavering_is_none(start_db: float, slope: float, dice: object) -> None:
+    noise = [dice.uniform(-0.05, 0.05) for _ in range(30)]  # type: ignore[attr-defined]
+    falling = [(float(n), start_db - slope * n + noise[n]) for n in range(30)]
+    level = [(float(n), start_db + noise[n]) for n in range(30)]
+    assert spent_in_s(level, 60.0) is None
+    due = (start_db - slope * 29 - SPENT_DB) / slope
+    found = spent_in_s(falling, 1e9)
+    assert found is not None
+    assert found == pytest.approx(max(0.0, due), rel=0.15, abs=1.0)
+    assert (spent_in_s(falling, 60.0) is not None) == (found <= 60.0)
+
+
+def test_a_margin_keeps_its_best_and_forgets_in_bounded_memory() -> None:
+    margin = Margin(("f",))
+    for second in range(20_000):
+        margin.take(17.0 - second / 2000, float(second))
+    assert margin.best_db == 17.0
+    assert margin.fell_db == pytest.approx(10.0, abs=0.01)
+    assert margin.spent_in_s() is None or math.isclose(margin.spent_in_s() or 0.0, 13_000, rel_tol=0.05)
+    assert sum(len(kept) for kept in margin._kept) == sum(p.samples for p in PACES)
