@@ -1,4 +1,4 @@
-"""A fibre that loses its light, on a running city: told by its alarms before a packet suffers, one ticket, over again."""
+"""A fibre that loses its light, on a running city: its alarms make one ticket before a packet suffers, and end it."""
 
 from __future__ import annotations
 
