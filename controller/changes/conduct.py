@@ -18,7 +18,7 @@ from controller.changes import present
 from controller.changes.chronicle import Chronicle, Ended
 from controller.changes.desk import Desk, Taken
 from controller.changes.domains import Domains
-from controller.changes.keep import change_record, stored
+from controller.changes.keep import change_record, replacement, stored
 from controller.changes.live import LiveChange
 from controller.changes.orders import Order
 from controller.changes.pipeline import Planned, Wanted
@@ -29,7 +29,7 @@ from controller.errors import ConflictError, OnecityError, StoreError
 from controller.intent.model import ServiceId
 from controller.rendering.tree import Edit
 from controller.store.codec import dumps
-from controller.store.records import ChangeRecord, StoredService
+from controller.store.records import ChangeRecord
 from controller.store.store import Store
 from controller.transactions.engine import Transactions
 from controller.transactions.step import Step, StepOutcome, StepResult
@@ -100,12 +100,12 @@ class Conductor:
         live.say("verified", f"{planned.proofs.checks} facts")
         if planned.changes_nothing:
             return ChangeResult(Outcome.UNCHANGED, services=actions)
-        puts = tuple(stored(s) for s in planned.puts.values())
-        record = change_record(live.id, order, planned, self._now(), puts)
+        record = change_record(live.id, order, planned, self._now())
         steps = steps_of(live.id, self.as_it_runs(planned.edits), self._domains.kinds)
         live.step_names.update({step.index: step.name for step in steps})
         if not steps:
-            return await self._only_reserved(planned, record, puts, actions)
+            return await self._only_reserved(planned, record, actions)
+        puts = tuple(stored(s) for s in planned.puts.values())
         try:
             await self._store.open_change(record, puts, tuple(sorted(planned.drops)), plan_text(steps))
         except OnecityError as error:
@@ -123,13 +123,18 @@ class Conductor:
         self,
         planned: Planned,
         record: ChangeRecord,
-        puts: tuple[StoredService, ...],
         actions: tuple[ServiceAction, ...],
     ) -> ChangeResult:
-        """End a change that no domain hears of, in one write: what is held moves, what is configured stays."""
+        """End a change that no domain hears of, in one write: what is held moves, what is configured stays.
+
+        A service under way is nobody else's, so that what is kept of it is what stood when this was planned.
+        """
         taken, ended = Taken.of(planned, record.id), replace(record, outcome=Outcome.COMMITTED, ended=self._now())
+        found = {sid: replacement(planned.base.services.get(sid), new) for sid, new in planned.puts.items()}
+        moves = tuple(move for move in found.values() if move is not None)
+        puts = tuple(stored(planned.puts[sid]) for sid, move in found.items() if move is None)
         try:
-            await self._store.record_change(ended, puts, tuple(sorted(planned.drops)))
+            await self._store.record_change(ended, puts, tuple(sorted(planned.drops)), moves)
         except OnecityError as error:
             await self._desk.withdraw(taken)
             return ChangeResult(Outcome.FAILED, str(error), actions)

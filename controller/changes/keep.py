@@ -13,7 +13,7 @@ from controller.changes.views import ChangeResult
 from controller.intent import to_document
 from controller.intent.model import Service, ServiceId
 from controller.rendering.sharing import shared
-from controller.store.records import ChangeRecord, ServiceChange, StoredService, WindowState
+from controller.store.records import ChangeRecord, Replacement, ServiceChange, StoredService, WindowState
 
 
 def document_text(service: Service) -> str:
@@ -22,11 +22,6 @@ def document_text(service: Service) -> str:
 
 
 def stored(standing: Standing) -> StoredService:
-    window = WindowState.NONE
-    if standing.placement.start is not None:
-        window = (
-            WindowState.EXPIRED if standing.expired else WindowState.OPEN if standing.active else WindowState.SCHEDULED
-        )
     return StoredService(
         id=standing.service.metadata.service,
         kind=standing.service.kind,
@@ -36,8 +31,23 @@ def stored(standing: Standing) -> StoredService:
         service=standing.service,
         placement=standing.placement,
         fragments=standing.fragments,
-        window=window,
+        window=_window(standing),
     )
+
+
+def replacement(old: Standing | None, new: Standing) -> Replacement | None:
+    """Return what to write of a service that is only placed anew; None where more of it changed."""
+    if old is None or old.service is not new.service or old.fragments.keys() != new.fragments.keys():
+        return None
+    if any(old.fragments[domain] is not tree for domain, tree in new.fragments.items()):
+        return None
+    return Replacement(new.service.metadata.service, new.generation, new.revision, new.placement, _window(new))
+
+
+def _window(standing: Standing) -> WindowState:
+    if standing.placement.start is None:
+        return WindowState.NONE
+    return WindowState.EXPIRED if standing.expired else WindowState.OPEN if standing.active else WindowState.SCHEDULED
 
 
 def standing(kept: StoredService) -> Standing:
@@ -55,16 +65,15 @@ def standing(kept: StoredService) -> Standing:
     )
 
 
-def change_record(
-    change_id: str, order: Order, planned: Planned, now: datetime, puts: Iterable[StoredService]
-) -> ChangeRecord:
-    """Return the history's entry of a change that begins; `puts` are the services that it puts, as stored."""
-    after = {put.id: put.document for put in puts}
+def change_record(change_id: str, order: Order, planned: Planned, now: datetime) -> ChangeRecord:
+    """Return the history's entry of a change that begins."""
     services = []
     for sid in sorted({*planned.puts, *planned.drops}):
-        old = planned.base.services.get(sid)
+        old, new = planned.base.services.get(sid), planned.puts.get(sid)
         before = document_text(old.service) if old else ""
-        services.append(ServiceChange(sid, before, after.get(sid, "")))
+        same = old is not None and new is not None and old.service is new.service
+        after = before if same else document_text(new.service) if new is not None else ""
+        services.append(ServiceChange(sid, before, after))
     return ChangeRecord(
         id=change_id,
         author=order.author,

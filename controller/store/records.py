@@ -40,6 +40,17 @@ class StoredService:
 
 
 @dataclass(frozen=True, slots=True)
+class Replacement:
+    """A stored service that is only placed anew: what was asked and what is configured stay as they are kept."""
+
+    id: ServiceId
+    generation: int
+    revision: int
+    placement: Placement
+    window: WindowState
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceChange:
     """What a change did to one service. Empty document: the service was not there."""
 

@@ -34,6 +34,7 @@ from controller.store.records import (
     DomainChange,
     JournalRecord,
     OpenChange,
+    Replacement,
     StoredService,
 )
 from controller.store.writer import Writer
@@ -124,14 +125,20 @@ class Store:
         return await self._writer.write(lambda db: tables.finish_change(db, record, applied=applied))
 
     async def record_change(
-        self, record: ChangeRecord, puts: tuple[StoredService, ...] = (), drops: tuple[ServiceId, ...] = ()
+        self,
+        record: ChangeRecord,
+        puts: tuple[StoredService, ...] = (),
+        drops: tuple[ServiceId, ...] = (),
+        moves: tuple[Replacement, ...] = (),
     ) -> ChangeRecord:
         """Keep a finished change and its effect on the desired state in one durable transaction.
+
+        `moves` are services in the store of which nothing but their placement changes; StoreError where one is not.
 
         Where another change already has this request id, that one is returned and nothing is written.
         An open change of the same id is ended by this, with these puts and drops instead of those it was opened with.
         """
-        return await self._writer.write(lambda db: tables.record_change(db, record, puts, drops))
+        return await self._writer.write(lambda db: tables.record_change(db, record, puts, drops, moves))
 
     def load_open_changes(self) -> tuple[OpenChange, ...]:
         """Return the changes that had not ended, oldest first."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -16,14 +16,16 @@ from typing import Any
 from controller.errors import ConflictError, StoreError
 from controller.intent.model import ServiceId
 from controller.network.discovered import DomainTopology
+from controller.planning.placement import Placement
 from controller.rendering.tree import Path
-from controller.store.codec import dumps, encode, loads
+from controller.store.codec import dumps, loads
 from controller.store.records import (
     Acceptance,
     ChangeRecord,
     DomainChange,
     JournalRecord,
     OpenChange,
+    Replacement,
     StoredService,
 )
 
@@ -38,19 +40,21 @@ def select_services(db: Database) -> tuple[StoredService, ...]:
 
 
 def write_services(db: Database, puts: tuple[StoredService, ...], drops: tuple[ServiceId, ...]) -> None:
-    _delete_services(db, drops)
-    encoded = [encode(StoredService, put) for put in puts]
-    _insert_services(db, [(put, _text(put)) for put in encoded])
-
-
-def _delete_services(db: Database, drops: Iterable[str]) -> None:
     db.executemany("DELETE FROM services WHERE id = ?", [(service,) for service in drops])
-
-
-def _insert_services(db: Database, puts: Iterable[tuple[Mapping[str, Any], str]]) -> None:
-    """Insert services in the form in which they are kept, each with its text."""
-    rows = [(put["id"], put["kind"], put["generation"], put["revision"], text) for put, text in puts]
+    rows = [(put.id, put.kind, put.generation, put.revision, dumps(StoredService, put)) for put in puts]
     db.executemany("INSERT OR REPLACE INTO services VALUES (?, ?, ?, ?, ?)", rows)
+
+
+def _replace_services(db: Database, moves: tuple[Replacement, ...]) -> None:
+    """Write where services stand now. SQLite leaves the rest of each record as it is, which is nearly all of it."""
+    rows = [(m.id, m.generation, m.revision, dumps(Placement, m.placement), m.window.value) for m in moves]
+    cursor = db.executemany(
+        """UPDATE services SET generation = ?2, revision = ?3, record = json_set(
+               record, '$.generation', ?2, '$.revision', ?3, '$.placement', json(?4), '$.window', ?5) WHERE id = ?1""",
+        rows,
+    )
+    if cursor.rowcount != len(rows):
+        raise StoreError(f"{len(rows) - cursor.rowcount} services that a change places anew are not in the store")
 
 
 def _change(row: tuple[int, str]) -> ChangeRecord:
@@ -210,22 +214,31 @@ def finish_change(db: Database, record: ChangeRecord, *, applied: bool) -> Chang
     if row is None:
         raise ConflictError(f"change {record.id} is not open")
     if applied:
-        # As it was written when the change began: to read it as values, only to write them again, would be work for
-        # nothing in the way of all later writes.
-        pending = json.loads(row[0])
-        _delete_services(db, pending["drops"])
-        _insert_services(db, [(put, _text(put)) for put in pending["puts"]])
+        # As it was written when the change began, and by SQLite itself: to read it as values, only to write them
+        # again, would be work for nothing in the way of all later writes.
+        db.execute("DELETE FROM services WHERE id IN (SELECT value FROM json_each(?, '$.drops'))", row)
+        db.execute(
+            """INSERT OR REPLACE INTO services
+               SELECT json_extract(value, '$.id'), json_extract(value, '$.kind'), json_extract(value, '$.generation'),
+                      json_extract(value, '$.revision'), value FROM json_each(?, '$.puts')""",
+            row,
+        )
     return _close(db, record)
 
 
 def record_change(
-    db: Database, record: ChangeRecord, puts: tuple[StoredService, ...], drops: tuple[ServiceId, ...]
+    db: Database,
+    record: ChangeRecord,
+    puts: tuple[StoredService, ...],
+    drops: tuple[ServiceId, ...],
+    moves: tuple[Replacement, ...] = (),
 ) -> ChangeRecord:
     if record.request_id:
         known = select_change(db, "request_id", record.request_id)
         if known is not None and known.id != record.id:
             return known
     write_services(db, puts, drops)
+    _replace_services(db, moves)
     if db.execute("SELECT 1 FROM changes WHERE id = ? AND pending IS NOT NULL", (record.id,)).fetchone():
         return _close(db, record)
     if (known := select_change(db, "id", record.id)) is not None and known.request_id == record.request_id:

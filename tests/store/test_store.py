@@ -17,11 +17,14 @@ import pytest
 from controller.errors import ConflictError, StoreError, UnknownNameError
 from controller.intent.model import AccessSite, DedicatedPlane, Metadata, ServiceId, SiteId
 from controller.network.discovered import DomainKind, DomainTopology
+from controller.planning.placement import Placement
+from controller.store.codec import dumps
 from controller.store.migrations import MIGRATIONS, migrate
 from controller.store.records import (
     Acceptance,
     ChangeRecord,
     DomainChange,
+    Replacement,
     ServiceChange,
     StoredService,
     WindowState,
@@ -67,6 +70,30 @@ async def test_a_change_and_its_services_are_one_write(store):
     assert [change.id for change in store.history(before=2)] == ["c1"]
     assert store.change("c1") == done
     store.close()
+
+
+PLACED = Placement("gov/a", "DedicatedPlane", 7)
+
+
+async def test_a_service_that_is_only_placed_anew_keeps_its_intent_and_its_configuration(store):
+    await store.record_change(record("c1"), (service("a"), service("b")))
+    move = Replacement(ServiceId("gov/a"), 1, 2, PLACED, WindowState.OPEN)
+    await store.record_change(record("c2"), moves=(move,))
+    store = reopen(store)
+    moved = replace(service("a", 2), placement=PLACED, window=WindowState.OPEN)
+    assert store.load_services() == (moved, service("b"))
+    text = sqlite3.connect(store.path).execute("SELECT record FROM services WHERE id = 'gov/a'").fetchone()[0]
+    assert text == dumps(StoredService, moved)  # as if all of it had been written
+    store.close()
+
+
+async def test_a_service_that_is_not_there_cannot_be_placed_anew_and_nothing_of_the_change_is_kept(store):
+    await store.record_change(record("c1"), (service("a"),))
+    moves = tuple(Replacement(ServiceId(f"gov/{name}"), 1, 2, PLACED, WindowState.NONE) for name in "ac")
+    with pytest.raises(StoreError, match="1 services"):
+        await store.record_change(record("c2"), moves=moves)
+    assert store.load_services() == (service("a"),)
+    assert [change.id for change in store.history()] == ["c1"]
 
 
 async def test_an_unknown_change_is_named(store):
