@@ -12,7 +12,7 @@ from controller.changes.state import DesiredState, Standing
 from controller.changes.views import ChangeResult
 from controller.intent import to_document
 from controller.intent.model import Service, ServiceId
-from controller.rendering.sharing import shared
+from controller.rendering.packed import packed_fragment
 from controller.store.records import ChangeRecord, Replacement, ServiceChange, StoredService, WindowState
 
 
@@ -57,7 +57,7 @@ def standing(kept: StoredService) -> Standing:
     return Standing(
         service=kept.service,
         placement=kept.placement,
-        fragments={domain: shared(tree) for domain, tree in kept.fragments.items()},
+        fragments={domain: packed_fragment(tree) for domain, tree in kept.fragments.items()},
         generation=kept.generation,
         revision=kept.revision,
         active=active,

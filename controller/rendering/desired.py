@@ -15,11 +15,13 @@ from controller.intent.model import ServiceId
 from controller.rendering.diff import edit
 from controller.rendering.graft import Graft
 from controller.rendering.merge import LeafConflictError, merge
+from controller.rendering.packed import packed
 from controller.rendering.paths import at, path_text, units
 from controller.rendering.tree import Edit, Leaf, Path, Tree
 
 Fragments = Mapping[str, Tree]  # domain → what one service asks of it
 _Shares = Mapping[ServiceId, Tree | Leaf]  # who asks for what in one unit
+_Moves = dict[Path, dict[ServiceId, Tree | Leaf | None]]  # unit → who asks for something else there, or nothing more
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class _DomainState:
     """One domain's tree and, unit by unit, the services that it is merged from."""
 
     tree: Tree = field(default_factory=dict)
-    units: Mapping[Path, _Shares] = field(default_factory=dict)
+    units: Mapping[Path, tuple[ServiceId, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,10 @@ class Desired:
             return ()
         found: set[ServiceId] = set()
         for length in range(1, len(path) + 1):
-            shares = state.units.get(path[:length], {})
+            shares = self._shares(domain, path[:length], state.units.get(path[:length], ()))
             found |= {s for s, share in shares.items() if _holds(share, path[length:])}
         if not found:
-            found = {s for unit, shares in state.units.items() if unit[: len(path)] == path for s in shares}
+            found = {s for unit, services in state.units.items() if unit[: len(path)] == path for s in services}
         return tuple(sorted(found))
 
     def around(self, domain: str, path: Path) -> tuple[ServiceId, ...]:
@@ -83,7 +85,7 @@ class Desired:
         for name in drops:
             services.pop(name, None)
         services |= puts
-        changes: dict[str, dict[Path, dict[ServiceId, Tree | Leaf | None]]] = {}
+        changes: dict[str, _Moves] = {}
         for service in sorted({*puts, *drops}):
             before, after = self.fragments(service), puts.get(service, {})
             for domain in {*before, *after}:
@@ -94,8 +96,36 @@ class Desired:
                     changes.setdefault(domain, {}).setdefault(unit, {})[service] = share
         domains = dict(self._domains)
         for domain, moves in changes.items():
-            domains[domain] = _moved(domain, domains.get(domain, _DomainState()), moves)
+            domains[domain] = self._moved(domain, moves)
         return Desired(services, domains)
+
+    def _shares(self, domain: str, unit: Path, services: tuple[ServiceId, ...]) -> dict[ServiceId, Tree | Leaf]:
+        """Return what each of these services asks for in a unit."""
+        asked = ((service, at(self._services[service][domain], unit)) for service in services)
+        return {service: share for service, share in asked if share is not None}
+
+    def _moved(self, domain: str, moves: _Moves) -> _DomainState:
+        """Return a domain's state after shares of its units came, changed or went."""
+        state = self._domains.get(domain, _DomainState())
+        table = dict(state.units)
+        graft = Graft(state.tree)
+        alone: dict[ServiceId, tuple[ServiceId, ...]] = {}  # most units are of one service: one tuple for all of those
+        for unit, changed in moves.items():
+            before = table.get(unit, ())
+            left = tuple(name for name in before if name not in changed)
+            fresh = {name: share for name, share in changed.items() if share is not None}
+            if not left and not fresh:
+                table.pop(unit, None)
+                graft.remove(unit)
+                continue
+            standing = at(state.tree, unit)
+            everyone = {**self._shares(domain, unit, left), **fresh}
+            start = standing if before and len(left) == len(before) else None
+            merged = _merged(domain, unit, start, fresh if start is not None else everyone, everyone)
+            names = tuple(everyone)
+            table[unit] = names if len(names) > 1 else alone.setdefault(names[0], names)
+            graft.put(unit, packed(merged) if isinstance(merged, dict) else merged)
+        return _DomainState(graft.tree, table)
 
 
 def edits(old: Desired, new: Desired) -> tuple[Edit, ...]:
@@ -115,29 +145,6 @@ def _unit_changes(before: Tree, after: Tree) -> dict[Path, Tree | Leaf | None]:
     out: dict[Path, Tree | Leaf | None] = {unit: None for unit in was if unit not in now}
     out |= {unit: content for unit, content in now.items() if was.get(unit) is not content}
     return out
-
-
-def _moved(
-    domain: str, state: _DomainState, moves: Mapping[Path, Mapping[ServiceId, Tree | Leaf | None]]
-) -> _DomainState:
-    """Return a domain's state after shares of its units came, changed or went."""
-    table = dict(state.units)
-    graft = Graft(state.tree)
-    for unit, changed in moves.items():
-        before = table.get(unit, {})
-        after = {name: share for name, share in before.items() if name not in changed}
-        fresh = {name: share for name, share in changed.items() if share is not None}
-        standing = at(state.tree, unit)
-        if not after and not fresh:
-            table.pop(unit, None)
-            graft.remove(unit)
-            continue
-        only_new = len(after) == len(before) and before
-        start = standing if only_new and standing is not None else None
-        merged = _merged(domain, unit, start, fresh if start is not None else {**after, **fresh}, {**after, **fresh})
-        table[unit] = {**after, **fresh}
-        graft.put(unit, merged)
-    return _DomainState(graft.tree, table)
 
 
 def _merged(domain: str, unit: Path, start: Tree | Leaf | None, shares: _Shares, everyone: _Shares) -> Tree | Leaf:

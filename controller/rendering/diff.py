@@ -14,6 +14,7 @@ from itertools import islice
 
 from controller.errors import ConflictError
 from controller.rendering.graft import Graft
+from controller.rendering.packed import opened
 from controller.rendering.paths import at, extract, outermost, path_text, smallest_entry, step_name
 from controller.rendering.schema import Schema, SchemaNode
 from controller.rendering.tree import Edit, Leaf, Operation, OperationKind, Path, Step, Tree
@@ -64,6 +65,7 @@ def _compare(children: Mapping[str, SchemaNode], path: Path, old: Tree, new: Tre
     """Compare two dicts at one place: what went, what came, what changed."""
     if old is new:
         return
+    old, new = opened(old), opened(new)
     for step in [step for step in old if step not in new]:
         _gone(children.get(step_name(step)), (*path, step), old[step], operations)
     if not _ordered(children):
@@ -126,6 +128,7 @@ def _changed(
     children: Mapping[str, SchemaNode] = child.children if child else {}
     if was == value and not (child is not None and _disordered(child, was, value)):
         return  # what was read from a domain shares nothing with what is wanted: dicts compare themselves far faster
+    was, value = opened(was), opened(value)
     old, new = (was, value) if _ordered(children) else _without_the_same(was, value)
     if step_name(path[-1]) in _WHOLE or _leaf_list_changed(old, new):
         if was != value or (child is not None and _disordered(child, was, value)):

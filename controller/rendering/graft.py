@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from controller.rendering.packed import opened
 from controller.rendering.paths import step_name
 from controller.rendering.schema import Schema
 from controller.rendering.tree import Leaf, Path, Step, Tree
@@ -74,6 +75,6 @@ class Graft:
         return fresh
 
     def _copy(self, tree: Tree) -> Tree:
-        fresh = dict(tree)
+        fresh = dict(opened(tree))
         self._own[id(fresh)] = fresh  # kept alive, so that no other dict gets this id
         return fresh

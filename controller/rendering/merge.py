@@ -6,6 +6,7 @@ What only one side has is taken over as it is, so that a merge costs what the si
 from __future__ import annotations
 
 from controller.errors import ConflictError
+from controller.rendering.packed import opened
 from controller.rendering.paths import path_text
 from controller.rendering.tree import Leaf, Path, Step, Tree
 
@@ -26,6 +27,7 @@ def merge(first: Tree, second: Tree, path: Path = ()) -> Tree:
         return first
     if not first:
         return second
+    first, second = opened(first), opened(second)
     out: Tree | None = None
     for step, value in second.items():
         standing = first.get(step)

@@ -8,8 +8,8 @@ from controller.errors import UnknownNameError
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId
 from controller.network.model import CityMap
 from controller.planning.placement import Placement
+from controller.rendering.packed import packed_fragment
 from controller.rendering.plane import render_plane
-from controller.rendering.sharing import shared
 from controller.rendering.slice import render_slice
 from controller.rendering.tree import Tree
 from controller.rendering.vip import render_vip
@@ -23,7 +23,7 @@ def render(
     standing: the other services with their placements; a VIP needs the one that it protects, UnknownNameError without.
     Whether a VIP's window is open is the caller's business: this renders what stands while it is.
     """
-    return {domain: shared(tree) for domain, tree in _rendered(service, placement, city, standing).items()}
+    return {domain: packed_fragment(tree) for domain, tree in _rendered(service, placement, city, standing).items()}
 
 
 def _rendered(

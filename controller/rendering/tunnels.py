@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import count
 from zlib import crc32
 
 from controller.network.model import CityMap, Domain, PortRef
 from controller.planning.placement import Route, Steering, TunnelPlacement
 from controller.rendering.bandwidth import bandwidth_text
-from controller.rendering.tree import Step, Tree
+from controller.rendering.packed import packed
+from controller.rendering.tree import Tree
 
 BINDING = "onecity-binding"
 _LOSS_UNIT = 3e-8  # te-packet-types:path-metric-loss counts in 0.000003 %
@@ -173,35 +175,17 @@ def _path(name: str, tunnel: TunnelPlacement, route: Route) -> Tree:
     out |= _behaviour(tunnel)
     if tunnel.standby:
         out["te:disjointness"] = "link srlg"
-    out["te:explicit-route-objects"] = dict(_hop(at, hop) for at, hop in enumerate(route.hops))
+    out["te:explicit-route-objects"] = {
+        ("te:route-object-include-exclude", index): {"te:index": index, "te:unnumbered-link-hop": _port(hop)}
+        for index, hop in zip(map(str, count(10, 10)), route.hops, strict=False)
+    }
     return out
-
-
-# Ten thousand services name the same few thousand ports again and again: what says the same is one object.
-MOST_PORTS = 1 << 16
-MOST_HOPS = 256
-_STEPS: tuple[Step, ...] = tuple(("te:route-object-include-exclude", str(10 * at + 10)) for at in range(MOST_HOPS))
-_hops: dict[PortRef, list[Tree | None]] = {}  # by place in the route
-
-
-def _hop(at: int, hop: PortRef) -> tuple[Step, Tree]:
-    """Return one entry of a route: the hop at a place, counted from 0."""
-    if at >= MOST_HOPS:
-        index = str(10 * at + 10)
-        return ("te:route-object-include-exclude", index), {"te:index": index, "te:unnumbered-link-hop": _port(hop)}
-    if len(_hops) >= MOST_PORTS:
-        _hops.clear()
-    known = _hops.setdefault(hop, [])
-    known.extend([None] * (at + 1 - len(known)))
-    entry = known[at]
-    if entry is None:
-        entry = known[at] = {"te:index": _STEPS[at][1], "te:unnumbered-link-hop": _port(hop)}
-    return _STEPS[at], entry
 
 
 @lru_cache(maxsize=1 << 16)
 def _port(hop: PortRef) -> Tree:
-    return {"te:link-tp-id-uri": hop.port, "te:node-id-uri": hop.node}
+    """Return what names a port; ten thousand services name the same few thousand, so each is made once."""
+    return packed({"te:link-tp-id-uri": hop.port, "te:node-id-uri": hop.node})
 
 
 def _bounds(tunnel: TunnelPlacement) -> Tree:

@@ -12,6 +12,7 @@ from typing import Final
 
 from lxml import etree
 
+from controller.rendering.packed import opened
 from controller.rendering.schema import Schema, SchemaNode
 from controller.rendering.tree import Leaf, Operation, OperationKind, Path, Step, Tree
 
@@ -148,9 +149,9 @@ class _Writer:
         else:
             self.out.append(f"<{tag}{attributes}>{self.text(node, value)}</{tag}>")
 
-    def content(self, node: SchemaNode, tree: Mapping[Step, Tree | Leaf]) -> None:
+    def content(self, node: SchemaNode, tree: Tree) -> None:
         """Write the children of a container or entry; key leaves come first (RFC 7950 §7.8.5)."""
-        out, children = self.out, node.children
+        out, children, tree = self.out, node.children, opened(tree)
         keys = node.keys
         for key in keys:
             if key in tree:

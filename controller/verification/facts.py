@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import repeat
 
 from controller.network.model import PortRef
+from controller.rendering.tree import Tree
 
 Span = tuple[int, int, int]  # (IP version, first address, last address)
 Hops = tuple[PortRef, ...]  # outgoing ports
@@ -105,7 +106,7 @@ class Vpn:
     instances: Mapping[tuple[str, str], Instance]  # (node, profile)
     accesses: Mapping[str, Access]
     steering: Mapping[tuple[str, str, str], SteeringEntry]  # (node, far node, class)
-    subtrees: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
+    source: Tree = field(default_factory=dict, compare=False, repr=False)  # what it was read from
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from controller.network.model import PortRef
+from controller.rendering.packed import Packed, opened
 from controller.rendering.tree import Step, Tree
 from controller.verification.facts import (
     Access,
@@ -41,7 +42,7 @@ _ALL_PORTS = (0, 65535)
 def entries(tree: Tree | None, name: str) -> Iterator[tuple[tuple[str, ...], Tree]]:
     """Yield (keys, entry) of a list inside a container."""
     for step, value in (tree or {}).items():
-        if step.__class__ is tuple and step[0] == name and value.__class__ is dict:
+        if step.__class__ is tuple and step[0] == name and isinstance(value, dict):
             yield step[1:], value
 
 
@@ -49,10 +50,10 @@ def below(tree: Tree | None, *steps: Step) -> Tree:
     """Return the container at a path of steps, empty where it is not there."""
     at: Any = tree
     for step in steps:
-        if at.__class__ is not dict:
+        if not isinstance(at, dict):
             return {}
         at = at.get(step)
-    return at if at.__class__ is dict else {}
+    return at if isinstance(at, dict) else {}
 
 
 class Ports:
@@ -69,21 +70,22 @@ class Ports:
         """Return the ports that the explicit hops of a path name, in their order."""
         known, found = self._known, []
         for step, hop in below(path, "te:explicit-route-objects").items():
-            if step[0] == "te:route-object-include-exclude" and hop.__class__ is dict:
-                pair = known.get(id(hop))
-                found.append(pair[1] if pair is not None else self._read(hop))
+            if step[0] == "te:route-object-include-exclude" and isinstance(hop, dict):
+                named = below(hop, "te:unnumbered-link-hop")
+                pair = known.get(id(named))
+                found.append(pair[1] if pair is not None else self._read(named))
         return tuple(found)
 
     def every(self) -> Iterable[PortRef]:
         """Return all ports that were ever named, each the one object that stands for it."""
         return self._refs.values()
 
-    def _read(self, hop: Any) -> PortRef:
-        if len(self._known) >= MOST_KNOWN:
-            self._known.clear()
-        named = below(hop, "te:unnumbered-link-hop")
+    def _read(self, named: Tree) -> PortRef:
         port = self.one(PortRef(text(named, "te:node-id-uri"), text(named, "te:link-tp-id-uri")))
-        self._known[id(hop)] = (hop, port)
+        if named.__class__ is Packed:  # shared by all that name the port; others are made anew whenever one looks
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[id(named)] = (named, port)
         return port
 
     def one(self, port: PortRef) -> PortRef:
@@ -138,6 +140,7 @@ def rate_bps(generic: str) -> int:
 
 def vpn(domain: str, tree: Tree, known: Vpn | None) -> Vpn:
     """Read one vpn-service; accesses whose subtree has not changed are taken from `known`."""
+    source, tree = tree, opened(tree)
     vpn_id = text(tree, "l3nm:vpn-id")
     targets = {
         keys[0]: _targets(profile)
@@ -145,9 +148,12 @@ def vpn(domain: str, tree: Tree, known: Vpn | None) -> Vpn:
     }
     instances: dict[tuple[str, str], Instance] = {}
     accesses: dict[str, Access] = {}
-    subtrees: dict[str, object] = {}
     steering: dict[tuple[str, str, str], SteeringEntry] = {}
-    for _, node in entries(below(tree, "l3nm:vpn-nodes"), "l3nm:vpn-node"):
+    before = below(known.source, "l3nm:vpn-nodes") if known is not None else {}
+    for keys, packed_node in entries(below(tree, "l3nm:vpn-nodes"), "l3nm:vpn-node"):
+        node, old_node = opened(packed_node), below(before, ("l3nm:vpn-node", *keys))
+        stood = below(old_node, "l3nm:vpn-network-accesses") if known is not None else {}
+        same = old_node is packed_node
         ne = text(node, "l3nm:ne-id")
         active = _active(node)
         for profile, rd in active.items():
@@ -155,21 +161,18 @@ def vpn(domain: str, tree: Tree, known: Vpn | None) -> Vpn:
             instances[ne, profile] = Instance(domain, vpn_id, ne, profile, rd, imports, exports)
         default = next(iter(active)) if len(active) == 1 else ""
         for (access_id,), entry in entries(below(node, "l3nm:vpn-network-accesses"), "l3nm:vpn-network-access"):
-            subtrees[access_id] = entry
-            old = _unchanged(known, access_id, entry, ne, default)
-            accesses[access_id] = old or _access(domain, vpn_id, ne, default, access_id, entry)
+            unchanged = same or (known is not None and stood.get(("l3nm:vpn-network-access", access_id)) == entry)
+            old = _still(known.accesses.get(access_id), entry, ne, default) if known is not None and unchanged else None
+            accesses[access_id] = old or _access(domain, vpn_id, ne, default, access_id, opened(entry))
         steering.update(_steering(ne, node))
-    return Vpn(vpn_id, domain, instances, accesses, steering, subtrees)
+    return Vpn(vpn_id, domain, instances, accesses, steering, source)
 
 
-def _unchanged(known: Vpn | None, access_id: str, entry: Tree, node: str, default_profile: str) -> Access | None:
-    """Return the access as it was read before, where nothing that it depends on has changed."""
-    before = known.subtrees.get(access_id) if known is not None else None
-    if known is None or (before is not entry and before != entry):
-        return None  # a plane that was rendered anew has equal subtrees; comparing them is cheaper than reading them
-    old = known.accesses[access_id]
-    same_profile = "l3nm:vpn-instance-profile" in entry or old.profile == default_profile
-    return old if old.node == node and same_profile else None
+def _still(old: Access | None, entry: Tree, node: str, default_profile: str) -> Access | None:
+    """Return an access whose subtree is the same, unless what it takes from around it is another."""
+    if old is None or old.node != node:
+        return None
+    return old if "l3nm:vpn-instance-profile" in entry or old.profile == default_profile else None
 
 
 def _active(node: Tree) -> dict[str, str]:
@@ -291,6 +294,7 @@ def _share(percent: str) -> float:
 
 def tunnel(domain: str, tree: Tree, ports: Ports) -> Tunnel:
     """Read one TE tunnel with the hops that its domain would follow."""
+    tree = opened(tree)
     second, first = below(tree, "te:secondary-paths"), below(tree, "te:primary-paths")
     standby = next((ports.hops(path) for _, path in entries(second, "te:secondary-path")), None)
     working = next((ports.hops(path) for _, path in entries(first, "te:primary-path")), ())
@@ -308,6 +312,7 @@ def tunnel(domain: str, tree: Tree, ports: Ports) -> Tunnel:
 
 def partition(domain: str, tree: Tree) -> Partition:
     """Read one NRP: the links it takes from, and how much: a group's own rate before the policy's."""
+    tree = opened(tree)
     whole = number(below(tree, "nrp:resource-reservation"), "nrp:maximum-bandwidth")
     rates: dict[str, int] = {}
     for _, group in entries(below(tree, "nrp:topology", "nrp:select"), "nrp:topology-group"):
@@ -321,6 +326,7 @@ def partition(domain: str, tree: Tree) -> Partition:
 
 def circuit(domain: str, tree: Tree) -> Circuit:
     """Read one optical circuit."""
+    tree = opened(tree)
     ends = (
         (text(tree, "opt:a-port"), number(tree, "opt:a-vlan")),
         (text(tree, "opt:z-port"), number(tree, "opt:z-vlan")),
