@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from controller.assurance.causes import Cause, Routes
 from controller.assurance.components import Component
@@ -20,6 +21,7 @@ SPENT_DB = 0.5  # critical: a line without margin
 POOR_DB = 1.0  # major: not to be relied on, whether it still falls or not
 FALLEN_DB = 1.0  # below its best by this, a margin has fallen and not wavered
 LEAST_FALL_DB = 0.3  # within a trend, beyond what measurements waver
+NEWEST = (5, 10, 20, 30)  # samples of which a trend is asked
 SURE = 4.0  # slopes this many times greater than their error are trends
 
 
@@ -60,6 +62,8 @@ class Margin:
         """Return after how many seconds this trend leaves no margin; None where it does not fall for certain."""
         if self.now_db <= SPENT_DB:
             return 0.0
+        if self.fell_db < LEAST_FALL_DB:
+            return None  # most are as bright as ever
         due = (spent_in_s(kept, pace.horizon_s) for kept, pace in zip(self._kept, PACES, strict=True))
         return min((d for d in due if d is not None), default=None)
 
@@ -67,14 +71,18 @@ class Margin:
 def spent_in_s(samples: Iterable[tuple[float, float]], horizon_s: float) -> float | None:
     """Return after how many seconds the line through (time, margin) ends at SPENT_DB; None beyond the horizon.
 
-    Light fades faster and faster (noise behind a span grows with its loss in dB), so that only the newer half counts.
+    Light fades faster and faster (noise behind a span grows with its loss in dB) and may begin to at any moment: the
+    newest few samples are asked as well as the older ones with them, and the soonest end counts.
     """
-    held = list(samples)
-    held = held[len(held) // 2 :]
-    if len(held) < 5 or held[0][1] - held[-1][1] < LEAST_FALL_DB:
+    held = np.array(list(samples))
+    found = (_spent_in_s(held[-newest:], horizon_s) for newest in NEWEST if newest <= len(held))
+    return min((due for due in found if due is not None), default=None)
+
+
+def _spent_in_s(held: NDArray[np.float64], horizon_s: float) -> float | None:
+    at, margin = held[:, 0] - held[-1, 0], held[:, 1]
+    if margin[0] - margin[-1] < LEAST_FALL_DB:
         return None
-    at, margin = np.array(held).T
-    at = at - at[-1]
     spread = at - at.mean()
     slope = float(spread @ margin / (spread @ spread))
     rest = margin - margin.mean() - slope * spread

@@ -35,6 +35,7 @@ class Burning:
     tier: int  # 0 VIP, 1 exclusive
     health: Health
     cause: Cause
+    fading: bool = False  # what carries it will soon fail, though packets do not feel it yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,10 @@ class Tuner:
     def decide(
         self, burning: Iterable[Burning], closed: Mapping[str, frozenset[Component]], now: float
     ) -> tuple[Move, ...]:
-        """Return the moves to make now, most urgent first. closed: root of a cause → all that rides on it."""
+        """Return the moves to make now, most urgent first. closed: root of a cause → all that rides on it.
+
+        Nobody is led from one worn thing over another: all of `closed` is shunned, so that moves do not go round.
+        """
         while self._moves and now - self._moves[0][0] > 3600.0:
             self._moves.popleft()
         left = self._settings.most_an_hour - len(self._moves)
@@ -65,12 +69,14 @@ class Tuner:
         wanted = [
             b
             for b in burning
-            if b.health in (Health.AT_RISK, Health.VIOLATED)
+            if (b.fading or b.health in (Health.AT_RISK, Health.VIOLATED))
             and counts.get(b.service, 0) < self._settings.most_of_one
             and now >= self._not_before.get(b.service, float("-inf"))
         ]
-        order = sorted(wanted, key=lambda b: (b.tier, b.health is not Health.VIOLATED, b.service))
-        return tuple(Move(b.service, b.cause, closed[b.cause.root]) for b in order[: max(0, left)])
+        order = sorted(wanted, key=lambda b: (b.tier, b.health is not Health.VIOLATED, not b.fading, b.service))
+        once = {b.service: b for b in reversed(order)}  # of several causes the most urgent
+        shun = frozenset[Component]().union(*closed.values())
+        return tuple(Move(b.service, b.cause, shun) for b in [*reversed(once.values())][: max(0, left)])
 
     def moved(self, services: Iterable[ServiceId], now: float) -> None:
         """Note moves that were made."""

@@ -2,8 +2,9 @@
 
 Once a second it takes what the incidents found worn from per-hop measurements, and the steady health of who rides it.
 A move places the service on the map without the worn part, keeping everything it was promised; where that cannot be,
-it stays: a move never makes anything worse. Planes are not moved, routers choose their ways. A service says in its
-intent whether it is moved (`assurance: auto`, the default), only proposed to be (`propose`), or left alone (`off`).
+it stays: a move never makes anything worse. Light that fades is left before a packet suffers: where next to no margin
+is left, or its trend says that soon none will be. Planes are not moved, routers choose their ways. A service says in
+its intent whether it is moved (`assurance: auto`, the default), only proposed to be (`propose`), or left alone (`off`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 from controller.assurance.causes import Cause
 from controller.assurance.components import Component, Damage, closure, damage
+from controller.assurance.health import Health
 from controller.assurance.tuning import Burning, Move, Tuner
 from controller.assurance.waves import tier
 from controller.changes.desk import Desk
@@ -24,6 +26,7 @@ from controller.errors import UnknownNameError
 from controller.intent.clauses import wish
 from controller.intent.model import Assurance, ServiceId
 from controller.loop.wellbeing import Wellbeing
+from controller.planning.placement import Placement
 
 log = logging.getLogger(__name__)
 
@@ -103,9 +106,9 @@ class SlowLoop:
         for move in self._tuner.decide(burning, closed, self._clock()):
             way = self._wish(move.service)
             if way is Assurance.PROPOSE and move.service not in self._proposals:
-                self._proposals[move.service] = Proposal(
-                    move.service, f"{move.cause.title}: lead it elsewhere", self._clock(), move
-                )
+                soon = "" if move.cause.felt else ", and its margin is spent or soon will be"
+                reason = f"{move.cause.title}{soon}: lead it elsewhere"
+                self._proposals[move.service] = Proposal(move.service, reason, self._clock(), move)
             elif way is Assurance.AUTO:
                 await self._move(move)
 
@@ -117,9 +120,13 @@ class SlowLoop:
             if standing is None or not standing.active or sid in self._desk.under_way:
                 continue
             rank = tier(standing.service)
-            on_it = damage(standing.placement, parts) >= Damage.SWITCHED  # not only what stands by
-            if on_it and rank < 2 and self._wish(sid) is not Assurance.OFF:
-                found.append(Burning(sid, rank, self._wellbeing.now(sid), cause))
+            if rank == 2 or self._wish(sid) is Assurance.OFF:
+                continue
+            fading = _rides(standing.placement, cause.at_risk)
+            on_it = cause.felt and damage(standing.placement, parts) >= Damage.SWITCHED  # not only what stands by
+            if fading or on_it:
+                health = self._wellbeing.now(sid) if on_it else Health.UNKNOWN
+                found.append(Burning(sid, rank, health, cause, fading))
         return found
 
     def _wish(self, sid: ServiceId) -> Assurance:
@@ -135,3 +142,9 @@ class SlowLoop:
             self._tuner.stayed((move.service,), self._clock())
             log.info("%s stays on %s: %s", move.service, move.cause.root, " ".join(result.message.split()))
         return result
+
+
+def _rides(placement: Placement, fading: frozenset[Component]) -> bool:
+    """Return whether what fades carries a service, and does not only stand by."""
+    own = any(f"circuit:{c.id}" in fading for c in placement.circuits)
+    return own or (bool(fading) and damage(placement, fading) >= Damage.SWITCHED)

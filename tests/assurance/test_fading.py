@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from controller.assurance.causes import Cause
 from controller.assurance.fading import PACES, SPENT_DB, Light, Margin, fading, joined, riders_of, spent_in_s
+from lab.plant.light import margin_db
 from tests.support.cities import city_map, topologies
 
 CITY = city_map("longgang")
@@ -59,6 +61,22 @@ def test_what_packets_feel_and_what_light_tells_of_one_fibre_is_one_cause() -> N
     (found,) = joined((felt,), (told,))
     assert (found.title, found.felt, found.at_risk) == ("felt", True, frozenset({"circuit:c"}))
     assert found.members == felt.members | told.members
+
+
+@pytest.mark.parametrize("db_a_second", [0.2, 1.0, 2.5])
+def test_a_fibre_that_dims_steadily_is_foretold_before_it_is_dark(db_a_second: float) -> None:
+    dice, margin, foretold = random.Random(5), Margin(("f",)), None
+    for second in range(400):
+        left = margin_db("100G QPSK oFEC", (3.0 + db_a_second * max(0, second - 60),))
+        assert left is not None
+        if left <= 0:
+            break
+        margin.take(left + dice.uniform(-0.05, 0.05), float(second))
+        if foretold is None and margin.spent_in_s() is not None:
+            foretold = second
+    assert foretold is not None
+    assert foretold > 60  # not while it was as bright as ever
+    assert second - foretold >= 4
 
 
 @given(st.floats(1.0, 18.0), st.floats(0.05, 2.0), st.randoms(use_true_random=False))

@@ -14,8 +14,8 @@ WORN = Cause("fibre:f", "degraded", "fibre f is worn", frozenset({"fibre:f"}))
 CLOSED = {"fibre:f": frozenset({"fibre:f", "link:l"})}
 
 
-def _burning(name: str, health: Health = Health.VIOLATED, tier: int = 1) -> Burning:
-    return Burning(ServiceId(name), tier, health, WORN)
+def _burning(name: str, health: Health = Health.VIOLATED, tier: int = 1, fading: bool = False) -> Burning:
+    return Burning(ServiceId(name), tier, health, WORN, fading)
 
 
 def test_vips_first_then_the_violated_and_who_is_well_stays() -> None:
@@ -31,6 +31,18 @@ def test_vips_first_then_the_violated_and_who_is_well_stays() -> None:
     )
     assert [m.service for m in found] == ["t/vip", "t/bad", "t/risk"]
     assert found[0].shun == CLOSED["fibre:f"]
+
+
+def test_who_rides_fading_light_is_moved_while_it_is_still_well() -> None:
+    burning = [_burning("t/fades", Health.OK, fading=True), _burning("t/well", Health.OK), _burning("t/bad")]
+    assert [m.service for m in Tuner().decide(burning, CLOSED, 0.0)] == ["t/bad", "t/fades"]
+
+
+def test_nobody_is_led_from_one_worn_fibre_over_another_nor_moved_for_two_reasons_at_once() -> None:
+    other = Cause("fibre:g", "degraded", "fibre g is worn", frozenset({"fibre:g"}))
+    burning = [_burning("t/a"), Burning(ServiceId("t/a"), 1, Health.VIOLATED, other)]
+    (move,) = Tuner().decide(burning, {**CLOSED, "fibre:g": frozenset({"fibre:g", "link:m"})}, 0.0)
+    assert move.shun == {"fibre:f", "link:l", "fibre:g", "link:m"}
 
 
 def test_nobody_is_moved_twice_within_the_rest_nor_tried_again_at_once() -> None:
