@@ -24,9 +24,9 @@ from controller.changes.pipeline import (
     plan_of,
     removals_and_windows,
     sort_out,
-    standing_of,
     state_after,
 )
+from controller.changes.rendered import standing_of
 from controller.changes.state import DesiredState, Standing
 from controller.errors import OnecityError
 from controller.intent.model import Service, ServiceId, VipAssurance

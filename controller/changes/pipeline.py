@@ -14,6 +14,7 @@ from ipaddress import ip_network
 
 from controller.changes.digest import digest_of
 from controller.changes.impact import as_placed, impact_of
+from controller.changes.rendered import standing_of
 from controller.changes.state import DesiredState, Standing
 from controller.errors import ConflictError
 from controller.intent import FieldChange, Impact, changed_fields, check_hosts
@@ -27,7 +28,6 @@ from controller.planning.orders import orders_for
 from controller.planning.place import PlanOutcome, place
 from controller.planning.placement import Placement, Refusal
 from controller.rendering.desired import edits as edits_between
-from controller.rendering.render import render
 from controller.rendering.tree import Edit, Tree
 from controller.verification.model import ConfigurationModel
 from controller.verification.proof import Proofs
@@ -299,26 +299,6 @@ def _refuse_orphans(state: DesiredState, wanted: Wanted) -> None:
             raise ConflictError(
                 f"{name} cannot be removed: VipAssurance {vip} protects it; remove {vip} first, or both together"
             )
-
-
-def standing_of(
-    state: DesiredState,
-    service: Service,
-    placement: Placement,
-    city: CityMap,
-    pairs: Mapping[ServiceId, tuple[Service, Placement]],
-    now: datetime,
-) -> Standing | None:
-    """Render one service; None where a dependant turns out exactly as it was."""
-    sid = service.metadata.service
-    old = state.services.get(sid)
-    fragments = render(service, placement, city, pairs)
-    active = placement.start is None or placement.start <= now
-    if old is not None and old.service == service and old.placement == placement and dict(old.fragments) == fragments:
-        return None
-    if old is not None:  # what stays the same stays the same object: nobody compares it with itself again
-        fragments = {d: old.fragments[d] if old.fragments.get(d) == tree else tree for d, tree in fragments.items()}
-    return Standing(service, placement, fragments, (old.generation if old else 0) + 1, state.number + 1, active)
 
 
 def _window_moves(state: DesiredState, wanted: Wanted) -> dict[ServiceId, Standing]:

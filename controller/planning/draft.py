@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network
 
 from controller.errors import OnecityError, Status
@@ -44,9 +45,10 @@ class Pools:
 
     def access_net(self, index: int) -> tuple[str, str]:
         """Return (provider edge, customer edge) of the /30 number `index`."""
-        first = int(self.access.network_address) + 4 * index
-        if self.border.subnet_of(self.access) and first >= int(self.border.network_address):
-            first += self.border.num_addresses
+        start, cut, size = _access_layout(self.access, self.border)
+        first = start + 4 * index
+        if first >= cut:
+            first += size
         return str(IPv4Address(first + 1)), str(IPv4Address(first + 2))
 
     @property
@@ -62,6 +64,15 @@ class Pools:
     @property
     def border_nets(self) -> range:
         return range(self.border.num_addresses // 2)
+
+
+@lru_cache(maxsize=16)
+def _access_layout(access: IPv4Network, border: IPv4Network) -> tuple[int, int, int]:
+    """Return the first address of the access pool, where the border pool cuts it (its end if not), and its size."""
+    start = int(access.network_address)
+    if border.subnet_of(access):
+        return start, int(border.network_address), border.num_addresses
+    return start, start + access.num_addresses, 0
 
 
 Proposal = Mapping[tuple[str, str, str], tuple[Path, Path | None]]  # by domain and two nodes: a way, and its standby

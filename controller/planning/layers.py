@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import weakref
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
 from math import log1p
 
 import numpy as np
@@ -54,6 +54,7 @@ class Layers:
     interior: Interior  # the ways that routers choose by themselves
     binds: frozenset[str]  # domains that can steer a VPN into tunnels
     mode: Mode | None  # of new wavelengths, where it is known what fibres do to light
+    laid: dict[Hashable, object] = field(default_factory=dict)  # how planes of a shape lie on this map, once found
 
 
 _KNOWN: dict[int, tuple[weakref.ref[CityMap], Layers]] = {}

@@ -8,8 +8,10 @@ none. All borders that may be used are stitched; what is held runs over the one 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from controller.intent.model import Boundaries, DedicatedPlane
 from controller.network.ledger import BitsPerSecond
@@ -34,6 +36,7 @@ from controller.planning.placement import (
 from controller.planning.plane_limits import Judge, check
 from controller.planning.reasons import boundary_text, short
 
+MOST_SHAPES = 2048  # of planes, remembered per map
 MOST_EXACT = 64  # nodes; of larger planes it is enough to know that what was asked is kept
 
 
@@ -44,20 +47,68 @@ def place_plane(city: CityMap, net: Layers, draft: Draft, wanted: DedicatedPlane
     lans = allocate_lans(wanted.accesses, wanted.lan_pool, wanted.lan_prefix_len, old)
     attachments = attach_all(city, net, draft, wanted.accesses, lans, wanted.boundaries)
     _check_hubs(attachments)
-    hoses = _hoses(wanted, attachments)
-    bounds, ways = _settled(net, wanted, hoses, draft.ledger.free_array())
-    joined, loads = ways.joined, ways.loads()
-    judge = check(ways, wanted, bounds.allowed)
-    pinned = tunnels(ways, wanted, bounds)
-    root = _root(ways, attachments, wanted)
+    laid = _laid(net, wanted, attachments, draft.ledger.free_array())
     return Placement(
         service=wanted.metadata.service, kind=wanted.kind, number=number, attachments=attachments,
-        stitches=border_stitches(city, draft, _crossings(net, joined, loads)), tunnels=pinned,
-        steering=tuple(_steering(wanted, pinned)), trees=_trees(ways, root),
-        promises=_promises(ways, judge, wanted, attachments, root),
-        rates=(*_held(net, loads, wanted), *port_rates(attachments)), labels=draft.labels(),
-        notes=(*_notes(pinned), *_meeting(wanted, attachments)),
+        stitches=border_stitches(city, draft, _crossings(net, laid.joined, laid.loads)), tunnels=laid.tunnels,
+        steering=tuple(_steering(wanted, laid.tunnels)), trees=laid.trees,
+        promises=_promises(laid, wanted, attachments),
+        rates=(*laid.held, *port_rates(attachments)), labels=draft.labels(),
+        notes=(*_notes(laid.tunnels), *_meeting(wanted, attachments)),
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Laid:
+    """How a plane lies in the network, and what follows from that alone: the same for all planes of one shape."""
+
+    joined: Joined
+    loads: Mapping[int, int]  # bit/s by link
+    tunnels: tuple[TunnelPlacement, ...]  # bear the plane's name: one with any is laid by itself
+    root: str
+    trees: tuple[tuple[str, ...], ...]
+    given: Mapping[str, tuple[float, float, tuple[str, ...]]]  # node → delay, availability and way from the root
+    held: tuple[RateReservation, ...]
+
+
+def _laid(net: Layers, wanted: DedicatedPlane, attachments: tuple[Attachment, ...], free: BitsPerSecond) -> _Laid:
+    """Lay a plane, or find how one of its shape was laid on this map: most have few sites, and many the same.
+
+    What was found with all links empty holds as long as it fits; where it does not, another way is looked for.
+    Raises CannotPlaceError.
+    """
+    hoses = _hoses(wanted, attachments)
+    hubs = frozenset(a.node for a in attachments if a.hub)
+    shape = (
+        wanted.boundaries, wanted.plane, wanted.hub_and_spoke, wanted.slo, wanted.floor_ratio, hubs,
+        tuple(sorted(hoses.items())),
+    )  # fmt: skip
+    found = net.laid.get(shape)
+    if not isinstance(found, _Laid):
+        try:
+            found = _lay(net, wanted, hoses, hubs, np.full(len(free), np.iinfo(np.int64).max))
+        except CannotPlaceError:
+            return _lay(net, wanted, hoses, hubs, free)
+        if len(net.laid) >= MOST_SHAPES:
+            net.laid.clear()
+        if not found.tunnels:
+            net.laid[shape] = found
+    if any(load > free[i] for i, load in found.loads.items()):
+        return _lay(net, wanted, hoses, hubs, free)
+    return found
+
+
+def _lay(
+    net: Layers, wanted: DedicatedPlane, hoses: dict[str, Hose], hubs: frozenset[str], free: BitsPerSecond
+) -> _Laid:
+    bounds, ways = _settled(net, wanted, hoses, free)
+    loads = ways.loads()
+    judge = check(ways, wanted, bounds.allowed)
+    root = _root(ways, hubs, wanted)
+    least = 1.0 if len(hoses) <= MOST_EXACT else wanted.slo.availability
+    given = {node: _given(ways, judge, root, node, least) for node in hoses}
+    pinned, held = tunnels(ways, wanted, bounds), tuple(_held(net, loads, wanted))
+    return _Laid(ways.joined, loads, pinned, root, _trees(ways, root), given, held)
 
 
 def _settled(net: Layers, wanted: DedicatedPlane, hoses: dict[str, Hose], free: BitsPerSecond) -> tuple[Bounds, Ways]:
@@ -144,11 +195,10 @@ def _joined(net: Layers, wanted: DedicatedPlane, hoses: dict[str, Hose], bounds:
     return joined
 
 
-def _root(ways: Ways, attachments: tuple[Attachment, ...], wanted: DedicatedPlane) -> str:
+def _root(ways: Ways, hubs: frozenset[str], wanted: DedicatedPlane) -> str:
     """The hub's node, else the one from which all sites together are quickest; the first by name of equals."""
-    hubs = sorted({a.node for a in attachments if a.hub})
     if wanted.hub_and_spoke and hubs:
-        return hubs[0]
+        return min(hubs)
     return min(ways.hoses, key=lambda n: (round(sum(ways.delay_s(n, z) for z in ways.hoses), 12), n))
 
 
@@ -160,14 +210,10 @@ def _trees(ways: Ways, root: str) -> tuple[tuple[str, ...], ...]:
     return (tuple(links[i].id for i in away), tuple(links[i].id for i in back)) if away else ()
 
 
-def _promises(
-    ways: Ways, judge: Judge, wanted: DedicatedPlane, attachments: tuple[Attachment, ...], root: str
-) -> tuple[Promise, ...]:
+def _promises(laid: _Laid, wanted: DedicatedPlane, attachments: tuple[Attachment, ...]) -> tuple[Promise, ...]:
     """What every access gets to and from the root."""
-    centre = next(a.access for a in attachments if a.node == root)
-    budget = wanted.slo.latency_s
-    least = 1.0 if len(ways.hoses) <= MOST_EXACT else wanted.slo.availability
-    given = {node: _given(ways, judge, root, node, least) for node in ways.hoses}
+    centre = next(a.access for a in attachments if a.node == laid.root)
+    budget, given = wanted.slo.latency_s, laid.given
     return tuple(
         Promise(centre, a.access, a.rate_bps, given[a.node][0], budget, None, given[a.node][1], given[a.node][2])
         for a in attachments
@@ -182,7 +228,7 @@ def _given(ways: Ways, judge: Judge, root: str, node: str, least: float) -> tupl
     return ways.net.ip.delay_of(path), judge.availability(root, node, least) if path else 1.0, via
 
 
-def _crossings(net: Layers, joined: Joined, loads: dict[int, int]) -> Iterator[tuple[Link, int, int]]:
+def _crossings(net: Layers, joined: Joined, loads: Mapping[int, int]) -> Iterator[tuple[Link, int, int]]:
     """Every border that the plane may cross, with its rank and the rate that may cross it.
 
     The rank is the plane's own: a border that would lead it off its plane A or B does not come first.

@@ -26,6 +26,14 @@ def render(
     return {domain: packed_fragment(tree) for domain, tree in _rendered(service, placement, city, standing).items()}
 
 
+def configured_alike(one: Placement, other: Placement) -> bool:
+    """Whether two placements of one plane or slice render to the same: what is held and promised is not configured."""
+    return all(
+        getattr(one, part) == getattr(other, part)
+        for part in ("number", "attachments", "stitches", "circuits", "tunnels", "partitions", "steering")
+    )
+
+
 def _rendered(
     service: Service, placement: Placement, city: CityMap, standing: Mapping[ServiceId, tuple[Service, Placement]]
 ) -> dict[str, Tree]:

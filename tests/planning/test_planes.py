@@ -7,6 +7,7 @@ from controller.intent.model import Boundaries, DedicatedPlane, Slo
 from controller.network.ledger import Ledger
 from controller.network.merge import merge
 from controller.planning.draft import Pools
+from controller.planning.orders import Orders
 from controller.planning.place import PlanOutcome, Standing, place
 from controller.planning.placement import Placement
 from tests.support.cities import city_map, inventory, topologies, with_access_ports
@@ -53,6 +54,21 @@ def test_two_planes_share_a_port_but_no_label() -> None:
     assert [p.number for p in outcome.placements.values()] == [1001, 1002]
     assert [p.attachments[0].vlan for p in outcome.placements.values()] == [100, 101]
     assert [p.stitches[0].vlan for p in outcome.placements.values()] == [2001, 2002]
+
+
+def test_what_is_remembered_of_a_shape_shows_in_no_placement() -> None:
+    """Links fill up, so that the later of one shape are led elsewhere, and the last refused."""
+    wanted = [plane(f"p{n:02d}", "nanwan", "buji", rate_bps=4 * GBPS) for n in range(60)]
+    wanted += [plane(f"q{n:02d}", "zhihui", "jihua", "bantian", rate_bps=4 * GBPS, plane="B") for n in range(3)]
+    apart, ledger = dict[str, Placement](), Ledger(CITY)
+    for one in Orders(wanted).next():
+        fresh = replace(CITY)  # another map that says the same: nothing is remembered on it
+        outcome = place(fresh, ledger.on(fresh), (one,), {}, NOW)
+        apart, ledger = apart | outcome.placements, outcome.ledger
+    together = place(replace(CITY), Ledger(CITY), wanted, {}, NOW)
+    assert together.placements == apart
+    assert len({tuple(r.link for r in p.rates) for p in apart.values()}) >= 3
+    assert together.refusals
 
 
 def test_a_district_and_the_compute_centre_meet_over_the_city() -> None:

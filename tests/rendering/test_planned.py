@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from controller.intent.model import ServiceId
 from controller.rendering.desired import Desired, edits
 from controller.rendering.diff import diff
 from controller.rendering.normalise import normalise
+from controller.rendering.render import configured_alike, render
 from controller.rendering.tree import Edit, OperationKind
 from controller.rendering.xml import to_xml
 from controller.southbound.driver import DomainSettings, Driver
@@ -19,7 +21,7 @@ from controller.southbound.netconf.driver import netconf_driver
 from controller.southbound.optical.driver import optical_driver
 from lab.credentials import make_credentials, write_known_hosts
 from lab.supervision import DomainProcess
-from tests.rendering.planned import OFFICE, POLICE, STANDING, VIPS, planned, rerouted, with_a_site_more
+from tests.rendering.planned import OFFICE, POLICE, STANDING, VIPS, placed, planned, rerouted, with_a_site_more
 from tests.rendering.wanted import city
 from tests.rendering.yang import complaints, needs_yanglint, with_surroundings
 
@@ -86,6 +88,16 @@ def test_a_pinned_plane_steers_everything_into_tunnels_of_no_partition() -> None
     assert "class-id>*<" in text
     assert "plane/gov.police/lg-zhihui-lg-jihua" in text
     assert "nrp-id" not in text
+
+
+@pytest.mark.parametrize("service", [s.metadata.service for s in STANDING])
+def test_what_is_held_and_promised_for_a_service_is_not_configured(service: ServiceId) -> None:
+    wanted, placement = placed()[service]
+    bare = replace(placement, rates=(), promises=(), trees=(), labels=(), notes=(), isolation="")
+    assert configured_alike(placement, bare)
+    assert render(wanted, bare, city(), placed()) == planned()[service]
+    assert not configured_alike(placement, replace(placement, number=placement.number + 1))
+    assert not configured_alike(placement, replace(placement, attachments=placement.attachments[1:]))
 
 
 @needs_yanglint
