@@ -19,7 +19,8 @@ from controller.rendering.tree import Path, Step
 
 _TEXT = {"base": "string"}
 _LEG: Mapping[str, tuple[str, ...]] = {"leaf": ("channel",), "leaf-list": ("route", "slots")}
-_CIRCUIT_LEAVES = ("id", "owner", "a-port", "a-vlan", "z-port", "z-vlan", "layer", "rate-bps", "odu", "mode")
+_CIRCUIT_LEAVES = ("id", "owner", "a-port", "a-vlan", "z-port", "z-vlan", "layer", "rate-bps", "odu", "mode",
+                   "protect-shared")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)

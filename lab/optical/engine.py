@@ -18,7 +18,7 @@ from typing import cast
 import grpc
 from onecity.optical.v1 import optical_pb2 as pb
 
-from lab.optical.claims import Claims, Key, claims_of
+from lab.optical.claims import SPARE, Claims, Key, claims_of
 from lab.optical.equipment import Equipment
 from lab.optical.refusal import RefusedError, conflict, invalid, precondition, unknown
 from lab.optical.store import Store, StoredCircuit, StoredTxn
@@ -72,13 +72,13 @@ class Engine:
         self.held_by: dict[str, str] = {}  # circuit → open transaction
         for spec in self.equipment.infrastructure.values():
             self.circuits[spec.id] = pb.Circuit(spec=spec, version=1)
-            self.claims.hold(spec.id, claims_of(spec))
+            self._hold(spec)
         for stored in self.store.circuits():
             self.versions[stored.id] = stored.version
             if stored.spec is not None:
                 spec = pb.CircuitSpec.FromString(stored.spec)
                 self.circuits[stored.id] = pb.Circuit(spec=spec, version=stored.version, last_txn=stored.last_txn)
-                self.claims.hold(stored.id, claims_of(spec))
+                self._hold(spec)
         offset = time.monotonic() - time.time()
         for row in self.store.transactions(time.time()):
             state = cast(pb.TransactionState, row.state)
@@ -110,9 +110,9 @@ class Engine:
         for circuit, spec in change.wanted().items():
             self.held_by[circuit] = change.id
             if standing and circuit in change.before:
-                self.claims.hold(circuit, claims_of(change.before[circuit].spec))
+                self._hold(change.before[circuit].spec)
             elif not standing and spec is not None:
-                self.claims.hold(circuit, claims_of(spec))
+                self._hold(spec)
 
     # ── the five verbs ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -139,7 +139,7 @@ class Engine:
         for circuit, spec in change.wanted().items():
             self.held_by[circuit] = change.id
             if spec is not None:
-                self.claims.hold(circuit, claims_of(spec))
+                self._hold(spec)
         self._bump()
         return change
 
@@ -180,8 +180,8 @@ class Engine:
         if change.state not in OPEN:
             raise self._ended(change)
         self._move(change, pb.TRANSACTION_STATE_CONFIRMED)
-        for circuit, old in change.before.items():
-            self.claims.release(circuit, claims_of(old.spec))
+        for old in change.before.values():
+            self._release(old.spec)
         return change
 
     def cancel(self, txn_id: str) -> Change:
@@ -246,10 +246,13 @@ class Engine:
             seen.add(circuit)
             self._check_version(circuit, expected, circuit in deleted)
         taken: dict[Key, str] = {}
+        spare = Claims()  # what this very transaction wants as spare
         for put in request.puts:
             self.equipment.check(put.spec)
-            wanted = claims_of(put.spec)
-            refusal = self.claims.refusal(put.spec.id, wanted, deleted, self.sizes)
+            wanted, risks = claims_of(put.spec), self._risks(put.spec)
+            refusal = self.claims.refusal(put.spec.id, wanted, deleted, self.sizes, risks) or spare.refusal(
+                put.spec.id, wanted, set(), self.sizes, risks
+            )
             if refusal is not None:
                 raise refusal
             for claim in wanted:
@@ -257,13 +260,23 @@ class Engine:
                 if rival is not None:
                     what = f"{claim[0]} {claim[2]} of {claim[1]}"
                     raise invalid("puts", f"{what} is wanted by both {rival} and {put.spec.id}")
-            taken.update(dict.fromkeys(wanted, put.spec.id))
+            taken.update((claim, put.spec.id) for claim in wanted if not claim[0].startswith(SPARE))
+            spare.hold(put.spec.id, {claim for claim in wanted if claim[0].startswith(SPARE)}, risks)
+
+    def _risks(self, spec: pb.CircuitSpec) -> frozenset[str]:
+        return self.equipment.risks(spec) if spec.protect_shared else frozenset()
+
+    def _hold(self, spec: pb.CircuitSpec) -> None:
+        self.claims.hold(spec.id, claims_of(spec), self._risks(spec))
+
+    def _release(self, spec: pb.CircuitSpec) -> None:
+        self.claims.release(spec.id, claims_of(spec), self._risks(spec))
 
     @staticmethod
     def _rival_within(taken: Mapping[Key, str], claim: Key) -> str | None:
-        kind, where, label = claim
+        kind, where, label = claim[0].removeprefix(SPARE), claim[1], claim[2]
         if kind != "port":
-            return taken.get(claim)
+            return taken.get((kind, where, label))
         for (k, w, n), holder in taken.items():
             if (k, w) == (kind, where) and (n == label or 0 in (n, label)):
                 return holder
@@ -333,9 +346,9 @@ class Engine:
                     old = change.before.get(circuit)
                     version = old.version if old else self.versions.get(circuit, 0)
                     self._stand(circuit, old.spec if old else None, version, old.last_txn if old else change.id)
-        for circuit, spec in wanted.items():
+        for spec in wanted.values():
             if spec is not None:
-                self.claims.release(circuit, claims_of(spec))
+                self._release(spec)
         self._let_go(change)
         self._bump()
         if was_lit:

@@ -76,6 +76,19 @@ class Equipment:
             shared = sorted(set(spec.working.route) & set(spec.protect.route))
             if shared:
                 raise invalid("spec.protect.route", f"circuit {spec.id}: both legs run over {near(shared)}")
+        elif spec.protect_shared:
+            raise invalid("spec.protect_shared", f"circuit {spec.id}: there is no protect leg to share")
+
+    def risks(self, spec: pb.CircuitSpec) -> frozenset[str]:
+        """Return what takes the working leg down: fibres, their ducts, the nodes that it passes."""
+        wave = spec.layer == pb.LAYER_WAVELENGTH
+        fibres = [self.fibres[f] for hop in spec.working.route for f in ((hop,) if wave else self._under(hop))]
+        ends = {self.ports[end.port].node for end in (spec.a, spec.z)}
+        found = {f"fibre:{f.id}" for f in fibres} | {f"srlg:{r}" for f in fibres for r in f.srlgs}
+        return frozenset(found | {f"node:{n}" for f in fibres for n in (f.a, f.z) if n not in ends})
+
+    def _under(self, odu_link: str) -> tuple[str, ...]:
+        return tuple(self.infrastructure[self.odu_links[odu_link].circuit].working.route)
 
     def _check_end(self, spec: pb.CircuitSpec, end: pb.ClientEnd, name: str) -> str:
         port = self.ports.get(end.port)

@@ -106,7 +106,8 @@ class World:
         media = f"/wavelength-router/media-channels/channel[index={circuit}]/state/oper-status"
         self.tree.update(media, "UP" if state["up"] else "DOWN")
         aps = f"/aps/aps-modules/aps-module[name={circuit}]/state/active-path"
-        if self.engine.circuits[circuit].spec.HasField("protect"):
+        spec = self.engine.circuits[circuit].spec
+        if spec.HasField("protect") and not spec.protect_shared:
             self.tree.update(aps, "SECONDARY" if state["active"] == "protect" else "PRIMARY")
 
     def _samples(self, message: Mapping[str, Any]) -> None:

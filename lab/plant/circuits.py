@@ -79,7 +79,8 @@ def read_circuit(doc: Mapping[str, Any]) -> Circuit:
             int(leg.get("channel", 0)),
             tuple(tuple(int(s) for s in hop.get("slots", ())) for hop in leg.get("slots", ())),
         )
-        for leg in (doc.get("working"), doc.get("protect"))
+        # What is held for shared restoration is dark, and nothing switches to it.
+        for leg in (doc.get("working"), None if doc.get("protect_shared") else doc.get("protect"))
         if leg
     )
     rate = int(doc.get("rate_bps", 0))

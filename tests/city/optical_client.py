@@ -88,6 +88,30 @@ def timeslot(name: str, slot: int = 1, port: int = 3, vlan: int = 300) -> pb.Cir
     )
 
 
+def restorable(name: str, slot: int = 1, vlan: int = 300, *, west: bool = True, lit: bool = False) -> pb.CircuitSpec:
+    """1 Gbit/s, buji → nanwan or jihua → bantian, with the way round the west ring held for restoration, or lit."""
+    a, z, direct = ("buji", "nanwan", "nanwan-buji") if west else ("jihua", "bantian", "jihua-bantian")
+    around = ["bantian-pinghu", "pinghu-zhihui", "zhihui-nanwan"]
+    around = ["buji-jihua", "jihua-bantian", *around] if west else ["buji-jihua", "nanwan-buji", *reversed(around)]
+    spare = pb.Leg(route=[f"odu-f-{f}-1" for f in around], slots=[pb.SlotList(slots=[slot]) for _ in around])
+    spec = pb.CircuitSpec(
+        id=name,
+        owner="t/r",
+        a=pb.ClientEnd(port=f"otn-{a}/c5", vlan=vlan),
+        z=pb.ClientEnd(port=f"otn-{z}/c5", vlan=vlan),
+        layer=pb.LAYER_ODU,
+        rate_bps=10**9,
+        odu="ODU0",
+    )
+    if lit:
+        spec.working.CopyFrom(spare)
+        return spec
+    spec.working.CopyFrom(pb.Leg(route=[f"odu-f-{direct}-1"], slots=[pb.SlotList(slots=[slot + 40])]))
+    spec.protect.CopyFrom(spare)
+    spec.protect_shared = True
+    return spec
+
+
 def wavelength(name: str, channel: int = 40, **more: Any) -> pb.CircuitSpec:
     """100 Gbit/s buji → nanwan between the sites' own ports."""
     spec = pb.CircuitSpec(

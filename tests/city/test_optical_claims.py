@@ -6,15 +6,16 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import combinations
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onecity.optical.v1 import optical_pb2 as pb
-from optical_client import timeslot, wavelength
+from optical_client import restorable, timeslot, wavelength
 
 from lab.city import load_city
-from lab.optical.claims import claims_of
+from lab.optical.claims import SPARE, claims_of
 from lab.optical.engine import OPEN, Engine
 from lab.optical.equipment import Equipment
 from lab.optical.refusal import RefusedError
@@ -25,6 +26,15 @@ EQUIPMENT = Equipment(load_city("longgang"))
 spec = st.one_of(
     st.builds(timeslot, st.sampled_from(["t/a", "t/b", "t/c"]), st.integers(1, 3), st.integers(3, 5), st.just(300)),
     st.builds(wavelength, st.sampled_from(["t/a", "t/w"]), st.integers(38, 40)),
+    st.builds(
+        restorable,
+        st.sampled_from(["t/a", "t/r"]),
+        st.integers(3, 4),
+        st.just(301),
+        west=st.booleans(),
+        lit=st.booleans(),
+    ),
+    st.builds(restorable, st.just("t/q"), st.integers(3, 4), st.just(302), west=st.booleans(), lit=st.booleans()),
 )
 step = st.tuples(
     st.sampled_from(["prepare", "commit", "confirm", "cancel", "delete", "restart"]), st.integers(0, 3), spec
@@ -119,8 +129,43 @@ def _holds(engine: Engine) -> None:
         for claim in claims_of(wanted):
             holders.setdefault(claim, set()).add(wanted.id)
     for claim, who in holders.items():
-        assert len(who) == 1, f"{claim} is held by {who}"
-        assert claim[2] in engine.claims.labels(claim[0], claim[1])
+        if claim[0].startswith(SPARE):
+            _shared_by_strangers(who, specs)
+        else:
+            assert len(who) == 1, f"{claim} is held by {who}"
+        assert claim[2] in engine.claims.labels(claim[0].removeprefix(SPARE), claim[1])
     for kind in ("slot", "channel", "port"):
-        for where in {c[1] for c in holders if c[0] == kind}:
-            assert engine.claims.labels(kind, where) == {c[2] for c in holders if c[:2] == (kind, where)}
+        for where in {c[1] for c in holders if c[0].removeprefix(SPARE) == kind}:
+            held = {c[2] for c in holders if (c[0].removeprefix(SPARE), c[1]) == (kind, where)}
+            assert engine.claims.labels(kind, where) == held
+
+
+def _shared_by_strangers(who: set[str], specs: list[pb.CircuitSpec]) -> None:
+    """What several hold for restoration, no two of them may ever need at once."""
+    risks = {w: [EQUIPMENT.risks(s) for s in specs if s.id == w and s.protect_shared] for w in who}
+    for one, other in combinations(sorted(who), 2):
+        assert all(r.isdisjoint(q) for r in risks[one] for q in risks[other]), f"{one} and {other}"
+
+
+def test_what_is_held_for_restoration_is_shared_lit_by_its_first_and_refused_to_others() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        engine = Engine(EQUIPMENT, Store(Path(directory) / "optical.db"))
+
+        def put(txn: str, *specs: pb.CircuitSpec) -> str:
+            versions = {s.id: engine.circuits[s.id].version if s.id in engine.circuits else 0 for s in specs}
+            puts = [pb.PutCircuit(spec=s, expected_version=versions[s.id]) for s in specs]
+            try:
+                engine.prepare(pb.PrepareRequest(txn_id=txn, puts=puts))
+            except RefusedError as error:
+                return str(error)
+            engine.commit(txn, 60)
+            engine.confirm(txn)
+            return ""
+
+        west, other = restorable("t/r"), restorable("t/q", vlan=301, west=False)
+        assert not put("1", west, other)  # they cannot fail together, and stand by in the same slots
+        assert "is in use by t/r" in put("2", restorable("t/p", vlan=302))  # fails with the first
+        assert "is in use by" in put("3", restorable("t/p", vlan=302, lit=True))
+        assert not put("4", restorable("t/r", lit=True))
+        assert "is in use by t/r" in put("5", restorable("t/q", vlan=301, west=False, lit=True))
+        engine.store.close()

@@ -53,6 +53,8 @@ def _tree_of_spec(spec: pb.CircuitSpec) -> Tree:
     }
     if spec.HasField("protect"):
         tree["opt:protect"] = _tree_of_leg(spec.protect)
+    if spec.protect_shared:
+        tree["opt:protect-shared"] = "true"
     return {step: value for step, value in tree.items() if value != ""}
 
 
@@ -80,6 +82,7 @@ def spec_of(tree: Tree) -> pb.CircuitSpec:
     )
     if "opt:protect" in tree:
         spec.protect.CopyFrom(_leg(tree["opt:protect"]))
+    spec.protect_shared = _leaf(tree, "protect-shared") == "true"
     return spec
 
 
