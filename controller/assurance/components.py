@@ -79,7 +79,9 @@ def _parts(placement: Placement, down: Set[Component]) -> Iterator[Damage]:
         if not down.isdisjoint((f"node:{circuit.a.node}", f"node:{circuit.z.node}")):
             yield Damage.DEAD
         protect = None if circuit.protect is None else leg_components(circuit.layer, circuit.protect)
-        yield _pair(leg_components(circuit.layer, circuit.working), protect, down)
+        found = _pair(leg_components(circuit.layer, circuit.working), protect, down)
+        # What is only kept for a circuit carries nothing before we light it.
+        yield Damage.DEAD if found is Damage.SWITCHED and circuit.shared else found
     for tunnel in placement.tunnels:
         standby = None if tunnel.standby is None else route_components(tunnel.standby)
         yield _pair(route_components(tunnel.working), standby, down)

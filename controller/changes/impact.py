@@ -55,5 +55,5 @@ def _moved(old: CircuitPlacement, new: CircuitPlacement) -> Impact:
         return Impact.INTERRUPTING
     if old.working == new.working:
         return Impact.NONE
-    covered = old.protect is not None and old.protect == new.protect
+    covered = old.standby is not None and old.standby == new.standby
     return Impact.MAKE_BEFORE_BREAK if covered else Impact.INTERRUPTING

@@ -29,8 +29,8 @@ def leavings(before: Services, after: Services, concerned: Iterable[ServiceId], 
 
 
 def _left(old: Iterable[LabelReservation], new: Iterable[LabelReservation]) -> tuple[LabelReservation, ...]:
-    held = {(label.resource, label.label) for label in new}
-    return tuple(label for label in old if (label.resource, label.label) not in held)
+    held = {(label.resource, label.label, label.stands_by_for) for label in new}
+    return tuple(label for label in old if (label.resource, label.label, label.stands_by_for) not in held)
 
 
 def _less(old: Iterable[RateReservation], new: Iterable[RateReservation]) -> tuple[RateReservation, ...]:

@@ -22,7 +22,8 @@ from controller.intent.model import DedicatedPlane, Service, ServiceId, VipAssur
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
 from controller.network.outage import without
-from controller.planning.emergency import is_emergency, marked, relaxed
+from controller.planning.at_any_rate import at_any_rate
+from controller.planning.emergency import is_emergency, relaxed
 from controller.planning.objectives import Objective, movable, tune
 from controller.planning.orders import orders_for
 from controller.planning.place import PlanOutcome, place
@@ -132,7 +133,7 @@ def plan(
         times = orders_for(len(resolved), hurry=bool(wanted.again)) if iterations is None else iterations
         outcome = place(without(city, wanted.shun), ledger, resolved, standing, now, times)
     if wanted.dead:
-        outcome = _at_any_rate(city, outcome, resolved, standing, now, wanted.dead)
+        outcome = at_any_rate(city, outcome, resolved, standing, now, wanted.dead)
     refused = {r.service for r in outcome.refusals}
     _hosts_in_place((*changed, *dependants), {**standing, **_placed((*changed, *dependants), outcome.placements)})
     puts: dict[ServiceId, Standing] = {}
@@ -146,6 +147,13 @@ def plan(
             put = replace(put, generation=put.generation - 1)  # nobody changed the intent
         if put is not None:
             puts[service.metadata.service] = put
+    unasked = {sid: p for sid, p in outcome.unguarded.items() if sid in state.services and sid not in replaced}
+    for sid, placement in unasked.items():
+        service = state.services[sid].service
+        pairs[sid] = (service, placement)
+        put = standing_of(state, service, placement, city, pairs, now)
+        if put is not None:
+            puts[sid] = replace(put, generation=put.generation - 1)
     puts.update(_window_moves(state, wanted))
     after = state_after(state, puts, drops, outcome.ledger)
     edits = edits_between(state.desired, after.desired)
@@ -159,6 +167,7 @@ def plan(
     followed = [
         plan_of(state, s, puts[s.metadata.service].placement, False) for s in dependants if s.metadata.service in puts
     ]
+    followed += [plan_of(state, state.services[s].service, p, False) for s, p in sorted(unasked.items()) if s in puts]
     if tuned is not None:
         asked = [replace(p, impact=str(Impact.MAKE_BEFORE_BREAK), fields=tuned.fields[p.service]) for p in asked]
     plans = (*asked, *followed, *removals_and_windows(state, wanted, drops), *quiet)
@@ -222,25 +231,6 @@ def sort_out(state: DesiredState, wanted: Wanted, now: datetime) -> tuple[tuple[
         else:
             changed.append(service)
     return tuple(changed), tuple(quiet)
-
-
-def _at_any_rate(
-    city: CityMap,
-    outcome: PlanOutcome,
-    services: Sequence[Service],
-    standing: Mapping[ServiceId, tuple[Service, Placement]],
-    now: datetime,
-    dead: frozenset[ServiceId],
-) -> PlanOutcome:
-    """Place what is dead and was refused once more, asking for less."""
-    refused = {r.service for r in outcome.refusals} & dead
-    if not refused:
-        return outcome
-    less = [relaxed(s) for s in services if s.metadata.service in refused]
-    second = place(city, outcome.ledger, less, standing, now)
-    found = {sid: marked(placement) for sid, placement in second.placements.items()}
-    left = tuple(r for r in outcome.refusals if r.service not in found)
-    return PlanOutcome({**outcome.placements, **found}, left, second.ledger)
 
 
 def _once_more(state: DesiredState, wanted: Wanted, now: datetime) -> tuple[Service, ...]:

@@ -172,7 +172,8 @@ def paths(placement: Placement, city: CityMap) -> tuple[PathSegment, ...]:
     for circuit in placement.circuits:
         segments.append(_leg(circuit, circuit.working, "working", city))
         if circuit.protect is not None:
-            segments.append(_leg(circuit, circuit.protect, "standby", city))
+            role = "restoration" if circuit.shared else "standby"
+            segments.append(_leg(circuit, circuit.protect, role, city))
     for tunnel in placement.tunnels:
         segments.append(_route(tunnel, tunnel.working, "working", city))
         if tunnel.standby is not None:

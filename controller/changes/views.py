@@ -36,7 +36,7 @@ class PathSegment:
 
     layer: str  # "ip" | "optical"
     domain: str  # "" for a border
-    role: str  # "working" | "standby" | "tree" | "border"
+    role: str  # "working" | "standby" | "restoration" | "tree" | "border"
     name: str  # tunnel, circuit, border or tree
     hops: tuple[str, ...]  # node ids and, in the optical layer, fibre or ODU link ids, in order
     delay_s: float | None = None

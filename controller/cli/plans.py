@@ -20,6 +20,7 @@ LAYERS = {pb.LAYER_IP: "ip", pb.LAYER_OPTICAL: "optical"}
 ROLES = {
     pb.PATH_ROLE_WORKING: "working",
     pb.PATH_ROLE_STANDBY: "standby",
+    pb.PATH_ROLE_RESTORATION: "kept",
     pb.PATH_ROLE_TREE: "tree",
     pb.PATH_ROLE_BORDER: "border",
 }

@@ -33,11 +33,16 @@ class Isolation(StrEnum):
 
 
 class Protection(StrEnum):
-    """What stands by when the working path fails. AUTO: SRLG-disjoint where the availability asks for it."""
+    """What stands by when the working path fails. AUTO: SRLG-disjoint where the availability asks for it.
+
+    RESTORATION: a second way through the optical layer is kept free, in common with circuits that cannot fail at the
+    same time, and lit when the first fails.
+    """
 
     AUTO = "auto"
     NONE = "none"
     STANDBY = "standby"
+    RESTORATION = "restoration"
 
 
 class Disjointness(StrEnum):

@@ -174,7 +174,7 @@ class SliceSpec(AssuredShape):
     )
     isolation: Annotated[str, choice("auto", "wavelength", "timeslot", "nrp")] = "auto"
     class_: Annotated[str, choice(*TRAFFIC_CLASSES)] = Field("other", alias="class")
-    protection: Annotated[str, choice("auto", "none", "standby")] = "auto"
+    protection: Annotated[str, choice("auto", "none", "standby", "restoration")] = "auto"
     disjoint: list[Annotated[str, choice("link", "srlg", "node")]] = Field(
         default_factory=lambda: ["srlg"],
         min_length=1,

@@ -80,6 +80,9 @@ def _check_protection(spec: SliceSpec, found: Found) -> None:
     if spec.protection == "none" and "disjoint" in spec.model_fields_set:
         problem = "says how working and standby differ, but protection: none has no standby; remove one of the two"
         found.append((("spec", "disjoint"), problem))
+    if spec.protection == "restoration" and spec.isolation == "nrp":
+        problem = "a partition of the IP networks is not lit anew; use protection: standby, or isolation: timeslot"
+        found.append((("spec", "protection"), problem))
 
 
 def _demands(spec: SliceSpec, names: Sequence[str], found: Found) -> tuple[Demand, ...]:

@@ -8,7 +8,7 @@ Copies share everything until one of them writes, so that a plan may be tried an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -47,6 +47,8 @@ class _Label(Protocol):
     def start(self) -> Instant: ...
     @property
     def end(self) -> Instant: ...
+    @property
+    def stands_by_for(self) -> tuple[str, ...]: ...
 
 
 class Holdings(Protocol):
@@ -72,6 +74,7 @@ class LabelHold(NamedTuple):
     service: ServiceId
     start: Instant
     end: Instant
+    stands_by_for: tuple[str, ...] = ()  # what takes the way down that the label is kept for; (): it is in use
 
 
 def overlap(start: Instant, end: Instant, other_start: Instant, other_end: Instant) -> bool:
@@ -120,7 +123,8 @@ class _Table:
             self._held.pop(label)
 
     def add(self, service: ServiceId, label: _Label) -> None:
-        self._write(label.label, (*self.of(label.label), LabelHold(service, label.start, label.end)))
+        hold = LabelHold(service, label.start, label.end, label.stands_by_for)
+        self._write(label.label, (*self.of(label.label), hold))
 
     def drop(self, service: ServiceId, label: int) -> None:
         self._write(label, tuple(h for h in self.of(label) if h.service != service))
@@ -311,6 +315,21 @@ class Ledger:
         holds = table.of(label) if table is not None else ()
         return min((h.service for h in holds if overlap(h.start, h.end, start, end)), default=None)
 
+    def rivals(self, label: _Label) -> tuple[ServiceId, ...]:
+        """Return who holds a label so that it cannot be held like this too, at some moment of its interval."""
+        table = self._labels.get(label.resource)
+        holds = table.of(label.label) if table is not None else ()
+        return tuple(sorted({h.service for h in holds if _rivals(h, label)}))
+
+    def kept_labels(self, resource: str, risks: Set[str]) -> frozenset[int]:
+        """Return the labels that are only kept for restoration, of ways that these risks do not take down."""
+        table = self._labels.get(resource)
+        return frozenset(
+            label
+            for label, holds in (table.items() if table is not None else ())
+            if all(h.stands_by_for and risks.isdisjoint(h.stands_by_for) for h in holds)
+        )
+
     def held_labels(self, resource: str) -> frozenset[int]:
         """Return the labels of a resource that any service holds at any time."""
         table = self._labels.get(resource)
@@ -338,6 +357,13 @@ class Ledger:
             "full": self._full[:-1].tolist(),
             "hard": self._hard[:-1].tolist(),
         }
+
+
+def _rivals(hold: LabelHold, label: _Label) -> bool:
+    if not overlap(hold.start, hold.end, label.start, label.end):
+        return False
+    kept = hold.stands_by_for and label.stands_by_for
+    return not kept or not set(hold.stands_by_for).isdisjoint(label.stands_by_for)
 
 
 def _holds_at(hold: RateHold, moment: Instant) -> bool:

@@ -24,6 +24,7 @@ from controller.planning.paths import Graph, Mask, Path, mask_without
 from controller.planning.placement import CircuitPlacement, Leg
 from controller.planning.reasons import why_no_path
 from controller.planning.reliability import availability
+from controller.planning.restoration import with_contention
 
 Parts = dict[str, Fibre | OduLink]
 
@@ -52,6 +53,7 @@ class Wish:
     together: Company | None = None  # where the working leg has to run
     disjoint: tuple[Disjointness, ...] = DISJOINT
     plane: str | None = None
+    shared: bool = False  # protected: the second leg is dark, and kept in common with others
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +82,9 @@ class Lit:
     via: tuple[str, ...]
 
 
-def light(net: Layers, draft: Draft, ends: Ends, wish: Wish, old: CircuitPlacement | None) -> Lit:
-    """Find and hold the legs of one circuit; raises CannotPlaceError with what binds."""
-    search = _Search(net, draft, ends, wish)
-    kept = search.keep(old) if old is not None else None
-    legs = kept or search.legs()
-    return search.finish(*legs)
+class Search:
+    """One circuit on one draft: what it may use, and the legs that keep to its wish."""
 
-
-class _Search:
     def __init__(self, net: Layers, draft: Draft, ends: Ends, wish: Wish) -> None:
         self.net, self.draft, self.ends, self.wish = net, draft, ends, wish
         self.wave = wish.layer == "wavelength"
@@ -109,10 +105,7 @@ class _Search:
 
     def keep(self, old: CircuitPlacement) -> tuple[Leg, Leg | None] | None:
         """The present legs, where they still serve: an unchanged demand must not move."""
-        same = (old.a, old.z, old.layer, old.rate_bps, old.odu, old.protect is not None) == (
-            self.ends.a, self.ends.z, self.wish.layer, self.ends.rate_bps, self.odu, self.wish.protected,
-        )  # fmt: skip
-        if not same:
+        if not self.alike(old) or (old.protect is not None) is not self.wish.protected:
             return None
         ids = self.edge_of
         usable = self.allowed()
@@ -129,6 +122,12 @@ class _Search:
             if leg is not None:
                 self._hold(leg)
         return old.working, old.protect
+
+    def alike(self, old: CircuitPlacement) -> bool:
+        """Whether a circuit joins the same ports at the same rate, whatever its ways are."""
+        return (old.a, old.z, old.layer, old.rate_bps, old.odu) == (
+            self.ends.a, self.ends.z, self.wish.layer, self.ends.rate_bps, self.odu,
+        )  # fmt: skip
 
     def _apart(self, old: CircuitPlacement) -> bool:
         """Whether the present legs differ in all that is asked now, which may be more than it was."""
@@ -186,6 +185,14 @@ class _Search:
         return result
 
     def legs(self) -> tuple[Leg, Leg | None]:
+        """Find and hold the legs; raises CannotPlaceError with what binds."""
+        found = self.find()
+        for leg in found:
+            self._hold(leg)
+        return found[0], found[1] if self.wish.protected else None
+
+    def find(self) -> list[Leg]:
+        """Return the working leg, and where it is to be protected the other; raises CannotPlaceError."""
         src, dst = self.ends.a.node, self.ends.z.node
         allowed = self.allowed()
         usable = self.roomy(allowed)
@@ -197,10 +204,7 @@ class _Search:
         legs = [self._label(p) for p in paths]
         if any(leg is None for leg in legs):  # no channel is common to the whole way: try channel by channel
             legs = self._by_channel(src, dst, usable)
-        found = [leg for leg in legs if leg is not None]
-        for leg in found:
-            self._hold(leg)
-        return found[0], found[1] if self.wish.protected else None
+        return [leg for leg in legs if leg is not None]
 
     def _paths(self, src: str, dst: str, usable: Mask) -> tuple[Path, ...] | None:
         first = self.working_within(usable)
@@ -288,14 +292,17 @@ class _Search:
         domain = self.net.nodes[ends.a.node].domain
         circuit = CircuitPlacement(
             wish.id, domain, ends.a, ends.z, ends.a_vlan, ends.z_vlan, wish.layer, ends.rate_bps, self.odu,
-            LINE_MODE if self.wave else "", working, protect,
+            LINE_MODE if self.wave else "", working, protect, wish.shared and protect is not None,
         )  # fmt: skip
         parts: Parts = {p.id: p for p in self.parts}
         legs = [leg for leg in (working, protect) if leg is not None]
         walks = [self._walk(leg, parts) for leg in legs]
         of = {hop: parts[hop].availability for leg in legs for hop in leg.route}
         of |= {n: self.net.nodes[n].availability for walk in walks for n in walk[1:-1]}
-        given = availability([(*leg.route, *walk[1:-1]) for leg, walk in zip(legs, walks, strict=True)], of)
+        ways = [(*leg.route, *walk[1:-1]) for leg, walk in zip(legs, walks, strict=True)]
+        given = availability(ways, of)
+        if circuit.shared:
+            given = with_contention(availability(ways[:1], of), given)
         via = (walks[0][0], *(x for pair in zip(working.route, walks[0][1:], strict=True) for x in pair))
         return Lit(circuit, working.delay_s, protect.delay_s if protect else None, given, via)
 

@@ -94,8 +94,15 @@ class Draft:
     def free(self, resource: str, label: int) -> bool:
         return self.ledger.holder(resource, label) is None
 
-    def hold(self, resource: str, label: int, start: datetime | None = None, end: datetime | None = None) -> int:
-        reservation = LabelReservation(resource, label, start, end)
+    def hold(
+        self,
+        resource: str,
+        label: int,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        stands_by_for: tuple[str, ...] = (),
+    ) -> int:
+        reservation = LabelReservation(resource, label, start, end, stands_by_for)
         self.ledger.take(self.service, reservation)
         self.taken.append(reservation)
         return label

@@ -35,7 +35,8 @@ def _circuit(circuit: CircuitPlacement, city: CityMap) -> str:
     labels = f"channel {circuit.working.channel}" if circuit.layer == "wavelength" else circuit.odu
     length_m = sum(city.fibres[f].length_m for f in circuit.working.route if f in city.fibres)
     way = ", ".join(circuit.working.route) + (f" ({length_m / 1000:g} km)" if length_m else "")
-    protect = f"; protect {', '.join(circuit.protect.route)}" if circuit.protect is not None else ""
+    role = "restoration" if circuit.shared else "protect"
+    protect = f"; {role} {', '.join(circuit.protect.route)}" if circuit.protect is not None else ""
     return f"circuit {circuit.id}: {circuit.a.port}–{circuit.z.port} {labels} over {way}{protect}"
 
 

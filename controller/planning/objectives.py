@@ -173,7 +173,9 @@ def _variants(
     elif objective is Objective.AVAILABILITY and service.protection is not Protection.NONE:
         for kinds in ((Disjointness.NODE, Disjointness.SRLG), (Disjointness.SRLG,)):
             strict = tuple(sorted({*kinds, *service.disjoint}))
-            yield replace(service, protection=Protection.STANDBY, disjoint=strict), without
+            kept = service.protection is Protection.RESTORATION
+            stricter = service.protection if kept else Protection.STANDBY
+            yield replace(service, protection=stricter, disjoint=strict), without
     elif objective is Objective.BALANCE:
         low, high = 0.0, _measure(city, without, old, objective)
         for _ in range(BALANCE_STEPS):

@@ -23,6 +23,7 @@ from controller.planning.orders import Orders, merit, referred_diverse, referred
 from controller.planning.placement import Placement, Refusal
 from controller.planning.planes import follows, place_plane
 from controller.planning.refusal import refuse
+from controller.planning.restoration import giving_way, unguarded
 from controller.planning.slices import place_slice
 from controller.planning.standing import still_sound
 from controller.planning.vip import place_vip
@@ -32,11 +33,16 @@ Standing = Mapping[ServiceId, tuple[Service, Placement]]
 
 @dataclass(frozen=True, slots=True)
 class PlanOutcome:
-    """What became of a batch. `ledger` holds everything that stands afterwards; refused services keep what they had."""
+    """What became of a batch. `ledger` holds everything that stands afterwards; refused services keep what they had.
+
+    `unguarded`: services that nobody asked about, and what they are without the ways kept for them that others had to
+    light.
+    """
 
     placements: dict[ServiceId, Placement]
     refusals: tuple[Refusal, ...]
     ledger: Ledger
+    unguarded: Mapping[ServiceId, Placement] = field(default_factory=dict)
 
 
 def place(
@@ -92,6 +98,7 @@ class _Batch:
     wanted: tuple[Service, ...] = ()
     _ahead: Ahead | None = None
     _away: dict[ServiceId, set[ServiceId]] = field(default_factory=dict)  # service → those to be diverse from it
+    _unguarded: dict[ServiceId, Placement] = field(default_factory=dict)
 
     def run(self, wanted: Iterable[Service]) -> PlanOutcome:
         net = layers(self.city)
@@ -109,6 +116,8 @@ class _Batch:
             name = service.metadata.service
             self.waiting.discard(name)
             old = self.standing.get(name)
+            if name in self._unguarded and old is not None:
+                old = (old[0], self._unguarded[name])
             without = self.ledger.copy()
             without.remove(name)
             attempt = _Attempt(self, net, without, old, placed)
@@ -117,12 +126,34 @@ class _Batch:
             except CannotPlaceError as error:
                 refusals.append(refuse(service, str(error), attempt.place if self.explain else _nothing_fits))
                 continue
+            for rival in giving_way(without, placement, old[1] if old is not None else None):
+                self._give_way(rival, placement, without, placed)
             without.add(placement)
             self.ledger = without
             placed[name] = (service, placement)
+            self._unguarded.pop(name, None)
             self._note(service)
         placements = {name: placement for name, (_, placement) in sorted(placed.items())}
-        return PlanOutcome(placements, tuple(refusals), self.ledger)
+        return PlanOutcome(placements, tuple(refusals), self.ledger, self._unguarded)
+
+    def _give_way(
+        self,
+        other: ServiceId,
+        to: Placement,
+        ledger: Ledger,
+        placed: dict[ServiceId, tuple[Service, Placement]],
+    ) -> None:
+        """Take from a service the ways kept for it that another has to light."""
+        there = placed.get(other) or self.standing.get(other)
+        if there is None:
+            return  # it goes with a change under way
+        before = self._unguarded.get(other, there[1])
+        left = unguarded(self.city, before, frozenset((r.resource, r.label) for r in to.labels))
+        ledger.add(left)
+        if other in placed:
+            placed[other] = (there[0], left)
+        else:
+            self._unguarded[other] = left
 
     def keeping_away(self, name: ServiceId) -> Collection[ServiceId]:
         """Return the services that are, or were before this batch, to be diverse from one."""

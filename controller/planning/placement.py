@@ -49,6 +49,9 @@ class LabelReservation:
     label: int
     start: datetime | None = None
     end: datetime | None = None
+    # Channels and slots kept for restoration: what takes down the way that they stand by for ("fibre:…", "srlg:…",
+    # "node:…"). Others may keep the same label for ways that have none of it in common. (): in use.
+    stands_by_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,13 @@ class CircuitPlacement:
     odu: str  # "ODU4", "ODU2e", "ODU0", "ODUflex" …; for a wavelength the container it carries
     mode: str  # line mode, "100G QPSK SC-FEC"; empty for odu
     working: Leg
-    protect: Leg | None  # 1+1, SRLG-disjoint
+    protect: Leg | None  # SRLG-disjoint: 1+1, or kept for restoration
+    shared: bool = False  # the protect leg is dark, and its labels are kept in common with others, until we light it
+
+    @property
+    def standby(self) -> Leg | None:
+        """The leg that the domain switches to by itself."""
+        return None if self.shared else self.protect
 
 
 @dataclass(frozen=True, slots=True)

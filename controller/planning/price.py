@@ -12,6 +12,7 @@ from controller.planning.placement import CircuitPlacement, Placement
 
 TRANSPONDERS = 10.0  # a pair of them, in channels over a fibre
 ROUTER_PORTS = 20.0  # a pair of router ports
+KEPT = 0.5  # of the price of what is kept for restoration: others keep it too
 
 
 def lit_link(fibres: int) -> float:
@@ -47,11 +48,13 @@ def _circuit(circuit: CircuitPlacement, city: CityMap) -> float:
     for leg in (circuit.working, circuit.protect):
         if leg is None:
             continue
+        dark = circuit.shared and leg is circuit.protect
         if circuit.layer == "wavelength":
-            total += lit_link(len(leg.route))
+            # What is kept for restoration is lit with the transponders of the working leg.
+            total += len(leg.route) * KEPT if dark else lit_link(len(leg.route))
             continue
         for hop, slots in zip(leg.route, leg.slots, strict=True):
             odu = city.odu_links.get(hop)
             if odu is not None:
-                total += share_of_odu(len(slots), odu.slots, len(odu.fibres))
+                total += share_of_odu(len(slots), odu.slots, len(odu.fibres)) * (KEPT if dark else 1.0)
     return total

@@ -53,6 +53,8 @@ def _needs(service: Service) -> str:
 
 
 def _standby(service: ExclusiveSlice) -> str:
+    if service.protection is Protection.RESTORATION:
+        return "a way kept for restoration"
     if service.protection is Protection.STANDBY:
         words = {Disjointness.LINK: "link", Disjointness.SRLG: "SRLG", Disjointness.NODE: "node"}
         return f"{'- and '.join(words[k] for k in service.disjoint)}-disjoint standby"
@@ -95,13 +97,14 @@ def _protection(service: Service, said: str, place: Place) -> Iterable[str]:
         return
     alone = replace(service, protection=Protection.NONE, slo=replace(service.slo, availability=0.0))
     both = replace(alone, protection=Protection.STANDBY)
-    standby = None if service.protection is Protection.NONE else attempt(place, both)
+    standby = None if service.protection in (Protection.NONE, Protection.RESTORATION) else attempt(place, both)
     if standby is not None:
         # Two ways miss only the availability: one alone would be worse still, and is not what was asked.
         yield f"{said} with standby at availability {ratio_text(min(p.availability for p in standby.promises))}"
     elif service.protection is not Protection.NONE and (found := attempt(place, alone)) is not None:
         given = min(p.availability for p in found.promises)
-        yield f"{said} without standby (availability {ratio_text(given)})"
+        spare = "restoration" if service.protection is Protection.RESTORATION else "standby"
+        yield f"{said} without {spare} (availability {ratio_text(given)})"
     if service.protection is Protection.NONE and (found := attempt(place, alone)) is not None:
         yield f"{said} at availability {ratio_text(min(p.availability for p in found.promises))}"
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from controller.intent.model import AccessSite, AttachLayer, Demand, ExclusiveSlice, Isolation, Protection, ServiceId
 from controller.network.model import CityMap, Port
 from controller.planning.attach import access_port, attach_all, port_rates
-from controller.planning.circuits import Company, Ends, Lit, Wish, light, risks_of_route
+from controller.planning.circuits import Company, Ends, Lit, Wish, risks_of_route
 from controller.planning.containers import LINE_RATES
 from controller.planning.draft import FIRST_ACCESS_VLAN, CannotPlaceError, Draft, TooRareError, rate_text, ratio_text
 from controller.planning.layers import Layers
+from controller.planning.lighting import light
 from controller.planning.limits import Limits
 from controller.planning.partition import place_partition
 from controller.planning.placement import (
@@ -79,7 +80,8 @@ def isolation_order(wanted: ExclusiveSlice) -> tuple[Isolation, ...]:
     large = any(d.rate_bps >= LARGE_BPS for d in wanted.demands)
     whole = wanted.traffic_class in SENSITIVE or large
     order = (Isolation.WAVELENGTH, Isolation.TIMESLOT) if whole else (Isolation.TIMESLOT, Isolation.WAVELENGTH)
-    return order if wanted.traffic_class in OPTICAL_ONLY else (*order, Isolation.NRP)
+    optical = wanted.traffic_class in OPTICAL_ONLY or wanted.protection is Protection.RESTORATION
+    return order if optical else (*order, Isolation.NRP)
 
 
 def _beside(net: Layers, wanted: ExclusiveSlice, others: Mapping[ServiceId, Placement]) -> Others:
@@ -101,7 +103,7 @@ def _beside(net: Layers, wanted: ExclusiveSlice, others: Mapping[ServiceId, Plac
 def _place_as(
     city: CityMap, net: Layers, draft: Draft, wanted: ExclusiveSlice, kind: Isolation, beside: Others
 ) -> Placement:
-    protected = wanted.protection is Protection.STANDBY
+    protected = wanted.protection in (Protection.STANDBY, Protection.RESTORATION)
     if wanted.protection is not Protection.AUTO:
         return _build(city, net, draft, wanted, kind, beside, protected)
     scratch = replace(draft, ledger=draft.ledger.copy(), taken=[], port_load={})
@@ -121,6 +123,8 @@ def _build(
     protected: bool,
 ) -> Placement:
     if kind is Isolation.NRP:
+        if wanted.protection is Protection.RESTORATION:
+            raise CannotPlaceError("restoration lights circuits anew; a partition of the IP networks has a standby")
         return place_partition(city, net, draft, wanted, beside.avoid, beside.together, protected)
     return _circuits(city, net, draft, wanted, kind, beside, protected)
 
@@ -224,7 +228,7 @@ def _one(
     vlan, a_vlan, z_vlan = _vlans(draft, ends, chosen, whole, old)
     wish = Wish(
         circuit_id, "wavelength" if whole else "odu", Limits.of(wanted.slo), protected, wanted.boundaries, beside.avoid,
-        beside.together, wanted.disjoint, wanted.plane,
+        beside.together, wanted.disjoint, wanted.plane, protected and wanted.protection is Protection.RESTORATION,
     )  # fmt: skip
     a, z = chosen[0][1], chosen[1][1]
     result = light(net, draft, Ends(a.ref, z.ref, a_vlan, z_vlan, rate), wish, old)

@@ -36,7 +36,7 @@ def _leg_stands(city: CityMap, leg: Leg) -> bool:
 
 
 def _room(net: Layers, ledger: Ledger, placement: Placement) -> bool:
-    if any(ledger.holder(r.resource, r.label, r.start, r.end) is not None for r in placement.labels):
+    if any(ledger.rivals(r) for r in placement.labels):
         return False
     for rate in placement.rates:
         if rate.link.startswith("port:"):

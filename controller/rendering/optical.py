@@ -25,6 +25,8 @@ def circuit_fragment(circuit: CircuitPlacement, owner: ServiceId) -> Tree:
         content["opt:mode"] = circuit.mode
     if circuit.protect is not None:
         content["opt:protect"] = _leg(circuit.protect)
+    if circuit.shared:
+        content["opt:protect-shared"] = "true"
     return {("opt:circuit", circuit.id): content}
 
 

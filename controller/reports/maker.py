@@ -65,7 +65,7 @@ class Reports:
 
 def _promised(standing: Standing) -> Promised:
     placement = standing.placement
-    legs = [c.protect is not None for c in placement.circuits] + [t.standby is not None for t in placement.tunnels]
+    legs = [c.standby is not None for c in placement.circuits] + [t.standby is not None for t in placement.tunnels]
     return Promised(standing.service.kind, slo_view(standing.service), all(legs) if legs else None)
 
 

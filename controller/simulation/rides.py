@@ -205,10 +205,10 @@ def _on_circuit(talk: Talk, circuit: CircuitPlacement, roads: Roads) -> Carried:
     promise = talk.promise
     if leg_up(circuit.working, circuit, roads):
         return Carried("working", promise.delay_s if promise is not None else circuit.working.delay_s)
-    if circuit.protect is not None and leg_up(circuit.protect, circuit, roads):
+    if circuit.standby is not None and leg_up(circuit.standby, circuit, roads):
         standby = promise.standby_delay_s if promise is not None else None
-        return Carried("standby", circuit.protect.delay_s if standby is None else standby)
-    legs = "both legs" if circuit.protect is not None else "its only leg"
+        return Carried("standby", circuit.standby.delay_s if standby is None else standby)
+    legs = "both legs" if circuit.standby is not None else "its only leg"
     return Carried("", lost=f"circuit {circuit.id} loses {legs}")
 
 

@@ -18,7 +18,7 @@ from controller.intent.model import Boundaries, DedicatedPlane, Service, Service
 from controller.network.damage import Damage, Elements, Failure, damaged
 from controller.network.ledger import BitsPerSecond, Ledger
 from controller.network.model import CityMap
-from controller.planning.emergency import relaxed
+from controller.planning.at_any_rate import at_any_rate
 from controller.planning.layers import layers
 from controller.planning.place import PlanOutcome, place
 from controller.planning.placement import Placement
@@ -196,13 +196,7 @@ class Simulation:
         every = dict.fromkeys((*wanted, *(vip for sid in wanted for vip in self._above.get(sid, ()))))
         services = [_dated(*standing[sid]) for sid in every]
         outcome = place(city, self.snapshot.ledger.on(city), services, standing, self.snapshot.now)
-        if not outcome.refusals:
-            return outcome
-        refused = {r.service for r in outcome.refusals}
-        less = [relaxed(service) for service in services if service.metadata.service in refused]
-        second = place(city, outcome.ledger, less, standing, self.snapshot.now)
-        left = tuple(r for r in outcome.refusals if r.service not in second.placements)
-        return PlanOutcome({**outcome.placements, **second.placements}, left, second.ledger)
+        return at_any_rate(city, outcome, services, standing, self.snapshot.now, frozenset(every))
 
     def _effect(self, sid: ServiceId, state: _Felt, outcome: PlanOutcome | None, damage: Damage) -> ServiceEffect:
         ride, reason = state.ride, state.reason
