@@ -12,7 +12,7 @@ from controller.intent.model import Disjointness, ServiceId
 from controller.network.model import CityMap, Fibre, OduLink, PortRef
 from controller.verification.facts import Circuit, CircuitLeg, Hops, Partition, Tunnel, covers
 from controller.verification.forwarding import Forwarding
-from controller.verification.model import owner_of
+from controller.verification.model import KEPT, owner_of
 from controller.verification.proof import CounterExample, Property, srlg_text
 
 SLOT_BPS = 1.301467e9  # the most that one 1.25G tributary slot carries, in an ODU4 (ITU-T G.709 table 7-8)
@@ -81,13 +81,52 @@ def _labels(circuit: Circuit, leg: CircuitLeg, forwarding: Forwarding) -> Iterat
         for label in labels:
             forwarding.steps += 1
             name = f"{'channel' if wave else 'timeslot'} {label} of {hop}"
-            owners = forwarding.model.owners("channel" if wave else "slot", hop, str(label))
-            if len(owners) > 1:
-                others = _others(tuple(o.split("|")[0] for o in owners), circuit.id) or [f"{circuit.id} once more"]
+            kind, kept = "channel" if wave else "slot", circuit.shared and leg is circuit.protect
+            owners = forwarding.model.owners(kind, hop, str(label))
+            keepers = forwarding.model.owners(KEPT + kind, hop, str(label))
+            if len(owners) > 1 or (owners and keepers):
+                others = _others(tuple(o.split("|")[0] for o in (*owners, *keepers)), circuit.id)
+                others = others or [f"{circuit.id} once more"]
                 yield CounterExample(Property.CAPACITY, service, name, leg.route, _both(circuit.id, others))
+            elif kept and len(keepers) > 1:
+                yield from _needed_at_once(circuit, leg, name, keepers, forwarding)
             if span is not None and label in span.occupied:
                 reason = "infrastructure or somebody unknown to us holds it"
                 yield CounterExample(Property.CAPACITY, service, name, leg.route, reason)
+
+
+def _needed_at_once(
+    circuit: Circuit, leg: CircuitLeg, name: str, keepers: tuple[str, ...], forwarding: Forwarding
+) -> Iterator[CounterExample]:
+    """Check that of those who keep one label for restoration no two lose their working legs by one failure."""
+    service, mine = ServiceId(circuit.owner), working_risks(circuit, forwarding.city)
+    for other in dict.fromkeys(o.split("|")[0] for o in keepers):
+        rival = forwarding.model.circuits.get((circuit.domain, other))
+        forwarding.steps += 1
+        if other == circuit.id or rival is None:
+            continue
+        both = sorted(mine & working_risks(rival, forwarding.city))
+        if both:
+            reason = f"{circuit.id} and {other} both need it when {_named(both[0], forwarding.city)} fails"
+            yield CounterExample(Property.CAPACITY, service, name, leg.route, reason)
+    if len(keepers) > len({o.split("|")[0] for o in keepers}):
+        yield CounterExample(Property.CAPACITY, service, name, leg.route, f"{circuit.id} keeps it once more")
+
+
+def working_risks(circuit: Circuit, city: CityMap) -> frozenset[str]:
+    """Return what takes a working leg down, ends aside: "fibre:…", "node:…", and ducts as "srlg:…"."""
+    spans = [city.fibres.get(hop) or city.odu_links.get(hop) for hop in circuit.working.route]
+    under = [f for span in spans if isinstance(span, OduLink) for f in span.fibres]
+    under += [span.id for span in spans if isinstance(span, Fibre)]
+    every = [*(s for s in spans if s is not None), *(city.fibres[f] for f in under if f in city.fibres)]
+    ends = {port.rsplit("/", 1)[0] for port, _ in circuit.ends}
+    found = {f"fibre:{f}" for f in under} | {f"srlg:{risk}" for span in every for risk in span.srlgs}
+    return frozenset(found | {f"node:{n}" for span in every for n in (span.a, span.z) if n not in ends})
+
+
+def _named(risk: str, city: CityMap) -> str:
+    kind, _, name = risk.partition(":")
+    return srlg_text(city, frozenset({int(name)})) if kind == "srlg" else name
 
 
 def _leg(circuit: Circuit, leg: CircuitLeg, service: ServiceId, city: CityMap) -> Iterator[CounterExample]:

@@ -182,3 +182,4 @@ class Circuit:
     odu: str
     working: CircuitLeg
     protect: CircuitLeg | None
+    shared: bool = False  # the protect leg is dark, and kept in common with other circuits

@@ -22,6 +22,7 @@ Unit = tuple[str, str, str]  # ("vpn" | "tunnel" | "partition" | "circuit", doma
 Resource = tuple[str, str]  # (kind, what)
 Claim = tuple[Resource, str, str]  # resource, label of it, who claims it
 T = TypeVar("T", Vpn, Tunnel, Partition, Circuit)
+KEPT = "kept "  # before "slot" and "channel": dark, for restoration
 _KINDS = {"l3nm:vpn-service": "vpn", "te:tunnel": "tunnel", "nrp:nrp-policy": "partition", "opt:circuit": "circuit"}
 _ROOTS = (
     (parse.VPNS, "l3nm:vpn-service"),
@@ -213,9 +214,10 @@ def claims_of_circuit(circuit: Circuit) -> Iterator[Claim]:
     for role, leg in (("working", circuit.working), ("protect", circuit.protect)):
         if leg is None:
             continue
+        kept = KEPT if circuit.shared and leg is circuit.protect else ""
         for at, (hop, slots) in enumerate(zip(leg.route, leg.slots, strict=False)):
             for slot in slots:
-                yield ("slot", hop), str(slot), f"{circuit.id}|{role} {at}"
+                yield (f"{kept}slot", hop), str(slot), f"{circuit.id}|{role} {at}"
         if circuit.layer == "wavelength":
             for at, hop in enumerate(leg.route):
-                yield ("channel", hop), str(leg.channel), f"{circuit.id}|{role} {at}"
+                yield (f"{kept}channel", hop), str(leg.channel), f"{circuit.id}|{role} {at}"

@@ -342,6 +342,7 @@ def circuit(domain: str, tree: Tree) -> Circuit:
         text(tree, "opt:odu"),
         _leg(below(tree, "opt:working")),
         protect,
+        text(tree, "opt:protect-shared") == "true",
     )
 
 

@@ -174,8 +174,11 @@ class SliceProver(Prover):
         if wanted is not None and circuit.layer != wanted:
             reason = f"it is of layer {circuit.layer}, {self.wanted.isolation} was asked"
             yield self.broken(Property.CAPACITY, circuit.id, (), reason)
-        if self.wanted.protection is Protection.STANDBY and circuit.protect is None:
+        if self.wanted.protection in (Protection.STANDBY, Protection.RESTORATION) and circuit.protect is None:
             yield self.broken(Property.DISJOINTNESS, circuit.id, (), "protection was asked, it has no protect leg")
+        elif self.wanted.protection is Protection.STANDBY and circuit.shared:
+            reason = "a standby was asked, and its protect leg is dark and shared"
+            yield self.broken(Property.DISJOINTNESS, circuit.id, (), reason)
 
     def _leg(self, circuit: Circuit, leg: CircuitLeg) -> Iterator[CounterExample]:
         spans = [self.city.fibres.get(hop) or self.city.odu_links.get(hop) for hop in leg.route]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 from controller.intent.model import ExclusiveSlice, Service, ServiceId, VipAssurance
 from controller.network.model import CityMap
@@ -16,6 +16,7 @@ def check_all(city: CityMap, services: Mapping[ServiceId, Service], placements: 
     check_labels(placements.values())
     for name, placement in placements.items():
         check_promises(services[name], placement)
+        check_kept(city, placement)
         for circuit in placement.circuits:
             check_circuit(city, circuit)
         for tunnel in placement.tunnels:
@@ -39,13 +40,38 @@ def check_capacity(city: CityMap, placements: Iterable[Placement]) -> None:
 
 
 def check_labels(placements: Iterable[Placement]) -> None:
-    """No label is held twice (none of these tests gives labels a window)."""
-    seen: set[tuple[str, int]] = set()
+    """No label is held twice, but for restoration of what cannot fail together (no label here has a window)."""
+    seen: dict[tuple[str, int], list[set[str]]] = {}
     for placement in placements:
         for label in placement.labels:
-            key = (label.resource, label.label)
-            assert key not in seen, key
-            seen.add(key)
+            seen.setdefault((label.resource, label.label), []).append(set(label.stands_by_for))
+    for key, held in seen.items():
+        for one, other in combinations(held, 2):
+            assert one, key
+            assert other, key
+            assert not one & other, key
+
+
+def check_kept(city: CityMap, placement: Placement) -> None:
+    """What is kept for restoration says all that takes the working leg down, and nothing else is held so."""
+    kept = {(r.resource, r.label): set(r.stands_by_for) for r in placement.labels if r.stands_by_for}
+    for circuit in placement.circuits:
+        kind = "channel" if circuit.layer == "wavelength" else "slot"
+        for position, hop in enumerate(circuit.protect.route if circuit.shared and circuit.protect else ()):
+            assert circuit.protect is not None
+            labels = (circuit.protect.channel,) if kind == "channel" else circuit.protect.slots[position]
+            for label in labels:
+                assert _failures(city, circuit) <= kept.pop((f"{kind}:{hop}", label or 0))
+    assert not kept
+
+
+def _failures(city: CityMap, circuit: CircuitPlacement) -> set[str]:
+    """Every single fibre, duct and node of which the failure takes a working leg down, ends aside."""
+    parts = [city.fibres.get(h) or city.odu_links[h] for h in circuit.working.route]
+    names = {f for h, p in zip(circuit.working.route, parts, strict=True) for f in (getattr(p, "fibres", None) or (h,))}
+    nodes = {n for f in names for n in (city.fibres[f].a, city.fibres[f].z)} - {circuit.a.node, circuit.z.node}
+    ducts = {r for f in names for r in city.fibres[f].srlgs}
+    return {*(f"fibre:{f}" for f in names), *(f"srlg:{r}" for r in ducts), *(f"node:{n}" for n in nodes)}
 
 
 def check_promises(service: Service, placement: Placement) -> None:
