@@ -27,6 +27,7 @@ from controller.changes.steps import steps_of
 from controller.changes.views import ChangeResult, DomainFailureView, Outcome, ServiceAction
 from controller.errors import ConflictError, OnecityError, StoreError
 from controller.intent.model import ServiceId
+from controller.planning.emergency import is_emergency
 from controller.rendering.tree import Edit
 from controller.store.codec import dumps
 from controller.store.records import ChangeRecord
@@ -73,16 +74,21 @@ class Conductor:
         """Carry one order to its end; the result is also the last event of `live`."""
         live.say("queued")
         try:
-            async with self._desk.flight(order.wanted):
+            async with self._desk.flight(order.wanted) as held:
                 await self._certain(order.wanted)
-                result = await self._carry_out(order, live)
+                result = await self._carry_out(order, live, held)
         except OnecityError as error:
             result = ChangeResult(Outcome.REFUSED, str(error))
         return replace(result, elapsed_s=live.elapsed_s)
 
-    async def _carry_out(self, order: Order, live: LiveChange) -> ChangeResult:
+    async def _carry_out(self, order: Order, live: LiveChange, held: AbstractSet[ServiceId]) -> ChangeResult:
+        def newcomers(planned: Planned) -> list[ServiceId]:
+            """Services that would give way to this change, and kept nothing in common with it when it began."""
+            return sorted(s for s, put in planned.puts.items() if s not in held and is_emergency(put.placement))
+
         def sound(planned: Planned) -> bool:
-            return _placed(planned, order) and not planned.proofs.broken and not order.moved(planned.base)
+            good = _placed(planned, order) and not planned.proofs.broken and not newcomers(planned)
+            return good and not order.moved(planned.base)
 
         planned = await self._desk.take(order.wanted, live.id, sound)
         live.say("planned")
@@ -96,6 +102,9 @@ class Conductor:
             return ChangeResult(Outcome.REFUSED, text, actions)
         if planned.proofs.broken:
             text = "verification failed, nothing was sent:\n" + "\n".join(f"  {b}" for b in planned.proofs.broken)
+            return ChangeResult(Outcome.REFUSED, text, actions)
+        if late := newcomers(planned):
+            text = f"{', '.join(late)} came to keep a way in common with it meanwhile; try again"
             return ChangeResult(Outcome.REFUSED, text, actions)
         live.say("verified", f"{planned.proofs.checks} facts")
         if planned.changes_nothing:

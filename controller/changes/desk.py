@@ -21,6 +21,7 @@ from controller.changes.state import DesiredState, Standing
 from controller.intent.model import ServiceId, VipAssurance
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
+from controller.planning.restoration import sharing_with
 from controller.rendering.desired import edits as edits_between
 from controller.verification.model import ConfigurationModel
 from controller.verification.prove import renew
@@ -218,14 +219,14 @@ class Desk:
             )
 
     @asynccontextmanager
-    async def flight(self, wanted: Wanted) -> AsyncIterator[None]:
-        """Hold the services that a change concerns; wait while another change holds any of them."""
+    async def flight(self, wanted: Wanted) -> AsyncIterator[frozenset[ServiceId]]:
+        """Hold the services that a change concerns, and say which; wait while another change holds any of them."""
         concerned = self._concerned(wanted)
         async with self._landed:
             await self._landed.wait_for(lambda: not concerned & self._under_way)
             self._under_way |= concerned
         try:
-            yield
+            yield frozenset(concerned)
         finally:
             async with self._landed:
                 self._under_way -= concerned
@@ -234,12 +235,17 @@ class Desk:
                 tell()
 
     def _concerned(self, wanted: Wanted) -> set[ServiceId]:
-        """Return the services a change puts, drops or turns, those they protect, and those that protect them."""
+        """Return the services a change puts, drops or turns, those they protect, and those that protect them.
+
+        Also those that keep a way in common with them: they give way where it has to be lit.
+        """
         named = {s.metadata.service for s in wanted.puts} | wanted.drops | wanted.opens | wanted.closes | wanted.again
         named |= wanted.restores
         intents = [*wanted.puts, *(self.state.services[s].service for s in named if s in self.state.services)]
         protected = {s.protects for s in intents if isinstance(s, VipAssurance)}
-        return named | protected | set(self.state.protectors(named))
+        standing = [self.state.services[s].placement for s in named if s in self.state.services]
+        beside = {other for p in standing for other in sharing_with(self.state.ledger, p)}
+        return named | protected | set(self.state.protectors(named)) | (beside & self.state.services.keys())
 
     def _replace(self, state: DesiredState, model: ConfigurationModel) -> None:
         self.state, self.model = state, model

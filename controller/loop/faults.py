@@ -45,3 +45,12 @@ class Waiting:
     map_version: int
     tries: int
     due: float
+
+
+def reason_of(fallen: frozenset[Component]) -> str:
+    """Return why services are placed again, for the history: what fell, roots first."""
+    if not fallen:
+        return "what was down is up again"
+    roots = sorted(c for c in fallen if c.startswith(("fibre:", "node:"))) or sorted(fallen)
+    more = f" and {len(roots) - 3} more" if len(roots) > 3 else ""
+    return f"{', '.join(roots[:3])}{more} down"

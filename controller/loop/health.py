@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from controller.changes.views import Condition, SloView
 from controller.intent.model import DedicatedPlane, Service, VipAssurance
 from controller.network.model import CityMap
+from controller.planning.emergency import is_emergency
 from controller.planning.placement import Placement, TunnelPlacement
 from controller.telemetry.indicator import ServiceIndicators
 from controller.telemetry.telemetry import Telemetry
@@ -43,6 +44,11 @@ def _standby(service: Service, placement: Placement, city: CityMap) -> Condition
     """Planning refuses a slice that cannot have the standby it asks for: one without did not ask."""
     without = [c.id for c in placement.circuits if c.protect is None]
     without += [t.name for t in placement.tunnels if t.standby is None and not _inside_a_site(t, city)]
+    if without and is_emergency(placement):
+        return Condition("Protected", "False", "NoStandby", f"nothing stands by for {_named(without)} for now")
+    if not without and any(c.shared for c in placement.circuits):
+        kept = [c.id for c in placement.circuits if c.shared]
+        return Condition("Protected", "True", "Restoration", f"a way is kept for {_named(kept)}, and lit if it fails")
     if not without:
         return Condition("Protected", "True", "Standby")
     if isinstance(service, VipAssurance | DedicatedPlane):

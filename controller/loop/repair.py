@@ -25,7 +25,7 @@ from controller.changes.domains import Domains
 from controller.changes.state import Standing
 from controller.changes.views import Action, ChangeResult, Outcome
 from controller.intent.model import ServiceId
-from controller.loop.faults import Fault, RepairSettings, Waiting
+from controller.loop.faults import Fault, RepairSettings, Waiting, reason_of
 from controller.planning.emergency import is_emergency
 from controller.southbound.driver import Sample
 
@@ -325,9 +325,11 @@ class Repairs:
     async def _try(self, wave: tuple[ServiceId, ...]) -> None:
         """Repair a wave; where it fails as a whole, its parts: each service succeeds or fails alone."""
         fallen, version = self._fallen, self._domains.city.version
-        result = await self._repair(frozenset(wave), self._dead, _reason(fallen))
+        result = await self._repair(frozenset(wave), self._dead, reason_of(fallen))
         refused = {ServiceId(a.service): a.refusal for a in result.services if a.action is Action.REFUSED}
         stands = result.outcome in (Outcome.COMMITTED, Outcome.UNCHANGED, Outcome.IN_DOUBT)
+        if stands:
+            self._guard_again({ServiceId(a.service) for a in result.services}.difference(wave), fallen)
         if stands or (refused and len(refused) == len(wave)):
             self._done([s for s in wave if s not in refused], fallen, version)
             for sid, why in refused.items():
@@ -337,6 +339,13 @@ class Repairs:
         else:
             for part in self._parts(wave, result):
                 await self._try(part)
+
+    def _guard_again(self, others: AbstractSet[ServiceId], fallen: frozenset[Component]) -> None:
+        """Look again at services that gave way: another way may be kept for them, now or once what fell is back."""
+        services = self._desk.state.services
+        for sid in sorted(s for s in others if s in services and is_emergency(services[s].placement)):
+            self._homeward[sid] = None
+            self._led_away[sid] = self._led_away.get(sid, frozenset()) | fallen
 
     def _parts(self, wave: tuple[ServiceId, ...], result: ChangeResult) -> tuple[tuple[ServiceId, ...], ...]:
         """Part a wave that failed: by the domain that failed it where there is one, else into halves."""
@@ -381,14 +390,6 @@ class Repairs:
             if fault.ended is None and fault.decided is not None and not fault.open:
                 fault.ended = now
                 asyncio.get_running_loop().call_soon(self._tell, fault)
-
-
-def _reason(fallen: frozenset[Component]) -> str:
-    if not fallen:
-        return "what was down is up again"
-    roots = sorted(c for c in fallen if c.startswith(("fibre:", "node:"))) or sorted(fallen)
-    more = f" and {len(roots) - 3} more" if len(roots) > 3 else ""
-    return f"{', '.join(roots[:3])}{more} down"
 
 
 def _is_vip(standing: Mapping[ServiceId, Standing], sid: ServiceId) -> bool:
