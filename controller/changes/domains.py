@@ -202,6 +202,11 @@ class Domains:
         every = (c for t in self._topologies.values() for c in t.circuits)
         return {c.id: (c.route, c.protect_route) for c in every if c.layer == "wavelength"}
 
+    def wavelengths_by_domain(self) -> dict[str, tuple[str, ...]]:
+        """Return domain → its lit wavelengths."""
+        every = self._topologies.items()
+        return {name: tuple(c.id for c in t.circuits if c.layer == "wavelength") for name, t in every}
+
     def odu_servers(self) -> dict[str, str]:
         """Return ODU link → the circuit that carries it."""
         return {odu.id: odu.server_circuit for t in self._topologies.values() for odu in t.odu_links}

@@ -47,6 +47,26 @@ class CircuitObservation:
 
 
 @dataclass(frozen=True, slots=True)
+class AmplifierObservation:
+    """One amplifier, as far as it is measured."""
+
+    name: str
+    gain_db: float | None
+    input_dbm: float | None
+    output_dbm: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorObservation:
+    """What one channel monitor sees: how many channels, the weakest and the strongest of them."""
+
+    name: str
+    channels: int
+    weakest_dbm: float
+    strongest_dbm: float
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """One moment."""
 
@@ -61,6 +81,9 @@ class Observation:
     links: tuple[LinkView, ...] = ()
     rates: Mapping[str, float] = field(default_factory=dict)  # link → measured bit/s
     circuits: tuple[CircuitObservation, ...] = ()
+    amplifiers: tuple[AmplifierObservation, ...] = ()
+    monitors: tuple[MonitorObservation, ...] = ()
+    span_loss_db: Mapping[str, float] = field(default_factory=dict)  # by fibre
     store_bytes: int = 0
     store_free_bytes: int = 0
     series: int = 0  # measured subject and metric pairs held in memory
@@ -108,6 +131,9 @@ class Observer:
             links=links,
             rates=self.rates(links),
             circuits=self._circuits(),
+            amplifiers=self._amplifiers(),
+            monitors=self._monitors(),
+            span_loss_db=self._span_losses(),
             store_bytes=size,
             store_free_bytes=free,
             series=self._telemetry.series,
@@ -136,15 +162,39 @@ class Observer:
         return found
 
     def _circuits(self) -> tuple[CircuitObservation, ...]:
+        """Circuits of services, and the wavelengths under them and under links."""
+        known = {c.id: c.domain for s in self._desk.state.services.values() if s.active for c in s.placement.circuits}
+        for domain, circuits in self._domains.wavelengths_by_domain().items():
+            known.update(dict.fromkeys(circuits, domain))
         found = []
-        for standing in self._desk.state.services.values():
-            for circuit in standing.placement.circuits if standing.active else ():
-                subject = f"circuit:{circuit.id}"
-                margin, ber = (self._telemetry.newest(subject, m) for m in ("margin_db", "pre_fec_ber"))
-                delay = self._telemetry.newest(subject, "delay_s")
-                if margin is not None or ber is not None or delay is not None:
-                    found.append(CircuitObservation(circuit.id, circuit.domain, margin, ber, delay))
+        for circuit, domain in sorted(known.items()):
+            fresh = self._telemetry.fresh(f"circuit:{circuit}")
+            margin, ber, delay = (fresh.get(m) for m in ("margin_db", "pre_fec_ber", "delay_s"))
+            if margin is not None or ber is not None or delay is not None:
+                found.append(CircuitObservation(circuit, domain, margin, ber, delay))
         return tuple(found)
+
+    def _amplifiers(self) -> tuple[AmplifierObservation, ...]:
+        found = []
+        for subject in self._telemetry.of_kind("amplifier"):
+            fresh = self._telemetry.fresh(subject)
+            if fresh:
+                values = (fresh.get(m) for m in ("gain_db", "input_dbm", "output_dbm"))
+                found.append(AmplifierObservation(subject.partition(":")[2], *values))
+        return tuple(found)
+
+    def _monitors(self) -> tuple[MonitorObservation, ...]:
+        """Fold channels: there may be a hundred on every fibre."""
+        powers: dict[str, list[float]] = {}
+        for subject in self._telemetry.of_kind("channel"):
+            power = self._telemetry.newest(subject, "power_dbm")
+            if power is not None:
+                powers.setdefault(subject.partition(":")[2].rpartition("/")[0], []).append(power)
+        return tuple(MonitorObservation(n, len(p), min(p), max(p)) for n, p in sorted(powers.items()))
+
+    def _span_losses(self) -> dict[str, float]:
+        losses = {f: self._telemetry.newest(f"fibre:{f}", "span_loss_db") for f in self._domains.city.fibres}
+        return {f: loss for f, loss in losses.items() if loss is not None}
 
 
 def _store_bytes(path: Path) -> tuple[int, int]:

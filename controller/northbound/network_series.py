@@ -1,7 +1,8 @@
 """The controller's own state and the network's as series: domains, changes, links, fibres, circuits, the store.
 
-Bounded: links and fibres by how much of them is taken, circuits by how little margin they have left; what does not fit
-is counted.
+Bounded: links and fibres by how much of them is taken, circuits by how little margin they have left, amplifiers and
+channel monitors by how little light they get; what does not fit is counted. Of the channels of a monitor only the
+weakest and the strongest have series.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from controller.loop.observed import DomainObservation, Observation
 MOST_LINKS = 500
 MOST_FIBRES = 500
 MOST_CIRCUITS = 200
+MOST_AMPLIFIERS = 200  # and channel monitors
 SEVERITIES = ("critical", "major", "warning")
 COMPONENTS = ("fibre", "link", "node", "odu")
 
@@ -47,6 +49,7 @@ def network_series(now: Observation) -> Iterator[Metric]:
     yield from _links(now)
     yield from _fibres(now)
     yield from _circuits(now)
+    yield from _lines(now)
 
 
 def _domains(now: Observation) -> Iterator[Metric]:
@@ -111,15 +114,19 @@ def _fibres(now: Observation) -> Iterator[Metric]:
     taken = GaugeMetricFamily("onecity_fibre_channels_taken", "Channels of a fibre that are lit.", labels=["fibre"])
     channels = GaugeMetricFamily("onecity_fibre_channels", "Channels of a fibre.", labels=["fibre"])
     up = GaugeMetricFamily("onecity_fibre_up", "Whether a fibre is whole.", labels=["fibre"])
+    loss = GaugeMetricFamily("onecity_fibre_span_loss_decibels", "Light lost over a fibre.", labels=["fibre"])
     for fibre in sorted(fibres[:MOST_FIBRES], key=lambda k: k.id):
         taken.add_metric([fibre.id], fibre.channels_taken)
         channels.add_metric([fibre.id], fibre.channels)
         up.add_metric([fibre.id], float(fibre.up))
-    yield from (taken, channels, up)
+        if fibre.id in now.span_loss_db:
+            loss.add_metric([fibre.id], now.span_loss_db[fibre.id])
+    yield from (taken, channels, up, loss)
 
 
 def _circuits(now: Observation) -> Iterator[Metric]:
-    lit = GaugeMetricFamily("onecity_circuits", "Measured circuits of services.", labels=["domain"])
+    words = "Measured circuits: of services, and wavelengths under links."
+    lit = GaugeMetricFamily("onecity_circuits", words, labels=["domain"])
     counts: dict[str, int] = {}
     for circuit in now.circuits:
         counts[circuit.domain] = counts.get(circuit.domain, 0) + 1
@@ -135,3 +142,29 @@ def _circuits(now: Observation) -> Iterator[Metric]:
             if value is not None:
                 family.add_metric([found.circuit], value)
     yield from (margin, ber, delay)
+
+
+def _lines(now: Observation) -> Iterator[Metric]:
+    gain, received, sent = (
+        GaugeMetricFamily(f"onecity_amplifier_{name}", words, labels=["amplifier"])
+        for name, words in (
+            ("gain_decibels", "Gain of an amplifier."),
+            ("input_power_dbm", "Light that an amplifier gets, all channels."),
+            ("output_power_dbm", "Light that an amplifier gives, all channels."),
+        )
+    )
+    weakest = sorted(now.amplifiers, key=lambda a: (math.inf if a.input_dbm is None else a.input_dbm, a.name))
+    for one in sorted(weakest[:MOST_AMPLIFIERS], key=lambda a: a.name):
+        for family, value in ((gain, one.gain_db), (received, one.input_dbm), (sent, one.output_dbm)):
+            if value is not None:
+                family.add_metric([one.name], value)
+    power = GaugeMetricFamily(
+        "onecity_channel_power_dbm", "Power of the weakest and the strongest channel.", labels=["monitor", "channel"]
+    )
+    dimmest = sorted(now.monitors, key=lambda m: (m.weakest_dbm, m.name))
+    for seen in sorted(dimmest[:MOST_AMPLIFIERS], key=lambda m: m.name):
+        power.add_metric([seen.name, "weakest"], seen.weakest_dbm)
+        power.add_metric([seen.name, "strongest"], seen.strongest_dbm)
+    yield from (gain, received, sent, power)
+    left = max(0, len(now.amplifiers) - MOST_AMPLIFIERS)
+    yield GaugeMetricFamily("onecity_amplifiers_without_series", "Amplifiers beyond the bound on series.", value=left)

@@ -81,10 +81,11 @@ class Sample:
     domain: str
     # "link:<id>", "tunnel:<name>", "access:<vpn-id>/<access id>", "flow:<class>@<vpn-id>/<access>", "circuit:<id>",
     # "host:<vpn-id>/<address>/<sent or heard>" (one host of an assured class), "node:<id>", "fibre:<id>",
-    # "odu:<id>" (an ODU link), "alarm:<what it is about>": the metric is its type as "los", the value its severity,
-    # 1 warning to 4 critical, 0 cleared
+    # "odu:<id>" (an ODU link), "amplifier:<name>", "channel:<monitor>/<lower frequency in MHz>",
+    # "alarm:<what it is about>": the metric is its type as "los", the value its severity, 1 warning to 4 critical,
+    # 0 cleared
     subject: str
-    metric: str  # "delay_s", "jitter_s", "loss_ratio", "throughput_bps", "margin_db", "up"
+    metric: str  # "delay_s", "jitter_s", "loss_ratio", "throughput_bps", "margin_db", "gain_db", "input_dbm", "up"
     value: float
     at: float  # seconds since the epoch, the domain's clock
 

@@ -84,6 +84,11 @@ OPTICAL_SAMPLED: Final[tuple[tuple[Step, ...], ...]] = (
     (*_FIBRE, ("span-loss-db", {})),
     (*_LOGICAL_CHANNEL, ("pre-fec-ber", {})),
 )
+OPTICAL_SLOW: Final[tuple[tuple[Step, ...], ...]] = (
+    (("optical-amplifier", {}), ("amplifiers", {}), ("amplifier", {"name": "*"}), ("state", {})),
+    (("channel-monitors", {}), ("channel-monitor", {"name": "*"}), ("channels", {}), ("channel", {}), ("state", {})),
+)
+SLOW_S: Final = 10.0  # between samples of what changes slowly; rarer ones would count as a gap in between
 
 HEARTBEAT_NS = 10 * 10**9  # a value that stays the same is told again after this: silence longer than two is a gap
 
@@ -104,8 +109,10 @@ class Telemetry:
         settings: DomainSettings,
         on_change: Sequence[Sequence[Step]] = IP_ON_CHANGE,
         sampled: Sequence[Sequence[Step]] = IP_SAMPLED,
+        slow: Sequence[Sequence[Step]] = (),
     ) -> None:
-        self._settings, self._on_change, self._sampled = settings, on_change, sampled
+        """slow: paths sampled every SLOW_S, whatever the interval of the rest."""
+        self._settings, self._on_change, self._sampled, self._slow = settings, on_change, sampled, slow
         self._link_of_port: dict[tuple[str, str], str] = {}
         self.dropped = 0  # batches that nobody fetched in time
         self.reconnects = 0  # attempts to stand a stream up again after it was lost
@@ -196,11 +203,12 @@ class Telemetry:
                 gnmi_pb2.Subscription(
                     path=_message(path),
                     mode=gnmi_pb2.SAMPLE,
-                    sample_interval=int(interval_s * 1e9),
+                    sample_interval=int(every_s * 1e9),
                     suppress_redundant=True,  # of a thousand sites few are measured in any one second
                     heartbeat_interval=HEARTBEAT_NS,
                 )
-                for path in self._sampled
+                for paths, every_s in ((self._sampled, interval_s), (self._slow, max(SLOW_S, interval_s)))
+                for path in paths
             ),
         )
 

@@ -35,6 +35,11 @@ _STATE_LEAVES: Final = {
 }
 _OWN_TREES: Final = frozenset({"flows", "accesses", "circuits", "tunnels", "fibres", "odu-links", "nodes", "hosts"})
 _EQUIPMENT: Final = {"circuit": "circuit", "fibre": "fibre", "odu-link": "odu", "node": "node"}
+_AMPLIFIER: Final = {
+    "actual-gain": "gain_db",
+    "input-power-total": "input_dbm",
+    "output-power-total": "output_dbm",
+}
 _STATES: Final = frozenset({"up", "active_leg"})
 _OPER: Final = {"up": 1.0, "down": 0.0}
 SEVERITIES: Final = {"WARNING": 1.0, "MINOR": 2.0, "MAJOR": 3.0, "CRITICAL": 4.0}
@@ -250,7 +255,7 @@ def _meaning(path: _Path) -> _Meaning:
     if path[0].name in _OWN_TREES:
         subject = _state_subject(path)
         return _Linear(subject, *_STATE_LEAVES[leaf]) if subject is not None and leaf in _STATE_LEAVES else path
-    if path[0].name == "terminal-device":
+    if path[0].name in ("terminal-device", "optical-amplifier", "channel-monitors"):
         return _optical(path)
     subject = _pm_subject(path) if any(e.name == "perf-mon" for e in path) else None
     if subject is None:
@@ -266,10 +271,26 @@ def _meaning(path: _Path) -> _Meaning:
 
 
 def _optical(path: _Path) -> _Meaning:
-    """Return what a leaf of OpenConfig's terminal-device means: its logical channels are our circuits."""
-    channel = next((e.keys.get("index", "") for e in path if e.name == "channel"), "")
-    if channel and path[-2].name == "pre-fec-ber" and path[-1].name == "instant":
-        return _Linear(f"circuit:{channel}", "pre_fec_ber", 1.0)
+    """Return what a leaf of OpenConfig's optical models means.
+
+    Logical channels of terminal-device are our circuits; of statistics the instant value counts; a channel's power may
+    stand as the leaf itself.
+    """
+    names = {element.name: element.keys for element in path}
+    group, leaf = path[-2].name, path[-1].name
+    if path[0].name == "terminal-device":
+        channel = names.get("channel", {}).get("index", "")
+        if channel and (group, leaf) == ("pre-fec-ber", "instant"):
+            return _Linear(f"circuit:{channel}", "pre_fec_ber", 1.0)
+    elif path[0].name == "optical-amplifier":
+        amplifier = names.get("amplifier", {}).get("name", "")
+        if amplifier and group in _AMPLIFIER and leaf == "instant":
+            return _Linear(f"amplifier:{amplifier}", _AMPLIFIER[group], 1.0)
+    else:
+        monitor = names.get("channel-monitor", {}).get("name", "")
+        lower = names.get("channel", {}).get("lower-frequency", "")
+        if monitor and lower and (leaf == "power" or (group, leaf) == ("power", "instant")):
+            return _Linear(f"channel:{monitor}/{lower}", "power_dbm", 1.0)
     return path
 
 

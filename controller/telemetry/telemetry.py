@@ -111,6 +111,10 @@ class Telemetry:
         """Return the newest sample of every metric of one subject; empty where nothing fresh was measured."""
         return self._windows.fresh(subject, self._clock())
 
+    def of_kind(self, kind: str) -> tuple[str, ...]:
+        """Return the subjects that begin with this word and a colon ("amplifier"), sorted; silent ones too."""
+        return self._windows.of_kind(kind)
+
     @property
     def series(self) -> int:
         """Subject and metric pairs held in memory."""
@@ -158,7 +162,7 @@ class Telemetry:
         """Flow subjects known, refreshed once a second: a list of services must not scan them for each."""
         now = self._clock()
         if now - self._flows[0] >= 1.0 or self._flows[0] < 0:
-            self._flows = (now, tuple(s for s in self._windows.subjects() if s.startswith("flow:")))
+            self._flows = (now, self._windows.of_kind("flow"))
         return self._flows[1]
 
     def _worst(self, subjects: Sequence[str]) -> ServiceIndicators:

@@ -78,6 +78,7 @@ class Windows:
         self.settings = settings or WindowSettings()
         self.refused = 0  # samples for which there was no room
         self._rings: dict[str, dict[str, Ring]] = {}
+        self._of_kind: dict[str, set[str]] = {}  # what stands before the colon of subjects → these
         self._series = 0
 
     def add(self, subject: str, metric: str, value: float, now: float) -> None:
@@ -92,6 +93,8 @@ class Windows:
                 if not metrics:
                     del self._rings[subject]
                 return
+            if not metrics:
+                self._of_kind.setdefault(subject.partition(":")[0], set()).add(subject)
             ring = metrics[metric] = Ring(self.settings.samples)
             self._series += 1
         ring.add(value, now)
@@ -123,12 +126,17 @@ class Windows:
         """Return every subject remembered, sorted."""
         return tuple(sorted(self._rings))
 
+    def of_kind(self, kind: str) -> tuple[str, ...]:
+        """Return every subject remembered that begins with this word and a colon, sorted."""
+        return tuple(sorted(self._of_kind.get(kind, ())))
+
     def forget_silent(self, now: float) -> int:
         """Drop subjects silent for two windows, such as those of withdrawn services; return how many."""
         limit = now - 2 * self.settings.window_s
         gone = [s for s, metrics in self._rings.items() if all(r.last_arrived < limit for r in metrics.values())]
         for subject in gone:
             self._series -= len(self._rings.pop(subject))
+            self._of_kind[subject.partition(":")[0]].discard(subject)
         return len(gone)
 
 

@@ -10,7 +10,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.common import LegendDisplayMode, LegendPlacement
 from grafana_foundation_sdk.models.dashboard import DashboardCursorSync, DataSourceRef, Threshold, ThresholdsMode
 
-from lab.monitoring.panels import PAGES, Page, Panel
+from lab.monitoring.panels import PAGES
+from lab.monitoring.shapes import Page, Panel
 
 DIRECTORY = Path(__file__).resolve().parent / "dashboards"
 SOURCE = DataSourceRef(type_val="prometheus", uid="${source}")

@@ -1,68 +1,9 @@
-"""What the dashboards show: every panel as a title, its queries, a unit and a sentence. No Grafana here.
-
-`RATE` stands for the window of a rate; Grafana puts its own in its place. Every query has an answer on a healthy city:
-where nothing happened it is zero, and where nothing is measured the panel says so.
-"""
+"""What the dashboards show, page by page. Every query has an answer on a healthy city."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-RATE = "$__rate_interval"
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A PromQL expression and how its series are named."""
-
-    expr: str
-    legend: str = "__auto"
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One panel. kind: "stat" the newest value, "time" over time, "table" the newest values of many series."""
-
-    title: str
-    queries: tuple[Query, ...]
-    unit: str = "short"  # Grafana's names: "s", "bps", "percentunit", "bytes", "dB", "ops", "bool_yes_no"
-    kind: str = "time"
-    words: str = ""
-    red_above: float | None = None
-    red_below: float | None = None
-    span: int = 12  # of 24
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One dashboard: rows of panels."""
-
-    uid: str
-    title: str
-    words: str
-    rows: tuple[tuple[str, tuple[Panel, ...]], ...]
-
-
-def q(expr: str, legend: str = "__auto") -> Query:
-    return Query(expr, legend)
-
-
-def p99(metric: str, by: str) -> str:
-    """Return the 99th percentile of a histogram."""
-    return f"histogram_quantile(0.99, sum by ({by}, le) (rate({metric}_bucket[{RATE}])))"
-
-
-def stat(
-    title: str,
-    expr: str,
-    unit: str = "short",
-    *,
-    above: float | None = None,
-    below: float | None = None,
-    words: str = "",
-) -> Panel:
-    return Panel(title, (q(expr, title),), unit, "stat", words, above, below, 4)
-
+from lab.monitoring.optical_page import OPTICAL
+from lab.monitoring.shapes import RATE, Page, Panel, p99, q, stat
 
 OVERVIEW = Page(
     "onecity-overview",
@@ -177,6 +118,33 @@ SERVICES = Page(
                 ),
             ),
         ),
+        (
+            "Parties of assured conferences",
+            (
+                Panel("Parties by how they are", (q("onecity_vip_parties", "{{service}} {{health}}"),)),
+                stat(
+                    "Parties outside their limits",
+                    'sum(onecity_vip_parties{health=~"violated|down"}) or vector(0)',
+                    above=1,
+                ),
+                stat("Parties without series of their own", "onecity_vip_parties_without_series"),
+                Panel(
+                    "Delay, the twenty slowest",
+                    (q("topk(20, onecity_vip_party_delay_seconds)", "{{service}} {{party}}"),),
+                    "s",
+                ),
+                Panel(
+                    "Loss, the twenty worst",
+                    (q("topk(20, onecity_vip_party_loss_ratio)", "{{service}} {{party}}"),),
+                    "percentunit",
+                ),
+                Panel(
+                    "Jitter, the twenty worst",
+                    (q("topk(20, onecity_vip_party_jitter_seconds)", "{{service}} {{party}}"),),
+                    "s",
+                ),
+            ),
+        ),
         ("Bound", (stat("Services without series of their own", "onecity_services_without_series"),)),
     ),
 )
@@ -237,49 +205,6 @@ DOMAINS = Page(
                         q("onecity_telemetry_dropped_batches_total", "{{domain}} dropped"),
                     ),
                 ),
-            ),
-        ),
-    ),
-)
-
-OPTICAL = Page(
-    "onecity-optical",
-    "onecity · optical layer",
-    "Fibres, what is lit on them, and how much margin the light has left.",
-    (
-        (
-            "Now",
-            (
-                stat("Fibres whole", "sum(onecity_fibre_up)"),
-                stat("Fibres dark", "count(onecity_fibre_up == 0) or vector(0)", above=1),
-                stat("Circuits measured", "sum(onecity_circuits)"),
-                stat("Least margin", "min(onecity_circuit_margin_decibels)", "dB", below=2.0),
-                stat("ODU links down", 'onecity_components_down{kind="odu"}', above=1),
-                stat("Held down for flapping", "onecity_components_flapping", above=1),
-            ),
-        ),
-        (
-            "Light",
-            (
-                Panel(
-                    "Margin, the twenty worst",
-                    (q("bottomk(20, onecity_circuit_margin_decibels)", "{{circuit}}"),),
-                    "dB",
-                    words="Warning below 2 dB, critical below 0.5 dB.",
-                    red_below=2.0,
-                ),
-                Panel(
-                    "Bit errors before correction",
-                    (q("topk(20, onecity_circuit_pre_fec_ber)", "{{circuit}}"),),
-                    "sci",
-                ),
-                Panel("Delay of circuits", (q("topk(20, onecity_circuit_delay_seconds)", "{{circuit}}"),), "s"),
-                Panel(
-                    "Channels lit",
-                    (q("topk(20, onecity_fibre_channels_taken / onecity_fibre_channels)", "{{fibre}}"),),
-                    "percentunit",
-                ),
-                Panel("Fibres", (q("onecity_fibre_up", "{{fibre}}"),), "bool_yes_no", "table"),
             ),
         ),
     ),

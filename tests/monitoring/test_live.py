@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.monitoring.panels import PAGES, RATE
+from lab.monitoring.panels import PAGES
 from lab.monitoring.servers import Monitoring, Tickets, program
+from lab.monitoring.shapes import RATE
 from lab.supervision import LabError
 from tests.support.stage import COMMITTED, Stage, eventually, stage
 

@@ -16,7 +16,13 @@ from controller.changes.views import Outcome, ServiceReading, SloView
 from controller.errors import ConfigurationError
 from controller.intent.model import ServiceId
 from controller.loop.faults import Fault
-from controller.loop.observed import CircuitObservation, DomainObservation, Observation
+from controller.loop.observed import (
+    AmplifierObservation,
+    CircuitObservation,
+    DomainObservation,
+    MonitorObservation,
+    Observation,
+)
 from controller.northbound import metrics as room
 from controller.northbound.instruments import Instruments
 from controller.northbound.metrics import Metrics
@@ -107,8 +113,11 @@ def network(links: int, fibres: int, circuits: int) -> Observation:
     ]
     lit = [CircuitObservation(f"c{n}", "city-otn", n / 10, 1e-4, 1e-3) for n in range(circuits)]
     rates = {k.id: 1e9 for k in cables}
+    amplifiers = tuple(AmplifierObservation(f"a{n}", 20.0, -n / 10, 1.0) for n in range(2 * fibres))
+    monitors = tuple(MonitorObservation(f"m{n}", 40, -n / 10, 0.5) for n in range(2 * fibres))
     return Observation(
-        {f"d{n}": domain for n in range(8)}, 1, 0, links=(*cables, *glass), rates=rates, circuits=tuple(lit)
+        {f"d{n}": domain for n in range(8)}, 1, 0, links=(*cables, *glass), rates=rates, circuits=tuple(lit),
+        amplifiers=amplifiers, monitors=monitors, span_loss_db={f.id: 3.0 for f in glass},
     )
 
 
@@ -143,6 +152,10 @@ async def test_ten_thousand_services_over_a_large_city_stay_within_the_bound_on_
     assert found[("onecity_incidents_open", ("critical",))] == 0.0
     assert ("onecity_circuit_margin_decibels", ("c0",)) in found  # the worst is always shown
     assert ("onecity_circuit_margin_decibels", ("c1999",)) not in found
+    assert found[("onecity_amplifier_input_power_dbm", ("a1999",))] == -199.9  # the darkest is always shown
+    assert ("onecity_amplifier_input_power_dbm", ("a0",)) not in found
+    assert found[("onecity_amplifiers_without_series", ())] == 2_000 - 200
+    assert len([k for k in found if k[0] == "onecity_channel_power_dbm"]) == 2 * 200
     twice = await samples(Metrics(Seen(20_000), Looks(network(5_000, 1_000, 2_000)), Ten()))
     assert len([k for k in twice if any(label.startswith("gov/") for label in k[1])]) == len(per_service)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from pygnmi.spec.v080 import gnmi_pb2
 
 from controller.southbound.measurements import Translator
+from lab.gnmi.paths import parse_path, to_message
 
 
 def _told(leaf: str, value: object, at_ns: int) -> gnmi_pb2.Notification:
@@ -74,3 +76,30 @@ def test_an_alarm_is_told_with_its_severity_once_all_of_it_is_here_and_again_whe
     cleared = gnmi_pb2.Notification(timestamp=9, delete=[path("resource"), path("severity")])
     assert [(s.subject, s.value) for s in translator.samples(cleared)] == [("alarm:fibre:f-1", 0.0)]
     assert translator.samples(cleared) == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "subject", "metric"),
+    [
+        (
+            "optical-amplifier/amplifiers/amplifier[name=f-1@otn-a]/state/actual-gain/instant",
+            "amplifier:f-1@otn-a", "gain_db",
+        ),
+        (
+            "optical-amplifier/amplifiers/amplifier[name=f-1@otn-a]/state/input-power-total/instant",
+            "amplifier:f-1@otn-a", "input_dbm",
+        ),
+        (
+            "channel-monitors/channel-monitor[name=f-1@otn-a]/channels/channel[lower-frequency=191325000]"
+            "[upper-frequency=191375000]/state/power", "channel:f-1@otn-a/191325000", "power_dbm",
+        ),
+        ("onecity-flow:fibres/fibre[id=f-1]/state/span-loss-db", "fibre:f-1", "span_loss_db"),
+    ],
+)  # fmt: skip
+def test_what_line_equipment_tells_belongs_to_amplifiers_channels_and_fibres(
+    path: str, subject: str, metric: str
+) -> None:
+    value = gnmi_pb2.TypedValue(json_ietf_val=b'"-12.25"')
+    update = gnmi_pb2.Update(path=to_message(parse_path(path)), val=value)
+    (sample,) = Translator("otn", lambda _: None).samples(gnmi_pb2.Notification(timestamp=5, update=[update]))
+    assert (sample.subject, sample.metric, sample.value) == (subject, metric, -12.25)

@@ -25,7 +25,7 @@ from controller.rendering.tree import Edit, Path, Tree
 from controller.southbound.channel import Metadata, call_metadata, open_channel
 from controller.southbound.driver import DomainEvent, DomainSettings, Sample, StreamCounts, TransactionState
 from controller.southbound.endpoint import with_remedy
-from controller.southbound.gnmi import OPTICAL_ON_CHANGE, OPTICAL_SAMPLED, Telemetry
+from controller.southbound.gnmi import OPTICAL_ON_CHANGE, OPTICAL_SAMPLED, OPTICAL_SLOW, Telemetry
 from controller.southbound.optical.circuits import (
     CIRCUIT,
     INFRASTRUCTURE,
@@ -76,7 +76,7 @@ class OpticalDriver:
         self._heard_at = -PROVEN_S  # the loop's clock
         self._versions: dict[str, int] = {}  # of the services' circuits, as last read: what `native` shows
         self._own = OwnChanges()
-        self._telemetry = Telemetry(settings, OPTICAL_ON_CHANGE, OPTICAL_SAMPLED)
+        self._telemetry = Telemetry(settings, OPTICAL_ON_CHANGE, OPTICAL_SAMPLED, OPTICAL_SLOW)
 
     # ── sessions and reads ──────────────────────────────────────────────────────────────────────────────────────
 
