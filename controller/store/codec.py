@@ -234,9 +234,12 @@ def _is_tree(tp: Any) -> bool:
 
 
 def _encode_tree(node: Any) -> Any:
-    if isinstance(node, dict):  # most of what it holds are leaves of text: no call for those
+    if isinstance(node, dict):  # most of what it holds are leaves of text, under a name: no call for those
         return {
-            _encode_step(step): child if type(child) is str else _encode_tree(child) for step, child in node.items()
+            step if type(step) is str and step[:1] != _NUL else _encode_step(step): child
+            if type(child) is str
+            else _encode_tree(child)
+            for step, child in node.items()
         }
     return list(node) if isinstance(node, tuple) else node
 
@@ -252,9 +255,10 @@ def _encode_step(step: str | tuple[str, ...]) -> str:
         if step.startswith(_NUL):
             raise StoreError("a step of a tree may not begin with NUL")
         return step
-    if not step or any(_NUL in part for part in step):
+    joined = _NUL.join(step)
+    if not step or joined.count(_NUL) != len(step) - 1:
         raise StoreError("the key of a list entry is empty or contains NUL")
-    return _NUL + _NUL.join(step)
+    return _NUL + joined
 
 
 def _decode_step(text: str) -> str | tuple[str, ...]:
