@@ -32,6 +32,7 @@ QUIET_S = 0.1  # nothing under way for so long: there is time to write
 LATEST_S = 30.0  # but nothing waits longer than this
 MOST_WAITING = 500  # changes; more are written down although others are under way
 BATCH = 8
+FEW_OPERATIONS = 16  # of a change that is told in one go
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,9 @@ class Chronicle:
                 self._waiting.pop(ended.change_id, None)
 
     async def _in_pieces(self, ended: Ended) -> tuple[DomainChange, ...]:
-        """As `_described`, one domain after the other: a change that comes meanwhile waits for one of them at most."""
+        """As `_described`; where that is much, domain by domain: a change that comes waits for one of them at most."""
+        if sum(len(edit.operations) for step in ended.steps for edit in step.edits) <= FEW_OPERATIONS:
+            return await asyncio.to_thread(self._described, ended)
         told = []
         for domain in _domains(ended):
             if self._busy():
@@ -188,5 +191,6 @@ def _places(ended: Ended, edits: Iterable[Edit]) -> tuple[tuple[PlaceChange, ...
         left_out += rest
         for path, place in found:
             whose = ended.base if place.after is None else ended.after
-            kept.append(replace(place, service=", ".join(whose.blame(edit.domain, path))))
+            owners = ", ".join(whose.blame(edit.domain, path))
+            kept.append(PlaceChange(place.path, place.before, place.after, owners))
     return tuple(kept), left_out

@@ -137,8 +137,11 @@ def _below(
         if step in keys:
             continue
         said = True
-        step_text = _step_text(step, children.get(step_name(step)))
-        yield from _below((*path, step), text + step_text, inner, children, enter)
+        below = text + (f"/{step}" if isinstance(step, str) else _step_text(step, children.get(step[0])))
+        if isinstance(inner, dict):
+            yield from _below((*path, step), below, inner, children, enter)
+        elif enter(below):  # most of what there is are leaves: no generator for each
+            yield Place((*path, step), below, ", ".join(inner) if isinstance(inner, tuple) else inner)
     if not said:
         yield Place(path, text, "")
 

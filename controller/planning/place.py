@@ -106,7 +106,8 @@ class _Batch:
         refusals: list[Refusal] = []
         self.wanted = wanted = tuple(wanted)
         for other, _ in self.standing.values():
-            self._note(other)
+            if isinstance(other, ExclusiveSlice) and other.diverse_from:
+                self._note(other)
         self.waiting = {s.metadata.service for s in wanted}
         turns = deque(wanted)
         while turns:

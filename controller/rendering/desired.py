@@ -64,8 +64,13 @@ class Desired:
             return ()
         found: set[ServiceId] = set()
         for length in range(1, len(path) + 1):
-            shares = self._shares(domain, path[:length], state.units.get(path[:length], ()))
+            services = state.units.get(path[:length])
+            if services is None:
+                continue
+            shares = self._shares(domain, path[:length], services)
             found |= {s for s, share in shares.items() if _holds(share, path[length:])}
+            if isinstance(path[length - 1], tuple):
+                break  # an entry is the outermost one: no unit lies in it
         if not found:
             found = {s for unit, services in state.units.items() if unit[: len(path)] == path for s in services}
         return tuple(sorted(found))
