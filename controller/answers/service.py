@@ -17,7 +17,7 @@ from controller.changes.desk import Desk
 from controller.changes.domains import Domains
 from controller.changes.keep import refused_record
 from controller.changes.live import LiveChange, LiveChanges
-from controller.changes.orders import Order, catalogue, content_digest, understand
+from controller.changes.orders import Order, catalogue, content_digest, is_short, understand
 from controller.changes.pipeline import Planned, Wanted
 from controller.changes.ports import ApplyRequest, PlanRequest
 from controller.changes.ports import Wanted as Asked
@@ -269,6 +269,8 @@ class Changes(Looking):
             back = await asyncio.to_thread(take_back, asked.rollback, self._store, state, now)
             return back.wanted, back
         there_is = catalogue(self._domains.city)
+        if is_short(asked):
+            return understand(asked, state, there_is, now), None
         return await asyncio.to_thread(understand, asked, state, there_is, now), None
 
     def _known_request(self, request_id: str, digest: str) -> str:

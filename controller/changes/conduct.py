@@ -16,6 +16,7 @@ from datetime import datetime
 
 from controller.changes import present
 from controller.changes.chronicle import Chronicle, Ended
+from controller.changes.company import Arrival, Company
 from controller.changes.desk import Desk, Taken
 from controller.changes.domains import Domains
 from controller.changes.keep import change_record, replacement, stored
@@ -66,6 +67,7 @@ class Conductor:
         self._now = now
         self.chronicle = Chronicle(store, domains.drivers, lambda: bool(desk.under_way))
         self.as_it_runs: Callable[[tuple[Edit, ...]], tuple[Edit, ...]] = lambda edits: edits  # accepted differences
+        self._company = Company()
         self._doubtful: dict[str, InDoubt] = {}
         self._cleared = asyncio.Condition()  # notified when a change is no longer in doubt
         self._tasks: set[asyncio.Task[None]] = set()
@@ -76,12 +78,15 @@ class Conductor:
         try:
             async with self._desk.flight(order.wanted) as held:
                 await self._certain(order.wanted)
-                result = await self._carry_out(order, live, held)
+                with self._company.arrival(urgent=order.urgent) as arrival:
+                    result = await self._carry_out(order, live, held, arrival)
         except OnecityError as error:
             result = ChangeResult(Outcome.REFUSED, str(error))
         return replace(result, elapsed_s=live.elapsed_s)
 
-    async def _carry_out(self, order: Order, live: LiveChange, held: AbstractSet[ServiceId]) -> ChangeResult:
+    async def _carry_out(
+        self, order: Order, live: LiveChange, held: AbstractSet[ServiceId], arrival: Arrival
+    ) -> ChangeResult:
         def newcomers(planned: Planned) -> list[ServiceId]:
             """Services that would give way to this change, and kept nothing in common with it when it began."""
             return sorted(s for s, put in planned.puts.items() if s not in held and is_emergency(put.placement))
@@ -122,6 +127,7 @@ class Conductor:
             return ChangeResult(Outcome.FAILED, str(error), actions)
         live.say("reserved")
         sent = self.chronicle.sent(steps)
+        await arrival.here()
         ending = await carry(self._transactions, steps, progress=live.hear, urgent=order.urgent)
         result = await self._end(planned, record, steps, ending, actions)
         if result.outcome is Outcome.COMMITTED:

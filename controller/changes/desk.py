@@ -26,6 +26,7 @@ from controller.rendering.desired import edits as edits_between
 from controller.verification.model import ConfigurationModel
 from controller.verification.prove import renew
 
+GATHER_S = 0.01  # while others are under way, those that come so soon one after the other are planned in one go
 ROOM_PATIENCE_S = 5.0  # how long a refusal may wait for changes under way that may make room
 
 
@@ -77,6 +78,7 @@ class Desk:
         self._open: set[str] = set()  # changes that hold more than they may come to hold
         self._freed = 0  # how often one of them let something go when it ended
         self._asking: list[_Asking] = []  # who waits to be planned, in the order in which they came
+        self._gathered_at = 0.0  # loop time until which those that come are waited for
         self._giving_back: set[asyncio.Task[None]] = set()
 
     @property
@@ -120,6 +122,8 @@ class Desk:
         """
         self._asking.append(one)
         try:
+            if one.plain and self._open:
+                await self._gather()
             async with self._planning:
                 others, freed = frozenset(self._open), self._freed
                 if one.planned is None:
@@ -139,6 +143,13 @@ class Desk:
         finally:
             if one in self._asking:
                 self._asking.remove(one)
+
+    async def _gather(self) -> None:
+        """Wait for others to come, for a moment that begins with the first of them."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._gathered_at:
+            self._gathered_at = now + GATHER_S
+        await asyncio.sleep(self._gathered_at - now)
 
     async def _plan_alone(self, one: _Asking) -> Planned:
         self._asking.remove(one)

@@ -17,6 +17,8 @@ from controller.network.model import CityMap
 from controller.planning.draft import Pools
 from controller.planning.objectives import Objective, movable
 
+FEW_DOCUMENTS, FEW_CHARACTERS = 2, 1000
+
 
 def _never(_: DesiredState) -> str:
     return ""
@@ -57,6 +59,12 @@ def catalogue(city: CityMap) -> Catalogue:
     nodes = frozenset(city.nodes) if whole else frozenset[str]()
     pools = Pools()
     return Catalogue(frozenset(city.sites), frozenset(regions), nodes, (pools.access, pools.border))
+
+
+def is_short(asked: Asked) -> bool:
+    """Say whether to understand it takes less than to hand it to a thread: a document or two as people write them."""
+    texts = [document.text for document in asked.documents]
+    return len(texts) <= FEW_DOCUMENTS and all(text is not None and len(text) <= FEW_CHARACTERS for text in texts)
 
 
 def understand(asked: Asked, state: DesiredState, there_is: Catalogue, now: datetime) -> Wanted:
