@@ -7,14 +7,20 @@ by a domain that is heard otherwise, was cleared while nobody listened. A domain
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
+from controller.assurance.causes import Cause
 from controller.southbound.driver import Sample
 from controller.southbound.gnmi import HEARTBEAT_NS
 
 SILENT_S = 5.0
+AGAIN_S = 1.5 * HEARTBEAT_NS / 1e9  # who says the same still tells it again within this
 EXPIRES_S = 2.5 * HEARTBEAT_NS / 1e9
 MOST = 10_000  # alarms kept
+ALONE_S = 5.0  # for so long an alarm waits for what explains it; told once more after that, it is a cause of its own
+OUTAGES = frozenset({"los", "ais", "eqpt", "link_down"})  # kinds that say that something carries nothing
+MAJOR = 3
 WORDS = ("cleared", "warning", "minor", "major", "critical")
 
 
@@ -47,6 +53,27 @@ class Alarms:
     @property
     def standing(self) -> Mapping[tuple[str, str], Alarm]:
         return self._standing
+
+    def outages(self, up: Callable[[str], float | None]) -> frozenset[str]:
+        """Return the components that alarms alone call down: their state was never told, or agrees.
+
+        up: component → the newest state told of it, None for none.
+        """
+        said = {a.component for a in self._standing.values() if a.kind in OUTAGES and a.severity >= MAJOR}
+        return frozenset(c for c in said if (state := up(c)) is None or state < 0.5)
+
+    def unexplained(self, known: AbstractSet[str]) -> tuple[Cause, ...]:
+        """Return what alarms tell and nothing else does, one cause for each component that is not known.
+
+        Only alarms that were told again and not long ago: a domain that was restarted forgets some without a word.
+        """
+        now, own = self._clock(), dict[str, Cause]()
+        for alarm in sorted(self._standing.values(), key=lambda a: (a.severity, a.kind)):
+            lasting = alarm.heard - alarm.since >= ALONE_S and now - alarm.heard < AGAIN_S
+            if lasting and alarm.component not in known:
+                title, members = f"{alarm.text}, and nothing else shows why", frozenset({alarm.component})
+                own[alarm.component] = Cause(alarm.component, "alarm", title, members)
+        return tuple(own[component] for component in sorted(own))
 
     def hear(self, samples: Sequence[Sample]) -> tuple[Alarm, ...]:
         """Take samples; return the alarms that are new, of another severity, or over (severity 0)."""

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 LOOK_S = 1.0  # how often links are judged
 TWICE = 2  # so many looks in a row must find a link worn before it counts
 SILENT_S = 5.0  # without any measurement from a domain that used to send some
-ALARM_S = 5.0  # for so long an alarm waits for the incident that explains it; then it is one of its own
+UNTOLD_S = 20.0  # for so long an alarm waits to be written into an incident, that of its own at the latest
 QUEUED = 1000  # incidents that wait for one watcher; one that is slower starts over
 
 Tell = Callable[[Incident], None]
@@ -125,20 +125,9 @@ class Tickets:
         for alarm, wall in self._untold:
             if any(alarm.component in i.members for i in self._incidents.open):
                 self._incidents.note(frozenset({alarm.component}), alarm.text, wall)
-            elif now < alarm.heard + 2 * ALARM_S:
+            elif now < alarm.heard + UNTOLD_S:
                 left.append((alarm, wall))
         self._untold = left
-
-    def _unexplained(self, found: Sequence[Cause], now: float) -> tuple[Cause, ...]:
-        """Return what alarms tell that nothing else does, each component by itself."""
-        known = {m for c in found for m in c.members}
-        known |= {m for i in self._incidents.open if i.kind != "alarm" for m in i.members}
-        own = {}
-        for alarm in sorted(self._alarms.standing.values(), key=lambda a: (a.severity, a.kind)):
-            if alarm.component not in known and now - alarm.since >= ALARM_S:
-                members = frozenset({alarm.component})
-                own[alarm.component] = Cause(alarm.component, "alarm", f"{alarm.text}; nothing else shows why", members)
-        return tuple(own[component] for component in sorted(own))
 
     def _fault(self, fault: Fault) -> None:
         """Write the story of a repair into the incident that it belongs to."""
@@ -178,12 +167,15 @@ class Tickets:
             self._incidents.heard()
         city, routes = self._domains.discovered, self._domains.lit()
         reported = self._repairs.reported
-        down = reported | self._dark(city, reported)
+        told = self._alarms.outages(lambda component: self._telemetry.newest(component, "up"))
+        down = reported | self._dark(city, reported) | told
         found = causes(city, routes, down, self._lost(), self._silent(), self._lights.dim)
         dead = {m for c in found for m in c.members}
         worn = tuple(c for c in self._degraded if dead.isdisjoint(c.members))
         every = (*found, *worn)
-        every = (*every, *self._unexplained(every, now))
+        known = {m for c in every for m in c.members}
+        known |= {m for i in self._incidents.open if i.kind != "alarm" for m in i.members}
+        every = (*every, *self._alarms.unexplained(known))
         for incident in self._incidents.update(every, self._repairs.concerned_by, wall, now):
             if incident.version == 1 or incident.closed is not None:
                 log.info("%s: %s%s", incident.id, incident.title, " – closed" if incident.closed else "")

@@ -49,10 +49,12 @@ _NODE: Final[tuple[Step, ...]] = (
     ("network", {"network-id": "*"}),
     ("node", {"node-id": "*"}),
 )
+_ALARMS: Final[tuple[Step, ...]] = (("system", {}), ("alarms", {}), ("alarm", {"id": "*"}))
 IP_ON_CHANGE: Final[tuple[tuple[Step, ...], ...]] = (
     (*_LINK, ("ietf-te-topology:te", {}), ("oper-status", {})),
     (*_NODE, ("ietf-te-topology:te", {}), ("oper-status", {})),
     (*_TUNNEL, ("operational-state", {})),
+    _ALARMS,
 )
 IP_SAMPLED: Final[tuple[tuple[Step, ...], ...]] = (
     (*_LINK, ("ietf-network-vpn-pm:perf-mon", {})),
@@ -64,7 +66,7 @@ IP_SAMPLED: Final[tuple[tuple[Step, ...], ...]] = (
 )
 _CIRCUIT: Final[tuple[Step, ...]] = (("onecity-flow:circuits", {}), ("circuit", {"id": "*"}), ("state", {}))
 OPTICAL_ON_CHANGE: Final[tuple[tuple[Step, ...], ...]] = (
-    (("system", {}), ("alarms", {}), ("alarm", {"id": "*"})),
+    _ALARMS,
     (*_CIRCUIT, ("oper-status", {})),
     (*_CIRCUIT, ("active-leg", {})),
     (("onecity-flow:fibres", {}), ("fibre", {"id": "*"}), ("state", {}), ("oper-status", {})),

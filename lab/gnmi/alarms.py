@@ -7,25 +7,27 @@ import time
 from lab.gnmi.paths import escape
 from lab.gnmi.telemetry import TelemetryTree
 
+LEAVES = ("id", "resource", "type-id", "severity", "text", "time-created")
+
 
 def raise_alarm(tree: TelemetryTree, resource: str, type_id: str, severity: str, text: str) -> None:
     """Raise an alarm, or change the severity and text of one that stands. severity: as CRITICAL."""
     path = _path(resource, type_id)
     at_ns = time.time_ns()
-    for leaf, value in (
-        ("id", _id(resource, type_id)),
-        ("resource", resource),
-        ("type-id", type_id),
-        ("severity", f"openconfig-alarm-types:{severity}"),
-        ("text", text),
-        ("time-created", str(at_ns)),
-    ):
+    values = (_id(resource, type_id), resource, type_id, f"openconfig-alarm-types:{severity}", text, str(at_ns))
+    for leaf, value in zip(LEAVES, values, strict=True):
         tree.update(f"{path}/state/{leaf}", value, at_ns)
 
 
 def clear_alarm(tree: TelemetryTree, resource: str, type_id: str) -> None:
     """Take an alarm away; nothing happens where it does not stand."""
-    tree.remove(_path(resource, type_id))
+    state = f"{_path(resource, type_id)}/state"
+    try:
+        tree.value(f"{state}/id")
+    except KeyError:
+        return
+    for leaf in LEAVES:  # one by one: to look for all that is below a path takes the time of the whole tree
+        tree.remove(f"{state}/{leaf}")
 
 
 def _id(resource: str, type_id: str) -> str:

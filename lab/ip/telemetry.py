@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.gnmi import JsonValue, TelemetryTree
+from lab.gnmi.alarms import clear_alarm, raise_alarm
 from lab.gnmi.paths import escape
 from lab.ip.topology import DomainTopology
 
@@ -46,9 +47,18 @@ class IpTelemetry:
 
     def link_state(self, link: str, up: bool) -> None:
         self._status(f"{self._own}/{_NT}:link[link-id={escape(link)}]", up)
+        self._alarm(f"link:{link}", "LINK_DOWN", "MAJOR", f"{link} is down", up)
 
     def node_state(self, node: str, up: bool) -> None:
         self._status(f"{self._own}/node[node-id=node:{escape(node)}]", up)
+        self._alarm(f"node:node:{node}", "openconfig-alarm-types:EQPT", "CRITICAL", f"{node} does not answer", up)
+
+    def _alarm(self, resource: str, type_id: str, severity: str, text: str, up: bool) -> None:
+        """Raise an alarm (openconfig-alarms) for what is down, and clear it with what is up again."""
+        if up:
+            clear_alarm(self._tree, resource, type_id)
+        else:
+            raise_alarm(self._tree, resource, type_id, severity, text)
 
     def port_state(self, node: str, port: str, up: bool) -> None:
         entry = f"{_NT}:termination-point[tp-id=tp:{escape(port)}]"

@@ -17,6 +17,8 @@ from onecity.v1 import incident_pb2_grpc
 from tests.end_to_end.intents import office, slice_over_three
 from tests.support.stage import COMMITTED, Stage, eventually
 
+LINKS = ("link:lg-nanwan.ge-2..lg-buji.ge-1", "link:lg-buji.ge-1..lg-nanwan.ge-2")  # over the fibre that is cut
+
 
 @pytest.fixture(scope="module")
 def heard() -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -69,6 +71,8 @@ def test_a_cut_is_one_incident_that_names_the_fibre_and_whom_it_concerns(
     eventually(lambda: "lands/survey" in _incidents(longgang)[0].services)
     raised = "city-otn: alarm LOS (critical) on fibre:f-nanwan-buji"
     eventually(lambda: raised in [e.text for e in _incidents(longgang)[0].timeline])
+    routers = [f"city-ip: alarm LINK_DOWN (major) on link:{k}" for k in LINKS]
+    eventually(lambda: {*routers} <= {e.text for e in _incidents(longgang)[0].timeline})
     table = longgang.command("incidents").stdout
     assert "fibre f-nanwan-buji" in table
     assert json.loads(longgang.command("incidents", "-o", "json").stdout)[0]["id"] == found.id
