@@ -21,9 +21,12 @@ MOST_VALUES = 512  # of one row; what holds more is opened entry by entry
 MOST_SHAPES = 1 << 14
 MOST_KEPT = 1 << 15
 MARKS = 1 << 16
-VALUE: Final = 0  # below a part: its value stands in the row; n > 0: it is the n-th key of the entry
+# What is below a part that is no shape: in the row a leaf, a leaf-list or a subtree; n > 0: the n-th key of its entry.
+TEXT: Final = 0
+LIST: Final = -1
+TREE: Final = -2
 
-Part = tuple[str, "Shape | int", int, bool]  # name, what is below, how many in a row, whether they are entries
+Part = tuple[str, "Shape | int", int, int]  # name, what is below, how many in a row, length of their steps or 0
 
 
 class Shape:
@@ -139,11 +142,81 @@ def _opened(shape: Shape, row: tuple[Any, ...], at: int, keys: tuple[str, ...]) 
         elif isinstance(below, Shape):
             out[name] = _opened(below, row, at, ())
             at += below.width
-        elif below == VALUE:
+        elif below <= TEXT:
             out[name] = row[at]
             at += 1
         else:
             out[name] = keys[below]
+    return out
+
+
+class TextAt(str):
+    """Stands for the leaf at a place of the row. To ask what it says is a mistake: that differs from tree to tree."""
+
+    at: int
+    key = 0  # n > 0: the leaf is the n-th key of the step at that place
+
+    def __bool__(self) -> bool:
+        raise TypeError("the value of a leaf is not in the shape of its tree")
+
+
+class ListAt(tuple[str, ...]):
+    """Stands for the leaf-list at a place of the row."""
+
+    at: int
+    key = 0
+
+    def __bool__(self) -> bool:
+        raise TypeError("the values of a leaf-list are not in the shape of their tree")
+
+
+class StepAt(tuple[str, ...]):
+    """Stands for the step of an entry: of its keys it knows nothing."""
+
+    at: int
+    key = 0
+
+
+class HiddenError(LookupError):
+    """Somebody looks into a subtree that is packed by itself: its shape is not known from around it."""
+
+
+class TreeAt(dict[Step, "Tree | Leaf"]):
+    """Stands for a subtree that is packed by itself."""
+
+    at: int
+    key = 0
+
+    def _hidden(self, *_: object) -> NoReturn:
+        raise HiddenError
+
+    __bool__ = __getitem__ = __iter__ = __len__ = __contains__ = get = keys = values = items = _hidden
+
+
+_STANDS: Final = {TEXT: TextAt, LIST: ListAt, TREE: TreeAt}
+
+
+def pattern(shape: Shape, at: int = 0, step: StepAt | None = None) -> Tree:
+    """Return the tree that all trees of a shape are alike in: places of the row stand for what is in them."""
+    out: Tree = {}
+    for name, below, times, entry in shape.parts:
+        for _ in range(times):
+            here: Step = name
+            if entry:
+                here = StepAt((name, str(at), *("" for _ in range(entry - 2))))
+                here.at = at
+                at += 1
+            if isinstance(below, Shape):
+                out[here] = pattern(below, at, here if isinstance(here, StepAt) else None)
+                at += below.width
+                continue
+            found = (_STANDS[below] if below <= TEXT else TextAt)()
+            found.at = at
+            if below <= TEXT:
+                at += 1
+            elif step is not None:
+                found.at, found.key = step.at, below
+            out[here] = found
     return out
 
 
@@ -181,20 +254,20 @@ class Packer:
         content: list[Any] = []  # the parts, item after item
         start = len(row)
         for step, value in tree.items():
-            entry = isinstance(step, tuple)
-            name: str = step[0]
-            if entry:
+            if isinstance(step, tuple):
+                name, entry = step[0], len(step)
                 row.append(self._one(step))
             else:
-                name = step  # type: ignore[assignment]
-            below: Shape | int = VALUE
+                name, entry = step, 0
+            below: Shape | int = TEXT
             if isinstance(value, dict):
                 below = self._below(step, value, row, units=units)
             elif keys and not entry and value in keys[1:]:
                 below = keys.index(value, 1)
             else:
                 row.append(self._one(value))
-            if entry and content and content[-4] == name and content[-3] is below:
+                below = TEXT if isinstance(value, str) else LIST
+            if entry and content and (content[-4], content[-1]) == (name, entry) and content[-3] is below:
                 content[-2] += 1
             else:
                 content += (name, below, 1, entry)
@@ -210,7 +283,7 @@ class Packer:
                 return shape
             del row[start:]
         row.append(self._packed(value, units=units and isinstance(step, str)))
-        return VALUE
+        return TREE
 
     def _new(self, content: tuple[Any, ...], width: int) -> Shape:
         if len(self._shapes) >= MOST_SHAPES:

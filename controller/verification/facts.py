@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import repeat
+from typing import NamedTuple
 
 from controller.network.model import PortRef
 from controller.rendering.tree import Tree
@@ -42,8 +43,7 @@ class Action:
     committed_bps: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(NamedTuple):
     """One VPN access: the interface and VLAN it owns, and the routes that it brings."""
 
     id: str
@@ -75,8 +75,7 @@ class Access:
         return min(self.to_site_bps, self.from_site_bps)
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(NamedTuple):
     """A routing instance (VRF): one profile of one VPN on one node."""
 
     domain: str
@@ -88,8 +87,7 @@ class Instance:
     exports: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class SteeringEntry:
+class SteeringEntry(NamedTuple):
     node: str
     remote: str
     target: str

@@ -16,6 +16,7 @@ from controller.rendering.tree import Edit, Step, Tree
 from controller.verification import parse
 from controller.verification.facts import Circuit, Partition, Tunnel, Vpn
 from controller.verification.loads import LoadBook
+from controller.verification.reading import below, entries
 
 Key = tuple[str, str]  # (domain, vpn id | tunnel name | partition name | circuit id)
 Unit = tuple[str, str, str]  # ("vpn" | "tunnel" | "partition" | "circuit", domain, name)
@@ -64,7 +65,7 @@ class ConfigurationModel:
         update = _Update(cls())
         for domain, tree in trees.items():
             for root, name in _ROOTS:
-                for keys, _ in parse.entries(parse.below(tree, *root), name):
+                for keys, _ in entries(below(tree, *root), name):
                     update.unit(domain, (name, *keys), tree)
         return update.result()
 
@@ -125,18 +126,18 @@ class _Update:
         """Read one unit again, and exchange what the old one claimed for what the new one claims."""
         kind, key = _KINDS.get(step[0], ""), (domain, str(step[1]))
         if kind == "vpn":
-            found = parse.below(tree, *parse.VPNS, step)
+            found = below(tree, *parse.VPNS, step)
             self._swap(self.vpns, key, parse.vpn(domain, found, self.vpns.get(key)) if found else None, claims_of_vpn)
         elif kind == "tunnel":
-            found = parse.below(tree, *parse.TUNNELS, step)
+            found = below(tree, *parse.TUNNELS, step)
             self._swap(
                 self.tunnels, key, parse.tunnel(domain, found, self.base.ports) if found else None, claims_of_tunnel
             )
         elif kind == "partition":
-            found = parse.below(tree, *parse.PARTITIONS, step)
+            found = below(tree, *parse.PARTITIONS, step)
             self._swap(self.partitions, key, parse.partition(domain, found) if found else None, claims_of_partition)
         elif kind == "circuit":
-            found = parse.below(tree, step)
+            found = below(tree, step)
             self._swap(self.circuits, key, parse.circuit(domain, found) if found else None, claims_of_circuit)
         else:
             return  # a network to be measured: it forwards nothing

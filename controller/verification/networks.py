@@ -11,8 +11,8 @@ from controller.network.model import Domain
 from controller.verification.facts import Access, Span, SteeringEntry, Vpn
 from controller.verification.forwarding import Forwarding, unlike
 from controller.verification.model import owner_of, service_of
-from controller.verification.parse import span
 from controller.verification.proof import CounterExample, Property
+from controller.verification.reading import span
 
 
 @dataclass(frozen=True, slots=True)

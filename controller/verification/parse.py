@@ -1,327 +1,239 @@
 """Rendered configuration read back as facts.
 
 Nothing here knows what was intended or planned; a leaf that is missing or wrong becomes a fact that is missing or
-wrong. Parsed accesses are kept with their subtree, so that one more access on a plane of a thousand is read alone.
+wrong. What has
+not changed is not read again: one more access on a plane of a thousand is read alone.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
-from ipaddress import ip_network
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from controller.network.model import PortRef
 from controller.rendering.packed import Packed, opened
 from controller.rendering.tree import Step, Tree
+from controller.verification.accesses import ACCESS_LEAVES, access_leaves, access_of
 from controller.verification.facts import (
     Access,
-    Action,
     Circuit,
     CircuitLeg,
     EvenRates,
     Hops,
     Instance,
     Partition,
-    Rule,
-    Span,
     SteeringEntry,
     Tunnel,
     Vpn,
+)
+from controller.verification.reading import (
+    Leaves,
+    below,
+    entries,
+    named_steps,
+    number,
+    rate_bps,
+    steps,
+    text,
+    texts,
+    whole,
 )
 
 VPNS = ("l3nm:l3vpn-ntw", "l3nm:vpn-services")
 TUNNELS = ("te:te", "te:tunnels")
 PARTITIONS = ("nw:networks", "nrp:nrp-policies")
 MOST_KNOWN = 1 << 18
-NO_ACTIONS: dict[str, Action] = {}  # of most accesses
-_V4 = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})(?:/([0-9]{1,2}))?").fullmatch
-_ALL_PORTS = (0, 65535)
-
-
-def entries(tree: Tree | None, name: str) -> Iterator[tuple[tuple[str, ...], Tree]]:
-    """Yield (keys, entry) of a list inside a container."""
-    for step, value in (tree or {}).items():
-        if step.__class__ is tuple and step[0] == name and isinstance(value, dict):
-            yield step[1:], value
-
-
-def below(tree: Tree | None, *steps: Step) -> Tree:
-    """Return the container at a path of steps, empty where it is not there."""
-    at: Any = tree
-    for step in steps:
-        if not isinstance(at, dict):
-            return {}
-        at = at.get(step)
-    return at if isinstance(at, dict) else {}
 
 
 class Ports:
-    """Ports by the subtrees that name them: subtrees that say the same are mostly one object, and so are the ports.
+    """Ports by the subtrees that name them; packed, one subtree stands for all that name a port.
 
     What is remembered of a subtree is kept with it, so that no other can take its identity.
     """
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Tree, PortRef]] = {}
+        self._known: dict[int, PortRef] = {}
+        self._kept: list[Tree] = []
         self._refs: dict[PortRef, PortRef] = {}
 
-    def hops(self, path: Tree) -> Hops:
-        """Return the ports that the explicit hops of a path name, in their order."""
-        known, found = self._known, []
-        for step, hop in below(path, "te:explicit-route-objects").items():
-            if step[0] == "te:route-object-include-exclude" and isinstance(hop, dict):
-                named = below(hop, "te:unnumbered-link-hop")
-                pair = known.get(id(named))
-                found.append(pair[1] if pair is not None else self._read(named))
-        return tuple(found)
+    def hops(self, names: Sequence[Tree]) -> Hops:
+        """Return the ports that these subtrees name, in their order."""
+        known = self._known
+        try:
+            return tuple([known[id(named)] for named in names])
+        except KeyError:
+            return tuple([known.get(id(named)) or self._read(named) for named in names])
 
     def every(self) -> Iterable[PortRef]:
         """Return all ports that were ever named, each the one object that stands for it."""
         return self._refs.values()
 
     def _read(self, named: Tree) -> PortRef:
-        port = self.one(PortRef(text(named, "te:node-id-uri"), text(named, "te:link-tp-id-uri")))
-        if named.__class__ is Packed:  # shared by all that name the port; others are made anew whenever one looks
-            if len(self._known) >= MOST_KNOWN:
+        port = PortRef(text(named, "te:node-id-uri"), text(named, "te:link-tp-id-uri"))
+        port = self._refs.setdefault(port, port)
+        if isinstance(named, Packed):  # others are made anew whenever somebody looks
+            if len(self._kept) >= MOST_KNOWN:
                 self._known.clear()
-            self._known[id(named)] = (named, port)
+                self._kept.clear()
+            self._known[id(named)] = port
+            self._kept.append(named)
         return port
-
-    def one(self, port: PortRef) -> PortRef:
-        """Return the one object that stands for all equal ones."""
-        return self._refs.setdefault(port, port)
-
-
-def text(tree: Tree, name: str) -> str:
-    value = tree.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def texts(tree: Tree, name: str) -> tuple[str, ...]:
-    value = tree.get(name)
-    return value if isinstance(value, tuple) else ()
-
-
-def number(tree: Tree, name: str) -> int:
-    value = text(tree, name)
-    return int(value) if value.lstrip("-").isdigit() else 0
-
-
-def optional_number(tree: Tree, name: str) -> int | None:
-    return number(tree, name) if name in tree else None
-
-
-def span(prefix: str) -> Span | None:
-    """Return the addresses that a prefix covers; None where it is none."""
-    found = _V4(prefix)
-    if found is not None:  # by far the most, and ten times as quick as the general way
-        a, b, c, d, length = map(int, found.groups("32"))
-        if a < 256 and b < 256 and c < 256 and d < 256 and length <= 32:
-            bits = 32 - length
-            first = (a << 24 | b << 16 | c << 8 | d) >> bits << bits
-            return 4, first, first + (1 << bits) - 1
-    try:
-        network = ip_network(prefix, strict=False)
-    except ValueError:
-        return None
-    return network.version, int(network.network_address), int(network.broadcast_address)
-
-
-def rate_bps(generic: str) -> int:
-    """Return a TE bandwidth (float32 in hex, bytes/s; RFC 8776 `te-bandwidth`) as bit/s, nearest Mbit/s if close."""
-    try:
-        bps = float.fromhex(generic) * 8
-        nearest = round(bps / 1e6) * 10**6
-    except (ValueError, OverflowError):
-        return 0
-    return nearest if abs(bps - nearest) <= nearest * 2**-23 else int(bps)
 
 
 def vpn(domain: str, tree: Tree, known: Vpn | None) -> Vpn:
-    """Read one vpn-service; accesses whose subtree has not changed are taken from `known`."""
-    source, tree = tree, opened(tree)
-    vpn_id = text(tree, "l3nm:vpn-id")
-    targets = {
-        keys[0]: _targets(profile)
-        for keys, profile in entries(below(tree, "l3nm:vpn-instance-profiles"), "l3nm:vpn-instance-profile")
-    }
+    """Read one vpn-service; accesses that have not changed are those of `known`."""
+    flat = _VPN.of(tree)
+    same = _unmoved(tree, known.source) if known is not None else frozenset()
+    vpn_id, at = flat[0], 2
+    targets: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+    for _ in range(flat[1]):
+        targets[flat[at][1]], at = _targets_of(flat, at + 1)
     instances: dict[tuple[str, str], Instance] = {}
     accesses: dict[str, Access] = {}
     steering: dict[tuple[str, str, str], SteeringEntry] = {}
-    before = below(known.source, "l3nm:vpn-nodes") if known is not None else {}
-    for keys, packed_node in entries(below(tree, "l3nm:vpn-nodes"), "l3nm:vpn-node"):
-        node, old_node = opened(packed_node), below(before, ("l3nm:vpn-node", *keys))
-        stood = below(old_node, "l3nm:vpn-network-accesses") if known is not None else {}
-        same = old_node is packed_node
-        ne = text(node, "l3nm:ne-id")
-        active = _active(node)
-        for profile, rd in active.items():
-            imports, exports = targets.get(profile, (frozenset(), frozenset()))
-            instances[ne, profile] = Instance(domain, vpn_id, ne, profile, rd, imports, exports)
-        default = next(iter(active)) if len(active) == 1 else ""
-        for (access_id,), entry in entries(below(node, "l3nm:vpn-network-accesses"), "l3nm:vpn-network-access"):
-            unchanged = same or (known is not None and stood.get(("l3nm:vpn-network-access", access_id)) == entry)
-            old = _still(known.accesses.get(access_id), entry, ne, default) if known is not None and unchanged else None
-            accesses[access_id] = old or _access(domain, vpn_id, ne, default, access_id, opened(entry))
-        steering.update(_steering(ne, node))
-    return Vpn(vpn_id, domain, instances, accesses, steering, source)
+    count, at = flat[at], at + 1
+    for _ in range(count):
+        step, ne, active, at = flat[at], flat[at + 1], flat[at + 2], at + 3
+        for profile, rd in zip(flat[at : at + 2 * active : 2], flat[at + 1 : at + 2 * active : 2], strict=True):
+            taken, given = targets.get(profile[1], (frozenset(), frozenset()))
+            instances[ne, profile[1]] = Instance(domain, vpn_id, ne, profile[1], rd, taken, given)
+        default, at = flat[at][1] if active == 1 else "", at + 2 * active
+        count, at = flat[at], at + 1
+        for _ in range(count):
+            old = known.accesses.get(flat[at][1]) if known is not None else None
+            if old is not None and step in same and old.node == ne and (flat[at + 3] or old.profile == default):
+                found = old
+            else:
+                found = access_of(domain, vpn_id, ne, default, flat, at)
+            accesses[found.id] = old if old is not None and old == found else found
+            at += ACCESS_LEAVES + sum(flat[at + 12 : at + 15])
+        count, at = flat[at], at + 1
+        for keys, tunnels, fallback in zip(*(flat[at + i : at + 3 * count : 3] for i in range(3)), strict=True):
+            steering[ne, keys[1], keys[2]] = SteeringEntry(ne, keys[1], keys[2], tunnels, fallback == "drop")
+        at += 3 * count
+    return Vpn(vpn_id, domain, instances, accesses, steering, tree)
 
 
-def _still(old: Access | None, entry: Tree, node: str, default_profile: str) -> Access | None:
-    """Return an access whose subtree is the same, unless what it takes from around it is another."""
-    if old is None or old.node != node:
-        return None
-    return old if "l3nm:vpn-instance-profile" in entry or old.profile == default_profile else None
+def _unmoved(tree: Tree, source: Tree) -> frozenset[Step]:
+    """Return the nodes of a large VPN, packed one by one, that stood there before."""
+    before = below(source, "l3nm:vpn-nodes")
+    nodes = below(tree, "l3nm:vpn-nodes").items()
+    return frozenset(step for step, node in nodes if isinstance(node, Packed) and before.get(step) is node)
 
 
-def _active(node: Tree) -> dict[str, str]:
-    """Return the profiles that a node activates, with their route distinguishers."""
-    listed = entries(below(node, "l3nm:active-vpn-instance-profiles"), "l3nm:vpn-instance-profile")
-    return {keys[0]: text(entry, "l3nm:rd") for keys, entry in listed}
+def _vpn_leaves(tree: Tree) -> list[Any]:
+    """Find: id; profiles: step, targets: kind, values: steps; nodes. Before whatever there may be many of, how many."""
+    profiles = list(steps(below(tree, "l3nm:vpn-instance-profiles"), "l3nm:vpn-instance-profile"))
+    out: list[Any] = [text(tree, "l3nm:vpn-id"), len(profiles)]
+    for step, profile in profiles:
+        families = [family for _, family in entries(profile, "l3nm:address-family")]
+        targets = [t for family in families for _, t in entries(below(family, "l3nm:vpn-targets"), "l3nm:vpn-target")]
+        out += (step, len(targets))
+        for target in targets:
+            values = [value for value, _ in steps(target, "l3nm:route-targets")]
+            out += (text(target, "l3nm:route-target-type"), len(values), *values)
+    nodes = list(steps(below(tree, "l3nm:vpn-nodes"), "l3nm:vpn-node"))
+    out.append(len(nodes))
+    for step, node in nodes:
+        out.append(step)
+        out += _NODE.of(node) if isinstance(node, Packed) else _node_leaves(node)
+    return out
 
 
-def _steering(ne: str, node: Tree) -> Iterator[tuple[tuple[str, str, str], SteeringEntry]]:
-    for keys, entry in entries(node, "oc:steering"):
-        drop = text(entry, "oc:fallback") == "drop"
-        yield (ne, keys[0], keys[1]), SteeringEntry(ne, keys[0], keys[1], texts(entry, "oc:tunnel"), drop)
+def _node_leaves(node: Tree) -> list[Any]:
+    """Find: node; active profiles: step, route distinguisher; accesses; steering: step, tunnels, what if none is up."""
+    active = list(steps(below(node, "l3nm:active-vpn-instance-profiles"), "l3nm:vpn-instance-profile"))
+    out: list[Any] = [text(node, "l3nm:ne-id"), len(active)]
+    for step, profile in active:
+        out += (step, text(profile, "l3nm:rd"))
+    accesses = list(steps(below(node, "l3nm:vpn-network-accesses"), "l3nm:vpn-network-access"))
+    out.append(len(accesses))
+    for step, access in accesses:
+        out += access_leaves(step, opened(access))
+    steering = list(steps(node, "oc:steering"))
+    out.append(len(steering))
+    for step, entry in steering:
+        out += (step, texts(entry, "oc:tunnel"), text(entry, "oc:fallback"))
+    return out
 
 
-def _targets(profile: Tree) -> tuple[frozenset[str], frozenset[str]]:
-    imports, exports = set(), set()
-    for _, family in entries(profile, "l3nm:address-family"):
-        for _, target in entries(below(family, "l3nm:vpn-targets"), "l3nm:vpn-target"):
-            values = {keys[0] for keys, _ in entries(target, "l3nm:route-targets")}
-            kind = text(target, "l3nm:route-target-type")
-            if kind in ("import", "both"):
-                imports |= values
-            if kind in ("export", "both"):
-                exports |= values
-    taken, given = frozenset(imports), frozenset(exports)
-    return taken, taken if given == taken else given
-
-
-def _access(domain: str, vpn_id: str, node: str, default_profile: str, access_id: str, entry: Tree) -> Access:
-    connection = below(entry, "l3nm:ip-connection")
-    ip = below(connection, "l3nm:ipv4") or below(connection, "l3nm:ipv6")
-    customer = next((text(a, "l3nm:customer-address") for _, a in entries(ip, "l3nm:address")), "")
-    address, length = text(ip, "l3nm:local-address"), number(ip, "l3nm:prefix-length")
-    lans, bgp, routing_profiles = _routing(entry)
-    service = below(entry, "l3nm:service")
-    qos = below(service, "l3nm:qos")
-    rank = (2 if "border-secondary" in routing_profiles else 1) if bgp else 0
-    return Access(
-        id=access_id,
-        vpn=vpn_id,
-        domain=domain,
-        node=node,
-        where=PortRef(node, text(entry, "l3nm:interface-id")),
-        vlan=number(below(entry, "l3nm:connection", "l3nm:encapsulation", "l3nm:dot1q"), "l3nm:cvlan-id"),
-        profile=text(entry, "l3nm:vpn-instance-profile") or default_profile,
-        address=address,
-        prefix_len=length,
-        customer=customer,
-        subnet=span(f"{address}/{length}"),
-        lans=lans,
-        spans=tuple(s for s in (span(lan) for lan, _ in lans) if s is not None),
-        local_as=text(bgp, "l3nm:local-as"),
-        peer_as=text(bgp, "l3nm:peer-as"),
-        neighbour=next(iter(texts(bgp, "l3nm:neighbor")), text(bgp, "l3nm:neighbor")),
-        rank=rank,
-        to_site_bps=number(service, "l3nm:pe-to-ce-bandwidth"),
-        from_site_bps=number(service, "l3nm:ce-to-pe-bandwidth"),
-        qos_profiles=tuple(k[0] for k, _ in entries(below(qos, "l3nm:qos-profile"), "l3nm:qos-profile")),
-        routing_profiles=routing_profiles,
-        rules=tuple(_rule(r) for _, r in entries(below(qos, "l3nm:qos-classification-policy"), "l3nm:rule")),
-        actions=dict(_action(a) for _, a in entries(below(qos, "l3nm:qos-action"), "l3nm:rule")) or NO_ACTIONS,
-    )
-
-
-def _routing(entry: Tree) -> tuple[tuple[tuple[str, str], ...], Tree, tuple[str, ...]]:
-    """Return static routes as (prefix, next hop), the BGP session, and the names of routing profiles."""
-    lans: list[tuple[str, str]] = []
-    bgp: Tree = {}
-    names: list[str] = []
-    for _, protocol in entries(below(entry, "l3nm:routing-protocols"), "l3nm:routing-protocol"):
-        prefixes = below(protocol, "l3nm:static", "l3nm:cascaded-lan-prefixes")
-        for family in ("l3nm:ipv4-lan-prefixes", "l3nm:ipv6-lan-prefixes"):
-            lans += [(keys[0], keys[1]) for keys, _ in entries(prefixes, family)]
-        bgp = below(protocol, "l3nm:bgp") or bgp
-        names += [keys[0] for keys, _ in entries(protocol, "l3nm:routing-profiles")]
-    return tuple(lans), bgp, tuple(names)
-
-
-def _rule(rule: Tree) -> Rule:
-    match = below(rule, "l3nm:ipv4") or below(rule, "l3nm:ipv6")
-    ports = {"source": _ALL_PORTS, "destination": _ALL_PORTS}
-    for transport in ("l3nm:tcp", "l3nm:udp"):
-        for side in ports:
-            found = below(rule, transport, f"l3nm:{side}-port-range-or-operator")
-            if found:
-                low = number(found, "l3nm:lower-port")
-                ports[side] = (low, number(found, "l3nm:upper-port") if "l3nm:upper-port" in found else low)
-    networks = {}
-    for side in ports:
-        prefix = text(match, f"l3nm:{side}-ipv4-network") or text(match, f"l3nm:{side}-ipv6-network")
-        networks[side] = span(prefix) if prefix else None
-    return Rule(
-        text(rule, "l3nm:id"),
-        text(match, "l3nm:protocol"),
-        networks["source"],
-        networks["destination"],
-        ports["source"],
-        ports["destination"],
-        text(rule, "l3nm:target-class-id"),
-    )
-
-
-def _action(rule: Tree) -> tuple[str, Action]:
-    return text(rule, "l3nm:target-class-id"), Action(
-        _share(text(rule, "l3nm:inbound-rate-limit")),
-        _share(text(rule, "l3nm:outbound-rate-limit")),
-        optional_number(rule, "oc:queue"),
-        optional_number(rule, "oc:mark-dscp"),
-        optional_number(rule, "oc:committed-rate"),
-    )
-
-
-def _share(percent: str) -> float:
-    try:
-        return float(percent) / 100
-    except ValueError:
-        return 0.0
+def _targets_of(flat: Sequence[Any], at: int) -> tuple[tuple[frozenset[str], frozenset[str]], int]:
+    """Return what a profile imports and exports, and where its leaves end."""
+    taken, given = set[str](), set[str]()
+    count, at = flat[at], at + 1
+    for _ in range(count):
+        kind, end = flat[at], at + 2 + flat[at + 1]
+        values = {step[1] for step in flat[at + 2 : end]}
+        taken |= values if kind in ("import", "both") else set()
+        given |= values if kind in ("export", "both") else set()
+        at = end
+    imports, exports = frozenset(taken), frozenset(given)
+    return (imports, imports if exports == imports else exports), at
 
 
 def tunnel(domain: str, tree: Tree, ports: Ports) -> Tunnel:
     """Read one TE tunnel with the hops that its domain would follow."""
-    tree = opened(tree)
-    second, first = below(tree, "te:secondary-paths"), below(tree, "te:primary-paths")
-    standby = next((ports.hops(path) for _, path in entries(second, "te:secondary-path")), None)
-    working = next((ports.hops(path) for _, path in entries(first, "te:primary-path")), ())
+    name, src, dst, generic, partition_id, guarded, length, *hops = _TUNNEL.of(tree)
     return Tunnel(
-        text(tree, "te:name"),
+        name,
         domain,
+        src,
+        dst,
+        rate_bps(generic),
+        ports.hops(hops[:length]),
+        ports.hops(hops[length:]) if guarded else None,
+        whole(partition_id) if partition_id is not None else None,
+    )
+
+
+def _tunnel_leaves(tree: Tree) -> list[Any]:
+    second, first = below(tree, "te:secondary-paths"), below(tree, "te:primary-paths")
+    standby = next((_hops(path) for _, path in entries(second, "te:secondary-path")), None)
+    working = next((_hops(path) for _, path in entries(first, "te:primary-path")), [])
+    return [
+        text(tree, "te:name"),
         text(below(tree, "te:source"), "te:node-id"),
         text(below(tree, "te:destination"), "te:node-id"),
-        rate_bps(text(below(tree, "te:te-bandwidth"), "te:generic")),
-        working,
-        standby,
-        optional_number(tree, "oc:nrp-id"),
-    )
+        text(below(tree, "te:te-bandwidth"), "te:generic"),
+        text(tree, "oc:nrp-id") if "oc:nrp-id" in tree else None,
+        standby is not None,
+        len(working),
+        *working,
+        *(standby or ()),
+    ]
+
+
+def _hops(path: Tree) -> list[Tree]:
+    """Return what names the ports of a path's explicit hops, in their order."""
+    listed = entries(below(path, "te:explicit-route-objects"), "te:route-object-include-exclude")
+    return [below(hop, "te:unnumbered-link-hop") for _, hop in listed]
 
 
 def partition(domain: str, tree: Tree) -> Partition:
     """Read one NRP: the links it takes from, and how much: a group's own rate before the policy's."""
-    tree = opened(tree)
-    whole = number(below(tree, "nrp:resource-reservation"), "nrp:maximum-bandwidth")
+    name, number_of, common, groups, *rest = _PARTITION.of(tree)
     rates: dict[str, int] = {}
-    for _, group in entries(below(tree, "nrp:topology", "nrp:select"), "nrp:topology-group"):
-        own = optional_number(below(group, "nrp:resource-reservation"), "nrp:maximum-bandwidth")
-        rate = whole if own is None else own
-        rates.update([(step[1], rate) for step in group if step[0] == "nrp:link"])
-    values = set(rates.values())
-    even = EvenRates(tuple(rates), values.pop()) if len(values) == 1 else rates
-    return Partition(text(tree, "nrp:name"), domain, number(tree, "nrp:nrp-id"), even)
+    values, at = set(), 0
+    for _ in range(groups):
+        own, end = rest[at], at + 2 + rest[at + 1]
+        rate = whole(common if own is None else own)
+        rates.update(dict.fromkeys([step[1] for step in rest[at + 2 : end]], rate))
+        at = end
+        values.add(rate)
+    even = EvenRates(tuple(rates), values.pop()) if len(values) == 1 and rates else rates
+    return Partition(name, domain, whole(number_of), even)
+
+
+def _partition_leaves(tree: Tree) -> list[Any]:
+    listed = entries(below(tree, "nrp:topology", "nrp:select"), "nrp:topology-group")
+    groups = [group for _, group in listed]
+    common = text(below(tree, "nrp:resource-reservation"), "nrp:maximum-bandwidth")
+    out: list[Any] = [text(tree, "nrp:name"), text(tree, "nrp:nrp-id"), common, len(groups)]
+    for group in groups:
+        own, links = below(group, "nrp:resource-reservation"), named_steps(group, "nrp:link")
+        given = text(own, "nrp:maximum-bandwidth") if "nrp:maximum-bandwidth" in own else None
+        out += (given, len(links), *links)
+    return out
 
 
 def circuit(domain: str, tree: Tree) -> Circuit:
@@ -349,3 +261,7 @@ def circuit(domain: str, tree: Tree) -> Circuit:
 def _leg(leg: Tree) -> CircuitLeg:
     per_hop = tuple(tuple(int(s) for s in hop.split(",") if s.isdigit()) for hop in texts(leg, "opt:slots"))
     return CircuitLeg(texts(leg, "opt:route"), number(leg, "opt:channel"), per_hop)
+
+
+_VPN, _NODE = Leaves(_vpn_leaves), Leaves(_node_leaves)
+_TUNNEL, _PARTITION = Leaves(_tunnel_leaves), Leaves(_partition_leaves)

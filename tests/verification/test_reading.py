@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from copy import deepcopy
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 import pytest
@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.intent.model import Metadata, ServiceId, VipAssurance
+from controller.rendering.packed import Packed, packed, packed_fragment
 from controller.verification.classes import Classifier, from_server, misclassified, to_server
 from controller.verification.facts import Rule
-from controller.verification.parse import rate_bps, span
+from controller.verification.model import ConfigurationModel
+from controller.verification.reading import Leaves, rate_bps, span
 from tests.support.intents import FLOWS, WINDOW
+from tests.verification.plants import PLANTS, Plant
 from tests.verification.scene import standing
 
 
@@ -53,11 +56,11 @@ def test_the_first_rule_that_matches_takes_the_packet() -> None:
     flow, source = FLOWS[2], int(ip_network("10.1.1.1/32").network_address)
     packet = next(iter(to_server(flow, source, source + 1)))
     host, wide = _rule("host", "a", "10.1.1.1/32"), _rule("wide", "b")
-    assert Classifier(replace(access, rules=(host, wide))).first(packet) is host
-    assert Classifier(replace(access, rules=(wide, host))).first(packet) is wide
-    assert Classifier(replace(access, rules=(_rule("other", "c", "10.1.1.2/32"),))).first(packet) is None
+    assert Classifier(access._replace(rules=(host, wide))).first(packet) is host
+    assert Classifier(access._replace(rules=(wide, host))).first(packet) is wide
+    assert Classifier(access._replace(rules=(_rule("other", "c", "10.1.1.2/32"),))).first(packet) is None
     back = next(iter(from_server(flow, source, source + 1)))
-    assert Classifier(replace(access, rules=(host, wide))).first(back) is None
+    assert Classifier(access._replace(rules=(host, wide))).first(back) is None
 
 
 def test_only_a_vip_of_higher_priority_may_take_anothers_packets() -> None:
@@ -68,3 +71,28 @@ def test_only_a_vip_of_higher_priority_may_take_anothers_packets() -> None:
     assert "comes first" in misclassified(low, theirs, "vip.low.video", (low,))
     mine = _rule("vip.5.gov.low.all.vid", "vip.low.video")
     assert "comes first" in misclassified(high, mine, "vip.high.video", (low, high))
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=[p.name for p in PLANTS])
+def test_packed_configuration_says_the_same_as_the_trees_that_were_packed(plant: Plant) -> None:
+    planted = plant.plant(standing().trees)
+    touched = {d: tree for d, tree in planted.items() if tree is not standing().trees[d]}
+    plain = ConfigurationModel.build(deepcopy(touched))
+    assert ConfigurationModel.build(touched) == plain
+    assert ConfigurationModel.build({d: packed_fragment(tree) for d, tree in touched.items()}) == plain
+
+
+def test_what_leaves_say_cannot_be_asked_of_a_shape() -> None:
+    tree = packed({"name": "a", "list": ("b",), ("entry", "c"): {"name": "c"}})
+    assert isinstance(tree, Packed)
+    assert Leaves(lambda t: [t["name"], t["list"], *t, len(t)]).of(tree) == (
+        "a",
+        ("b",),
+        "name",
+        "list",
+        *list(tree)[2:],
+        3,
+    )
+    for leaf in ("name", "list"):
+        with pytest.raises(TypeError):
+            Leaves(lambda t, leaf=leaf: [t[leaf] or "none"]).of(tree)  # type: ignore[misc]

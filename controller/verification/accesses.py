@@ -1,0 +1,134 @@
+"""Accesses of a VPN as their domain would serve them: where, for whom, and what their rules and classes say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from controller.network.model import PortRef
+from controller.rendering.tree import Step, Tree
+from controller.verification.facts import Access, Action, Rule
+from controller.verification.reading import below, entries, number, optional_number, span, steps, text, whole
+
+NO_ACTIONS: dict[str, Action] = {}  # of most accesses
+_ALL_PORTS = (0, 65535)
+ACCESS_LEAVES = 18  # of one access, besides routes and profiles
+
+
+def access_leaves(step: Step, entry: Tree) -> list[Any]:
+    """Find the leaves of an access in the order of `access_of`."""
+    connection = below(entry, "l3nm:ip-connection")
+    ip = below(connection, "l3nm:ipv4") or below(connection, "l3nm:ipv6")
+    customer = next((text(a, "l3nm:customer-address") for _, a in entries(ip, "l3nm:address")), "")
+    lans, names, bgp = [], [], Tree()
+    for _, protocol in entries(below(entry, "l3nm:routing-protocols"), "l3nm:routing-protocol"):
+        prefixes = below(protocol, "l3nm:static", "l3nm:cascaded-lan-prefixes")
+        for family in ("l3nm:ipv4-lan-prefixes", "l3nm:ipv6-lan-prefixes"):
+            lans += [lan for lan, _ in steps(prefixes, family)]
+        bgp = below(protocol, "l3nm:bgp") or bgp
+        names += [name for name, _ in steps(protocol, "l3nm:routing-profiles")]
+    service = below(entry, "l3nm:service")
+    qos = below(service, "l3nm:qos")
+    profiles = [profile for profile, _ in steps(below(qos, "l3nm:qos-profile"), "l3nm:qos-profile")]
+    dot1q = below(entry, "l3nm:connection", "l3nm:encapsulation", "l3nm:dot1q")
+    return [
+        step,
+        text(entry, "l3nm:interface-id"),
+        text(dot1q, "l3nm:cvlan-id"),
+        text(entry, "l3nm:vpn-instance-profile"),
+        text(ip, "l3nm:local-address"),
+        text(ip, "l3nm:prefix-length"),
+        customer,
+        text(bgp, "l3nm:local-as"),
+        text(bgp, "l3nm:peer-as"),
+        bgp.get("l3nm:neighbor", ""),
+        text(service, "l3nm:pe-to-ce-bandwidth"),
+        text(service, "l3nm:ce-to-pe-bandwidth"),
+        len(lans),
+        len(names),
+        len(profiles),
+        1 if bgp else 0,
+        below(qos, "l3nm:qos-classification-policy"),
+        below(qos, "l3nm:qos-action"),
+        *lans,
+        *names,
+        *profiles,
+    ]
+
+
+def access_of(domain: str, vpn_id: str, node: str, default: str, flat: Sequence[Any], at: int) -> Access:
+    """Return the access whose leaves stand from `at`; `default`: the profile of one that names none."""
+    step, port, vlan, profile, address, length, customer, local_as, peer_as, peer = flat[at : at + 10]
+    to_site, from_site, routes, names, profiles, bgp, rules, actions = flat[at + 10 : at + ACCESS_LEAVES]
+    at += ACCESS_LEAVES
+    lans = tuple([lan[1:] for lan in flat[at : at + routes]])
+    at += routes
+    ranks = tuple([name[1] for name in flat[at : at + names]])
+    at += names
+    size = whole(length)
+    return Access(
+        step[1],
+        vpn_id,
+        domain,
+        node,
+        PortRef(node, port),
+        whole(vlan),
+        profile or default,
+        address,
+        size,
+        customer,
+        span(f"{address}/{size}"),
+        lans,
+        tuple([s for lan in lans if (s := span(lan[0])) is not None]),
+        local_as,
+        peer_as,
+        peer if isinstance(peer, str) else next(iter(peer), ""),
+        ((2 if "border-secondary" in ranks else 1) if bgp else 0),
+        whole(to_site),
+        whole(from_site),
+        tuple([name[1] for name in flat[at : at + profiles]]),
+        ranks,
+        tuple([_rule(rule) for _, rule in entries(rules, "l3nm:rule")]) if rules else (),
+        (dict(_action(action) for _, action in entries(actions, "l3nm:rule")) if actions else None) or NO_ACTIONS,
+    )
+
+
+def _rule(rule: Tree) -> Rule:
+    match = below(rule, "l3nm:ipv4") or below(rule, "l3nm:ipv6")
+    ports = {"source": _ALL_PORTS, "destination": _ALL_PORTS}
+    for transport in ("l3nm:tcp", "l3nm:udp"):
+        for side in ports:
+            found = below(rule, transport, f"l3nm:{side}-port-range-or-operator")
+            if found:
+                low = number(found, "l3nm:lower-port")
+                ports[side] = (low, number(found, "l3nm:upper-port") if "l3nm:upper-port" in found else low)
+    networks = {}
+    for side in ports:
+        prefix = text(match, f"l3nm:{side}-ipv4-network") or text(match, f"l3nm:{side}-ipv6-network")
+        networks[side] = span(prefix) if prefix else None
+    return Rule(
+        text(rule, "l3nm:id"),
+        text(match, "l3nm:protocol"),
+        networks["source"],
+        networks["destination"],
+        ports["source"],
+        ports["destination"],
+        text(rule, "l3nm:target-class-id"),
+    )
+
+
+def _action(rule: Tree) -> tuple[str, Action]:
+    return text(rule, "l3nm:target-class-id"), Action(
+        _share(text(rule, "l3nm:inbound-rate-limit")),
+        _share(text(rule, "l3nm:outbound-rate-limit")),
+        optional_number(rule, "oc:queue"),
+        optional_number(rule, "oc:mark-dscp"),
+        optional_number(rule, "oc:committed-rate"),
+    )
+
+
+def _share(percent: str) -> float:
+    try:
+        return float(percent) / 100
+    except ValueError:
+        return 0.0
