@@ -253,15 +253,30 @@ class Changes(Looking):
         return await self._begin(order, secrets.token_hex(4))
 
     async def _turn(self, wanted: Wanted) -> None:
-        """Open and close windows that are due, each a change of its own."""
-        for part in (
-            *(Wanted(opens=frozenset((sid,))) for sid in sorted(wanted.opens)),
-            *(Wanted(closes=frozenset((sid,))) for sid in sorted(wanted.closes)),
-        ):
+        """Close and open windows that are due, each a change of its own; one that fails holds up no other.
+
+        What closes goes first: what opens at that moment may take its place. VIPs go before what they ride on and
+        come after it.
+        """
+        standing = self._desk.state.services
+
+        def rank(sid: ServiceId) -> tuple[int, str]:
+            return _carriers_first(standing[sid].service)
+
+        parts = [Wanted(closes=frozenset((sid,))) for sid in sorted(wanted.closes, key=rank, reverse=True)]
+        parts += [Wanted(opens=frozenset((sid,))) for sid in sorted(wanted.opens, key=rank)]
+        failed = []
+        for part in parts:
             order = Order(part, "window", "onecity", "its window opens" if part.opens else "its window is over")
-            result = await self._begin(order, secrets.token_hex(4))
+            try:
+                result = await self._begin(order, secrets.token_hex(4))
+            except OnecityError as error:
+                failed.append(str(error))
+                continue
             if result.outcome not in (Outcome.COMMITTED, Outcome.UNCHANGED, Outcome.IN_DOUBT):
-                raise ConflictError(result.message or f"the window change ended {result.outcome.value}")
+                failed.append(result.message or f"the window change ended {result.outcome.value}")
+        if failed:
+            raise ConflictError("\n".join(failed))
 
     async def _understood(self, asked: Asked) -> tuple[Wanted, TakenBack | None]:
         state, now = self._desk.state, self._now()

@@ -22,7 +22,7 @@ from datetime import datetime
 from typing import Any, BinaryIO
 
 from controller.answers.side_messages import LENGTH, CityPart, Done, Failed, Run, Services, Withdrawn
-from controller.changes.pipeline import dated
+from controller.changes.dating import dated
 from controller.errors import OnecityError
 from controller.intent.model import Service, ServiceId
 from controller.network.ledger import Ledger

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from controller.changes.state import DesiredState, Standing
-from controller.intent.model import Service, ServiceId, VipAssurance, Window
+from controller.intent.model import RelativeWindow, Service, ServiceId
 from controller.network.model import CityMap
 from controller.planning.placement import Placement
 
@@ -24,7 +24,7 @@ def digest_of(
 def _timeless(standing: Standing) -> tuple[Service, Placement]:
     """Leave out of a digest what only the moment of planning decided: when a window that starts now would start."""
     service, placement = standing.service, standing.placement
-    if isinstance(service, VipAssurance) and not isinstance(service.window, Window):
+    if isinstance(service.window, RelativeWindow):
         placement = replace(
             placement,
             start=None,

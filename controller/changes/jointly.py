@@ -61,7 +61,7 @@ def plain(wanted: Wanted) -> bool:
         count <= MOST_SERVICES
         and bool(wanted.puts) != bool(wanted.drops)
         and wanted == Wanted(wanted.puts, wanted.drops)
-        and not any(isinstance(service, VipAssurance) for service in wanted.puts)
+        and all(service.window is None for service in wanted.puts)  # every VIP has one
     )
 
 
@@ -106,12 +106,10 @@ class _Joint:
         self._number = state.number
 
     def touches(self, wanted: Wanted, protected: Iterable[ServiceId]) -> bool:
-        """Say whether the change concerns a VIP, or what one protects."""
+        """Say whether the change concerns a service with a window, as every VIP has, or what a VIP protects."""
         named = {s.metadata.service for s in wanted.puts} | wanted.drops
         standing = (self._state.services.get(sid) for sid in named)
-        return not named.isdisjoint(protected) or any(
-            s is not None and isinstance(s.service, VipAssurance) for s in standing
-        )
+        return not named.isdisjoint(protected) or any(s is not None and s.service.window is not None for s in standing)
 
     def take(self, one: Asked) -> None:
         """Place a change; where that is refused, it is as if it had not been asked."""
@@ -149,7 +147,7 @@ class _Joint:
             put = standing_of(state, service, placements[sid], self._city, self._pairs, self._now)
             if put is not None:
                 puts[sid] = put
-        return puts, tuple(plan_of(state, s, placements.get(s.metadata.service), False) for s in changed)
+        return puts, tuple(plan_of(state, s, placements.get(s.metadata.service), self._now) for s in changed)
 
     def planned(self, model: ConfigurationModel) -> dict[str, Planned]:
         """Merge, prove, and give everybody what is theirs. Raises ConflictError where two want one leaf otherwise."""

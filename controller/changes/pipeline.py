@@ -9,16 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from ipaddress import ip_network
 
+from controller.changes.dating import dated, opened_again, starts_now
 from controller.changes.digest import digest_of
 from controller.changes.impact import as_placed, impact_of
 from controller.changes.rendered import standing_of
 from controller.changes.state import DesiredState, Standing
 from controller.errors import ConflictError
 from controller.intent import FieldChange, Impact, changed_fields, check_hosts
-from controller.intent.model import DedicatedPlane, Service, ServiceId, VipAssurance, Window
+from controller.intent.model import DedicatedPlane, Service, ServiceId, VipAssurance
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
 from controller.network.outage import without
@@ -28,6 +29,7 @@ from controller.planning.objectives import Objective, movable, tune
 from controller.planning.orders import orders_for
 from controller.planning.place import PlanOutcome, place
 from controller.planning.placement import Placement, Refusal
+from controller.planning.timed import released
 from controller.rendering.desired import edits as edits_between
 from controller.rendering.tree import Edit, Tree
 from controller.verification.model import ConfigurationModel
@@ -124,8 +126,10 @@ def plan(
         ledger.remove(sid)
     replaced = {s.metadata.service for s in (*changed, *dependants)}
     standing = {sid: pair for sid, pair in state.pairs().items() if sid not in gone}
+    passed = {sid for sid, s in state.services.items() if s.over(now)}
     resolved = tuple(
-        dated(service, state.services.get(service.metadata.service), now) for service in (*changed, *dependants)
+        released(dated(service, state.services.get(service.metadata.service), now), passed)
+        for service in (*changed, *dependants)
     )
     if tuned is not None:
         outcome = tuned.outcome
@@ -162,12 +166,13 @@ def plan(
     proofs = prove(next_model, city, active_intents(after), frozenset(puts) | drops)
     proofs_s = time.perf_counter() - started
     asked = [
-        plan_of(state, s, outcome.placements.get(s.metadata.service), s.metadata.service in refused) for s in changed
+        plan_of(state, s, outcome.placements.get(s.metadata.service), now, refused=s.metadata.service in refused)
+        for s in changed
     ]
     followed = [
-        plan_of(state, s, puts[s.metadata.service].placement, False) for s in dependants if s.metadata.service in puts
+        plan_of(state, s, puts[s.metadata.service].placement, now) for s in dependants if s.metadata.service in puts
     ]
-    followed += [plan_of(state, state.services[s].service, p, False) for s, p in sorted(unasked.items()) if s in puts]
+    followed += [plan_of(state, state.services[s].service, p, now) for s, p in sorted(unasked.items()) if s in puts]
     if tuned is not None:
         asked = [replace(p, impact=str(Impact.MAKE_BEFORE_BREAK), fields=tuned.fields[p.service]) for p in asked]
     plans = (*asked, *followed, *removals_and_windows(state, wanted, drops), *quiet)
@@ -221,7 +226,7 @@ def sort_out(state: DesiredState, wanted: Wanted, now: datetime) -> tuple[tuple[
         sid = service.metadata.service
         old = state.services.get(sid)
         over = old is not None and old.over(now)
-        if old is not None and old.service == service and not (over and _starts_now(service)):
+        if old is not None and old.service == service and not (over and starts_now(service)):
             action = "expired" if over else "unchanged"
             quiet.append(
                 ServicePlan(
@@ -263,21 +268,6 @@ def _hosts_in_place(services: Sequence[Service], placed: Mapping[ServiceId, tupl
     check_hosts(vips)
 
 
-def _starts_now(service: Service) -> bool:
-    return isinstance(service, VipAssurance) and not isinstance(service.window, Window)
-
-
-def dated(service: Service, old: Standing | None, now: datetime) -> Service:
-    """Return the service with its window absolute: as accepted before, while that one is still to come or open."""
-    if not isinstance(service, VipAssurance) or isinstance(service.window, Window):
-        return service
-    written = old.service.window if old is not None and isinstance(old.service, VipAssurance) else None
-    kept = old is not None and written == service.window and not old.over(now)
-    if kept and old is not None and old.placement.start and old.placement.end:
-        return replace(service, window=Window(old.placement.start, old.placement.end))
-    return replace(service, window=Window(now, now + timedelta(seconds=service.window.duration_s)))
-
-
 def _refuse_orphans(state: DesiredState, wanted: Wanted) -> None:
     """Refuse to remove a service that a standing VIP protects, unless the VIP goes too."""
     if not wanted.drops:
@@ -289,6 +279,9 @@ def _refuse_orphans(state: DesiredState, wanted: Wanted) -> None:
             raise ConflictError(
                 f"{name} cannot be removed: VipAssurance {vip} protects it; remove {vip} first, or both together"
             )
+
+
+_WINDOW = ("spec.window.start", "spec.window.end", "spec.window.duration")
 
 
 def _window_moves(state: DesiredState, wanted: Wanted) -> dict[ServiceId, Standing]:
@@ -330,7 +323,9 @@ def removals_and_windows(state: DesiredState, wanted: Wanted, drops: frozenset[S
     ]
 
 
-def plan_of(state: DesiredState, service: Service, placement: Placement | None, refused: bool) -> ServicePlan:
+def plan_of(
+    state: DesiredState, service: Service, placement: Placement | None, now: datetime, *, refused: bool = False
+) -> ServicePlan:
     sid = service.metadata.service
     old = state.services.get(sid)
     if refused:
@@ -341,9 +336,11 @@ def plan_of(state: DesiredState, service: Service, placement: Placement | None, 
         return ServicePlan(sid, service.kind, "create", "none", (), placement, None, service.metadata.source)
     fields = changed_fields(old.service, service) if old.service is not service else ()
     fields = as_placed(fields, old.placement, placement)
+    if old.active and placement is not None and not placement.open_at(now) and not isinstance(service, VipAssurance):
+        fields = tuple(replace(f, impact=Impact.INTERRUPTING) if f.path in _WINDOW else f for f in fields)
     start, ended = placement.start if placement else None, old.placement.end
     if start is not None and ended is not None and ended <= start and not fields:
-        fields = (_again(ended, start),)
+        fields = (opened_again(ended, start),)
     return ServicePlan(
         sid,
         service.kind,
@@ -353,11 +350,4 @@ def plan_of(state: DesiredState, service: Service, placement: Placement | None, 
         placement,
         old.placement,
         service.metadata.source,
-    )
-
-
-def _again(ended: datetime, start: datetime) -> FieldChange:
-    """What is different where the same intent opens a new window."""
-    return FieldChange(
-        "spec.window", f"over since {ended:%d %b %H:%M} UTC", f"from {start:%d %b %H:%M} UTC", Impact.NONE
     )

@@ -25,7 +25,7 @@ def standing_of(
     sid = service.metadata.service
     old = state.services.get(sid)
     fragments = _kept(old, service, placement) or render(service, placement, city, pairs)
-    active = placement.start is None or placement.start <= now
+    active = placement.open_at(now)
     if old is not None and old.service == service and old.placement == placement and dict(old.fragments) == fragments:
         return None
     if old is not None:  # what stays the same stays the same object: nobody compares it with itself again

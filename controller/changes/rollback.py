@@ -24,7 +24,7 @@ from controller.changes.state import DesiredState
 from controller.changes.views import Outcome
 from controller.errors import PreconditionError
 from controller.intent import check_references, from_document
-from controller.intent.model import Service, ServiceId, VipAssurance, Window
+from controller.intent.model import RelativeWindow, Service, ServiceId, Window
 from controller.store.records import ChangeRecord, ServiceChange
 from controller.store.store import Store
 
@@ -93,7 +93,7 @@ def _worked_out(
         if not text:
             continue
         service = _dated(from_document(json.loads(text), source), text, store)
-        if isinstance(service, VipAssurance) and isinstance(service.window, Window) and service.window.end <= now:
+        if isinstance(service.window, Window) and service.window.end <= now:
             notes.append(f"{sid}: its window ended {service.window.end:%Y-%m-%d %H:%M} UTC and stays passed")
         else:
             puts.append(service)
@@ -105,8 +105,8 @@ def _worked_out(
 
 
 def _dated(service: Service, text: str, store: Store) -> Service:
-    """Return an assurance "from now on" with the window that it had when it was accepted."""
-    if not isinstance(service, VipAssurance) or isinstance(service.window, Window):
+    """Return a service that holds "from now on" with the window that it had when it was accepted."""
+    if not isinstance(service.window, RelativeWindow):
         return service
     sid, before = service.metadata.service, None
     while records := store.history(200, before, sid):

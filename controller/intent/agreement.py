@@ -112,11 +112,26 @@ def misfits(service: Service, known: Mapping[ServiceId, Service]) -> Found:
         return []
     if isinstance(protected, VipAssurance):
         return [(where, f"{service.protects} is itself an assurance; name a plane or a slice")]
+    outside = _outside(service, protected)
     if service.conference is None:
-        return []
+        return outside
     if isinstance(protected, ExclusiveSlice):
-        return [(where, f"{service.protects} is a slice; a conference is carried by a DedicatedPlane")]
-    return misplaced_hosts(service, protected, {access.name: access.lans for access in protected.accesses})
+        return [*outside, (where, f"{service.protects} is a slice; a conference is carried by a DedicatedPlane")]
+    return outside + misplaced_hosts(service, protected, {access.name: access.lans for access in protected.accesses})
+
+
+def _outside(vip: VipAssurance, protected: DedicatedPlane | ExclusiveSlice) -> Found:
+    """Return the window of an assurance that is open while what it protects does not stand."""
+    inner, outer = vip.window, protected.window
+    if not isinstance(inner, Window) or not isinstance(outer, Window):
+        return []  # what starts with its acceptance is known only then
+    found: Found = []
+    stands = f"{vip.protects} stands from {instant_text(outer.start)} to {instant_text(outer.end)} only"
+    if inner.start < outer.start:
+        found.append((("spec", "window", "start"), f"{stands}; start then or later"))
+    if inner.end > outer.end:
+        found.append((("spec", "window", "end"), f"{stands}; end then or sooner"))
+    return found
 
 
 def misplaced_hosts(vip: VipAssurance, plane: DedicatedPlane, lans: Lans) -> Found:
@@ -139,8 +154,8 @@ def misplaced_hosts(vip: VipAssurance, plane: DedicatedPlane, lans: Lans) -> Fou
 
 
 def passed(service: Service, now: datetime) -> Found:
-    """Return the window of an assurance if it has ended by `now`."""
-    if not isinstance(service, VipAssurance) or not isinstance(service.window, Window) or service.window.end > now:
+    """Return the window of a service if it has ended by `now`."""
+    if not isinstance(service.window, Window) or service.window.end > now:
         return []
     ended, today = instant_text(service.window.end), instant_text(now.replace(microsecond=0))
     problem = f"the window ended at {ended} and it is {today}; write a later one, or start: now"
@@ -148,8 +163,8 @@ def passed(service: Service, now: datetime) -> Found:
 
 
 def far_ahead(service: Service, now: datetime) -> Found:
-    """Return the window of an assurance if it begins so far ahead that the year must be mistyped."""
-    if not isinstance(service, VipAssurance) or not isinstance(service.window, Window):
+    """Return the window of a service if it begins so far ahead that the year must be mistyped."""
+    if not isinstance(service.window, Window):
         return []
     if service.window.start - now <= _FAR:
         return []

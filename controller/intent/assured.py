@@ -6,7 +6,6 @@ Media follow what conference systems use: SIP signalling, RTP audio and video, m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from ipaddress import IPv4Address
 
 from controller.intent.clauses import (
@@ -22,10 +21,10 @@ from controller.intent.clauses import (
     slo_plain,
 )
 from controller.intent.documents import Path
-from controller.intent.leaves import NOW
-from controller.intent.model import Conference, MediaFlow, Metadata, Party, RelativeWindow, Slo, VipAssurance, Window
-from controller.intent.quantities import LONGEST_WINDOW_S, instant_text, later, rate_text, span_text
-from controller.intent.shapes import ConferenceShape, FlowShape, MediumShape, PartyShape, VipSpec, WindowShape
+from controller.intent.model import Conference, MediaFlow, Metadata, Party, Slo, VipAssurance
+from controller.intent.quantities import rate_text
+from controller.intent.shapes import ConferenceShape, FlowShape, MediumShape, PartyShape, VipSpec
+from controller.intent.windows import read_window, window_plain
 
 CATALOGUE = Slo(latency_s=0.050, loss_ratio=1e-5, availability=0.9999)
 _PROTOCOLS = {"tcp": 6, "udp": 17}
@@ -61,7 +60,7 @@ def read_assurance(spec: VipSpec, place: Metadata, found: Found) -> VipAssurance
     return VipAssurance(
         metadata=place,
         protects=protects,
-        window=_window(spec.window, found),
+        window=read_window(spec.window, found, "an exclusive slice"),
         conference=_conference(spec.conference, found) if spec.conference is not None else None,
         flows=_flows(spec.flows, found),
         rate_bps=spec.bandwidth or 0,
@@ -70,40 +69,6 @@ def read_assurance(spec: VipSpec, place: Metadata, found: Found) -> VipAssurance
         slo=slo(spec.slo, CATALOGUE),
         boundaries=boundaries(spec, found),
     )
-
-
-def _window(shape: WindowShape, found: Found) -> Window | RelativeWindow:
-    where: Path = ("spec", "window")
-    if shape.end is not None and shape.duration is not None:
-        found.append(((*where, "duration"), "end and duration are both given; keep one of them"))
-        return RelativeWindow(shape.duration)
-    if isinstance(shape.end, str):
-        found.append(((*where, "end"), '"now" is only a start; write a time with its zone, or a duration'))
-        return RelativeWindow(0.0)
-    if not isinstance(shape.start, datetime):
-        if shape.duration is None:
-            found.append((where, "start: now needs a duration; write for example duration: 2h"))
-        return RelativeWindow(shape.duration or 0.0)
-    if shape.end is None and shape.duration is None:
-        found.append((where, "has no end; write end with a time and its zone, or duration as 2h"))
-        return Window(shape.start, shape.start)
-    return _absolute(shape.start, shape.end, shape.duration, found)
-
-
-def _absolute(start: datetime, end: datetime | None, duration_s: float | None, found: Found) -> Window:
-    where: Path = ("spec", "window")
-    try:
-        end = end if end is not None else later(start, duration_s or 0.0)
-    except ValueError as error:
-        found.append(((*where, "duration"), str(error)))
-        return Window(start, start)
-    if end <= start:
-        problem = f"the window ends at {instant_text(end)}, not after its start {instant_text(start)}"
-        found.append(((*where, "end"), f"{problem}; write a later end, or a duration as 2h"))
-    elif (end - start).total_seconds() > LONGEST_WINDOW_S:
-        problem = "the window is longer than a year (366d); write an exclusive slice for what stays"
-        found.append(((*where, "end"), problem))
-    return Window(start, end)
 
 
 def _conference(shape: ConferenceShape, found: Found) -> Conference:
@@ -193,13 +158,6 @@ def assurance_plain(vip: VipAssurance) -> Plain:
     spec["priority"] = vip.priority
     spec |= assurance_mode_plain(vip.assurance)
     return {**spec, "slo": slo_plain(vip.slo), **boundaries_plain(vip.boundaries)}
-
-
-def window_plain(window: Window | RelativeWindow) -> Plain:
-    """Return a window as people write it; an absolute one in UTC."""
-    if isinstance(window, RelativeWindow):
-        return {"start": NOW, "duration": span_text(window.duration_s)}
-    return {"start": instant_text(window.start), "end": instant_text(window.end)}
 
 
 def _party_plain(party: Party) -> Plain:

@@ -121,6 +121,21 @@ class AccessSite:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """Absolute [start, end), UTC. A relative window is resolved once, at acceptance, and stored absolute."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RelativeWindow:
+    """`start: now, duration: 2h` before it is accepted."""
+
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class DedicatedPlane:
     """B1 专用平面: an L3VPN of its own."""
 
@@ -133,6 +148,7 @@ class DedicatedPlane:
     floor_ratio: float = 0.5  # of the hose that a VIP may never take
     slo: Slo = field(default_factory=Slo)
     boundaries: Boundaries = field(default_factory=Boundaries)
+    window: Window | RelativeWindow | None = None  # when it stands and holds anything; None: until withdrawn
     kind = "DedicatedPlane"
 
 
@@ -162,22 +178,8 @@ class ExclusiveSlice:
     assurance: Assurance = Assurance.AUTO
     slo: Slo = field(default_factory=lambda: Slo(latency_s=0.020, loss_ratio=1e-4, availability=0.9999))
     boundaries: Boundaries = field(default_factory=Boundaries)
+    window: Window | RelativeWindow | None = None  # when it stands and holds anything; None: until withdrawn
     kind = "ExclusiveSlice"
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Absolute [start, end), UTC. A relative window is resolved once, at acceptance, and stored absolute."""
-
-    start: datetime
-    end: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class RelativeWindow:
-    """`start: now, duration: 2h` before it is accepted."""
-
-    duration_s: float
 
 
 @dataclass(frozen=True, slots=True)

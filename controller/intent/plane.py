@@ -15,6 +15,7 @@ from controller.intent.clauses import (
 from controller.intent.model import AccessSite, DedicatedPlane, Metadata, Prefix, Slo
 from controller.intent.quantities import nearest, percent_text, rate_text
 from controller.intent.shapes import PlaneSpec
+from controller.intent.windows import optional_plain, optional_window
 
 CATALOGUE = Slo(availability=0.999)
 
@@ -36,6 +37,7 @@ def read_plane(spec: PlaneSpec, place: Metadata, found: Found) -> DedicatedPlane
         floor_ratio=spec.floor,
         slo=slo(spec.slo, CATALOGUE),
         boundaries=boundaries(spec, found),
+        window=optional_window(spec.window, found),
     )
 
 
@@ -110,4 +112,5 @@ def plane_plain(plane: DedicatedPlane, *, explicit: bool = False) -> Plain:
     if plane.plane is not None:
         spec["plane"] = plane.plane
     spec["floor"] = percent_text(plane.floor_ratio)
+    spec |= optional_plain(plane.window)
     return {**spec, "slo": slo_plain(plane.slo), **boundaries_plain(plane.boundaries)}

@@ -142,6 +142,14 @@ class AddressingShape(Shape):
     prefix_length: Annotated[int, number(8, 126)] = Field(24, description="Length of each site's prefix.")
 
 
+class WindowShape(Shape):
+    """When a service holds: absolute times with a zone, or from its acceptance on."""
+
+    start: Moment = Field(description="now, or a time with its zone as 2026-12-01T14:00+08:00.")
+    end: Moment | None = Field(None, description="A time with its zone.")
+    duration: Span | None = Field(None, description="Instead of end, as 2h or 90min.")
+
+
 class PlaneSpec(BoundedShape):
     """B1 专用平面: a network of its own over many sites."""
 
@@ -152,6 +160,9 @@ class PlaneSpec(BoundedShape):
     addressing: AddressingShape | None = None
     plane: Annotated[str, choice("A", "B")] | None = Field(None, description="Stay on plane A or B of the network.")
     floor: Ratio = Field(0.5, description="Share of the hose that a VIP may never take.")
+    window: WindowShape | None = Field(
+        None, description="When it stands; outside it holds nothing. Until withdrawn where left out."
+    )
 
 
 class DemandShape(Shape):
@@ -188,14 +199,9 @@ class SliceSpec(AssuredShape):
         default_factory=list, description="Work over no duct but those that these services work over.", max_length=64
     )
     plane: Annotated[str, choice("A", "B")] | None = Field(None, description="Stay on plane A or B of the network.")
-
-
-class WindowShape(Shape):
-    """When an assurance holds: absolute times with a zone, or from its acceptance on."""
-
-    start: Moment = Field(description="now, or a time with its zone as 2026-12-01T14:00+08:00.")
-    end: Moment | None = Field(None, description="A time with its zone.")
-    duration: Span | None = Field(None, description="Instead of end, as 2h or 90min.")
+    window: WindowShape | None = Field(
+        None, description="When it stands; outside it holds nothing. Until withdrawn where left out."
+    )
 
 
 class PartyShape(Shape):

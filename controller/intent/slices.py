@@ -32,6 +32,7 @@ from controller.intent.model import (
 )
 from controller.intent.quantities import nearest, rate_text
 from controller.intent.shapes import MOST_SITES, SliceSpec
+from controller.intent.windows import optional_plain, optional_window
 
 CATALOGUE = Slo(latency_s=0.020, loss_ratio=1e-4, availability=0.9999)
 COMPUTE_LATENCY_S = 0.001  # compute traffic takes one optical hop to the compute core: a city circle of 1 ms
@@ -73,6 +74,7 @@ def read_slice(spec: SliceSpec, place: Metadata, found: Found) -> ExclusiveSlice
         assurance=assurance(spec, place, found),
         slo=slo(spec.slo, catalogue),
         boundaries=boundaries(spec, found),
+        window=optional_window(spec.window, found),
     )
 
 
@@ -182,7 +184,7 @@ def slice_plain(slice_: ExclusiveSlice, *, explicit: bool = False) -> Plain:
             spec[field] = [reference_text(other, slice_.metadata.tenant) for other in others]
     if slice_.plane is not None:
         spec["plane"] = slice_.plane
-    spec |= assurance_mode_plain(slice_.assurance)
+    spec |= assurance_mode_plain(slice_.assurance) | optional_plain(slice_.window)
     return {**spec, "slo": slo_plain(slice_.slo), **boundaries_plain(slice_.boundaries)}
 
 

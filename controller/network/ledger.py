@@ -77,6 +77,15 @@ class LabelHold(NamedTuple):
     stands_by_for: tuple[str, ...] = ()  # what takes the way down that the label is kept for; (): it is in use
 
 
+class Passing(NamedTuple):
+    """What a service holds of a link or resource for a while only."""
+
+    service: ServiceId
+    rate_bps: int  # 0: a label
+    start: Instant
+    end: Instant
+
+
 def overlap(start: Instant, end: Instant, other_start: Instant, other_end: Instant) -> bool:
     """Return whether two half-open intervals have a moment in common."""
     return (end is None or other_start is None or other_start < end) and (
@@ -159,6 +168,7 @@ class Ledger:
         self._always: Layered[str, tuple[int, int]] = Layered()  # link → (full, hard) of holds without a window
         self._labels: Layered[str, _Table] = Layered()
         self._own: set[str] = set()  # label tables that no copy shares
+        self._asked: tuple[Instant, Instant] = (None, None)  # what a question without times of its own is about
 
     def copy(self) -> Ledger:
         """Return a ledger that starts as this one; neither sees what the other does later."""
@@ -169,7 +179,20 @@ class Ledger:
         other._held, other._windowed = self._held.copy(), dict(self._windowed)
         other._always, other._labels = self._always.copy(), self._labels.copy()
         other._own, self._own = set(), set()
+        other._asked = self._asked
         return other
+
+    def during(self, start: Instant, end: Instant) -> Ledger:
+        """Return the same reservations, asked about [start, end) wherever a question gives no times of its own.
+
+        For planning what holds in a window only: it may take whatever nobody holds then.
+        """
+        other = self.copy()
+        other._asked = (start, end)
+        return other
+
+    def _about(self, start: Instant, end: Instant) -> tuple[Instant, Instant]:
+        return self._asked if start is None and end is None else (start, end)
 
     def on(self, city: CityMap) -> Ledger:
         """Return the same reservations over another map's links."""
@@ -240,7 +263,7 @@ class Ledger:
         """Work out again how much the holds with a window on a link ever come to, so that nobody else has to."""
         at = self._index.get(link)
         if at is not None:
-            full, hard = self.peaks(link, None, None)
+            full, hard = self._peaks(link, None, None)
             always = self._always.get(link) or (0, 0)
             self._top_full[at], self._top_hard[at] = full - always[0], hard - always[1]
 
@@ -264,6 +287,9 @@ class Ledger:
 
     def peaks(self, link: str, start: Instant, end: Instant) -> tuple[int, int]:
         """Return the highest (full, hard) load of a link at any moment of [start, end)."""
+        return self._peaks(link, *self._about(start, end))
+
+    def _peaks(self, link: str, start: Instant, end: Instant) -> tuple[int, int]:
         full, hard = self._always.get(link) or (0, 0)
         holds = [h for h in self._windowed.get(link, ()) if overlap(h.start, h.end, start, end)]
         if not holds:
@@ -288,6 +314,7 @@ class Ledger:
 
     def free_array(self, start: Instant = None, end: Instant = None, *, squeeze: bool = False) -> BitsPerSecond:
         """Return `free_bps` of every link of the map, in its order."""
+        start, end = self._about(start, end)
         if start is None and end is None:
             full, hard = self._full[:-1] + self._top_full[:-1], self._hard[:-1] + self._top_hard[:-1]
             return self._capacity - (hard if squeeze else np.maximum(full, hard))
@@ -299,20 +326,29 @@ class Ledger:
                 free[at] = self.free_bps(link, start, end, squeeze=squeeze)
         return free
 
-    def squeezed_by(self, link: str, start: Instant, end: Instant) -> tuple[ServiceId, ...]:
-        """Return the windowed holders of a link within [start, end)."""
-        return tuple(sorted({h.service for h in self._windowed.get(link, ()) if overlap(h.start, h.end, start, end)}))
+    def passing(self, part: str, start: Instant, end: Instant) -> tuple[Passing, ...]:
+        """Return what is held for a while only, at some moment of [start, end), of a link or a resource of labels."""
+        rates = [Passing(h.service, max(h.full_bps, h.hard_bps), h.start, h.end) for h in self._windowed.get(part, ())]
+        table = self._labels.get(part)
+        labels = [] if table is None else [Passing(h.service, 0, h.start, h.end) for _, t in table.items() for h in t]
+        found = (p for p in (*rates, *labels) if p.start is not None or p.end is not None)
+        return tuple(sorted((p for p in found if overlap(p.start, p.end, start, end)), key=repr))
 
-    def squeezable(self, link: str) -> tuple[ServiceId, ...]:
-        """Return the services that would give way to a VIP on a link."""
+    def squeezable(self, link: str, start: Instant = None, end: Instant = None) -> tuple[ServiceId, ...]:
+        """Return the services that would give way to a VIP on a link at some moment of [start, end)."""
         return tuple(
-            sorted(s for s, (rates, _) in self._held.items() if any(r.link == link and r.squeezable_bps for r in rates))
+            sorted(
+                s
+                for s, (rates, _) in self._held.items()
+                if any(r.link == link and r.squeezable_bps and overlap(r.start, r.end, start, end) for r in rates)
+            )
         )
 
     def holder(self, resource: str, label: int, start: Instant = None, end: Instant = None) -> ServiceId | None:
         """Return who holds a label at some moment of [start, end), the first by name where several do."""
         table = self._labels.get(resource)
         holds = table.of(label) if table is not None else ()
+        start, end = self._about(start, end)
         return min((h.service for h in holds if overlap(h.start, h.end, start, end)), default=None)
 
     def rivals(self, label: _Label) -> tuple[ServiceId, ...]:
@@ -331,14 +367,20 @@ class Ledger:
         )
 
     def held_labels(self, resource: str) -> frozenset[int]:
-        """Return the labels of a resource that any service holds at any time."""
+        """Return the labels of a resource that any service holds at any moment asked about."""
         table = self._labels.get(resource)
-        return frozenset(label for label, _ in table.items()) if table is not None else frozenset()
+        if table is None:
+            return frozenset()
+        start, end = self._asked
+        if start is None and end is None:
+            return frozenset(label for label, _ in table.items())
+        return frozenset(label for label, _ in table.items() if not table.free(label, start, end))
 
     def free_label(
         self, resource: str, candidates: Iterable[int], start: Instant = None, end: Instant = None
     ) -> int | None:
         """Return the first candidate that nobody holds in [start, end); None where all are held."""
+        start, end = self._about(start, end)
         table = self._labels.get(resource)
         if table is None:
             return next(iter(candidates), None)

@@ -51,6 +51,7 @@ def _plane(message: pb.DedicatedPlane) -> Fields:
         addressing=_given(pool=message.lan_pool, prefixLength=_number(message.lan_prefix_length)),
         plane=message.plane,
         floor=_ratio(message, "floor_ratio"),
+        window=_window(message.window) if message.HasField("window") else {},
     )
 
 
@@ -68,6 +69,7 @@ def _slice(message: pb.ExclusiveSlice) -> Fields:
         togetherWith=list(message.together_with),
         plane=message.plane,
         assurance=_word(pb.Assurance, message.assurance),
+        window=_window(message.window) if message.HasField("window") else {},
     ) | _given_as("class", _word(pb.TrafficClass, message.traffic_class))
 
 

@@ -80,7 +80,8 @@ def _check_room(net: Layers, draft: Draft, attachments: tuple[Attachment, ...]) 
             asked = f"{count} accesses ask for {rate_text(held.rate_bps)}" if count > 1 else rate_text(held.rate_bps)
             raise CannotPlaceError(
                 f"port {name} has {rate_text(max(0, left))} left of {rate_text(rate)}, {asked}"
-                + ("" if count > 1 else " is asked")
+                + ("" if count > 1 else " is asked"),
+                (held.link,),
             )
 
 
@@ -123,7 +124,9 @@ def _vlan(draft: Draft, port: Port, access: AccessSite, old: Attachment | None) 
         return draft.pick(resource, range(FIRST_ACCESS_VLAN, LAST_VLAN + 1), "VLAN", keep)
     holder = draft.ledger.holder(resource, access.vlan)
     if holder is not None:
-        raise CannotPlaceError(f"access {access.name}: VLAN {access.vlan} on {port.ref} is held by {holder}")
+        raise CannotPlaceError(
+            f"access {access.name}: VLAN {access.vlan} on {port.ref} is held by {holder}", (resource,)
+        )
     return draft.hold(resource, access.vlan)
 
 

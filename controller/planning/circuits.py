@@ -200,7 +200,7 @@ class Search:
             raise CannotPlaceError(f"both ends are at {src}; a circuit joins two nodes")
         paths = self._paths(src, dst, usable)
         if paths is None:
-            raise CannotPlaceError(self._why(src, dst, usable, allowed))
+            raise self._none(src, dst, usable, allowed)
         legs = [self._label(p) for p in paths]
         if any(leg is None for leg in legs):  # no channel is common to the whole way: try channel by channel
             legs = self._by_channel(src, dst, usable)
@@ -263,22 +263,20 @@ class Search:
             for label in (leg.channel or 0,) if self.wave else leg.slots[position]:
                 self.draft.hold(self._resource(hop), label)
 
-    def _why(self, src: str, dst: str, usable: Mask, allowed: Mask) -> str:
-        return self._why_room(src, dst, usable, allowed) or why_beyond(self.bound(), src, dst, usable)
-
-    def _why_room(self, src: str, dst: str, usable: Mask, allowed: Mask) -> str | None:
+    def _none(self, src: str, dst: str, usable: Mask, allowed: Mask) -> CannotPlaceError:
         if self.graph.shortest(src, dst, allowed) is None:
             up = np.array([p.up for p in self.parts], dtype=np.bool_)
-            return why_no_path(self.net, self.graph, src, dst, up, self.wish.bounds, self.wish.avoid)
+            why = why_no_path(self.net, self.graph, src, dst, up, self.wish.bounds, self.wish.avoid)
+            return CannotPlaceError(why)
         first = self.working_within(allowed)
         path = self.graph.shortest(src, dst, first)
         if path is None:
-            return f"no way from {src} to {dst} keeps to the ducts of {self.wish.together}"
+            return CannotPlaceError(f"no way from {src} to {dst} keeps to the ducts of {self.wish.together}")
         if self.graph.shortest(src, dst, first & usable) is None:
             full = [self.parts[i].id for i in path if not usable[i]]
             what = "free channel" if self.wave else f"{self.slots} free slots"
-            return f"{', '.join(full)}: no {what} left"
-        return None
+            return CannotPlaceError(f"{', '.join(full)}: no {what} left", map(self._resource, full))
+        return CannotPlaceError(why_beyond(self.bound(), src, dst, usable))
 
     def bound(self) -> Bound:
         """What the search was held to, for the words of a refusal."""

@@ -31,6 +31,11 @@ class CannotPlaceError(OnecityError):
 
     status = Status.RESOURCE_EXHAUSTED
 
+    def __init__(self, message: str, full: Iterable[str] = ()) -> None:
+        """full: the links, ports and resources of labels that are, for what was asked."""
+        super().__init__(message)
+        self.full = tuple(full)
+
 
 class TooRareError(CannotPlaceError):
     """A way without standby misses the availability that was asked."""

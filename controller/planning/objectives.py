@@ -66,6 +66,7 @@ def movable(standing: Standing) -> Iterator[ServiceId]:
     tied = {other for s in slices for other in (*s.diverse_from, *s.together_with)}
     for sid, (service, placement) in sorted(standing.items()):
         free = isinstance(service, ExclusiveSlice) and not service.diverse_from and not service.together_with
+        free = free and service.window is None  # when it stands says where there is room, too
         if free and sid not in protected and sid not in tied and placement.attachments:
             yield sid
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +24,8 @@ LEAST_PRIORITY = 7  # a plane's tunnel pre-empts nobody
 class FullBorderError(CannotPlaceError):
     """The border that a plane's traffic would cross has no room for it; another one may have."""
 
-    def __init__(self, message: str, border: int) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, border: int, full: Iterable[str]) -> None:
+        super().__init__(message, full)
         self.border = border
 
 
@@ -41,9 +41,9 @@ def settle(net: Layers, joined: Joined, hoses: Mapping[str, Hose], bounds: Bound
         border = next((i for i in over if net.links[i].border), None)
         full += [i for i in over if i not in full]
         if border is not None:
-            raise FullBorderError(_no_room(net, border, free), border)
+            raise FullBorderError(_no_room(net, border, free), border, (net.links[border].id,))
         if len(full) > MOST_DETOURS:
-            raise CannotPlaceError(_no_room(net, over[0], free))
+            raise CannotPlaceError(_no_room(net, over[0], free), (net.links[over[0]].id,))
 
 
 def _no_room(net: Layers, at: int, free: BitsPerSecond) -> str:
@@ -85,7 +85,8 @@ class _Pinning:
     def _path(self, domain: str, src: str, dst: str, room: Mask) -> Path:
         path = self.net.ip.shortest(src, dst, self.net.inside[domain] & room)
         if path is None and self.full:
-            raise CannotPlaceError(_no_room(self.net, self.full[-1], self.free))
+            last = self.full[-1]
+            raise CannotPlaceError(_no_room(self.net, last, self.free), (self.net.links[last].id,))
         if path is None:
             raise CannotPlaceError(f"no way that is up and allowed leads from {short(src)} to {short(dst)}")
         return path

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId, VipAssurance, Window
+from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId, VipAssurance
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
 from controller.planning.ahead import Ahead, proposals
@@ -26,6 +26,7 @@ from controller.planning.refusal import refuse
 from controller.planning.restoration import giving_way, unguarded
 from controller.planning.slices import place_slice
 from controller.planning.standing import still_sound
+from controller.planning.timed import as_accepted, in_window, meet, when_full, window_of
 from controller.planning.vip import place_vip
 
 Standing = Mapping[ServiceId, tuple[Service, Placement]]
@@ -125,7 +126,8 @@ class _Batch:
             try:
                 placement = attempt.place(service)
             except CannotPlaceError as error:
-                refusals.append(refuse(service, str(error), attempt.place if self.explain else _nothing_fits))
+                binds = f"{error}{when_full(without, service, error.full)}"
+                refusals.append(refuse(service, binds, attempt.place if self.explain else _nothing_fits))
                 continue
             for rival in giving_way(without, placement, old[1] if old is not None else None):
                 self._give_way(rival, placement, without, placed)
@@ -166,7 +168,8 @@ class _Batch:
 
     def _look_ahead(self, net: Layers, turns: Collection[Service]) -> deque[Service]:
         """Find ways for the batch's slices together; who was left out lets those go first who were not."""
-        new = [s for s in turns if s.metadata.service not in self.standing]
+        # What is free differs from moment to moment: who stands for a while only is placed by itself.
+        new = [s for s in turns if s.metadata.service not in self.standing and s.window is None]
         first = {s.protects for s in self.wanted if isinstance(s, VipAssurance)}
         self._ahead = found = proposals(self.city, net, self.ledger.free_array(), new, first, self.rounds)
         if not self.rounds:
@@ -202,21 +205,23 @@ class _Attempt:
     def draft(self, service: Service) -> Draft:
         old = self.old[1] if self.old is not None and type(self.old[0]) is type(service) else None
         ahead = self.batch.ahead(service)
-        return Draft(service.metadata.service, self.ledger.copy(), self.batch.pools, old, ahead=ahead)
+        window = None if isinstance(service, VipAssurance) else window_of(service, self.batch.now)
+        ledger = self.ledger.copy() if window is None else self.ledger.during(window.start, window.end)
+        return Draft(service.metadata.service, ledger, self.batch.pools, old, ahead=ahead)
 
     def place(self, service: Service) -> Placement:
         """Return the placement; raises CannotPlaceError."""
         city, net = self.batch.city, self.net
+        window = window_of(service, self.batch.now)
         if isinstance(service, VipAssurance):
-            if isinstance(service.window, Window) and service.window.end <= self.batch.now:
-                raise CannotPlaceError(f"its window ended at {service.window.end.isoformat()}")
             below = self.placed.get(service.protects) or self.batch.standing.get(service.protects)
             return place_vip(city, net, self.draft(service), service, below)
         if self.old is not None and self._unchanged(service) and self._serves(service, self.old[1]):
             return self.old[1]
         if isinstance(service, DedicatedPlane):
-            return place_plane(city, net, self.draft(service), service)
-        return place_slice(city, net, lambda: self.draft(service), self._mutual(service), self._others(service))
+            return in_window(place_plane(city, net, self.draft(service), service), window)
+        placed = place_slice(city, net, lambda: self.draft(service), self._mutual(service), self._others(service))
+        return in_window(placed, window)
 
     def _serves(self, service: DedicatedPlane | ExclusiveSlice, standing: Placement) -> bool:
         if is_emergency(standing) or not still_sound(self.batch.city, self.net, self.ledger, standing):
@@ -228,7 +233,7 @@ class _Attempt:
         """Whether only the description changed: labels and places in files do not move traffic."""
         if self.old is None or not isinstance(self.old[0], type(service)):
             return False
-        before = self.old[0]
+        before = as_accepted(*self.old)
         if isinstance(service, ExclusiveSlice) and (service.diverse_from or service.together_with):
             return False  # the other service may have moved
         return replace(service, metadata=before.metadata) == before
@@ -241,12 +246,20 @@ class _Attempt:
         name = service.metadata.service
         back = []
         for known in sorted(self.batch.keeping_away(name)):
-            there = self.placed.get(known) or self.batch.standing.get(known)
+            there = self._known(known)
             if known != name and there is not None and name in referred_diverse(there[0]):
                 back.append(known)
-        named = [s for s in service.diverse_from if s in self.placed or s in self.batch.standing or not self._waits(s)]
-        mutual = tuple(dict.fromkeys((*named, *back)))
+        named = [s for s in service.diverse_from if self._known(s) is not None or not self._waits(s)]
+        mutual = tuple(s for s in dict.fromkeys((*named, *back)) if self._meets(service, s))
         return service if mutual == service.diverse_from else replace(service, diverse_from=mutual)
+
+    def _known(self, name: ServiceId) -> tuple[Service, Placement] | None:
+        return self.placed.get(name) or self.batch.standing.get(name)
+
+    def _meets(self, service: ExclusiveSlice, name: ServiceId) -> bool:
+        """Whether another service ever stands beside this one: who has gone by then is nobody to keep away from."""
+        there = self._known(name)
+        return there is None or meet(service, as_accepted(*there))
 
     def _waits(self, name: ServiceId) -> bool:
         return name in self.batch.waiting
@@ -255,7 +268,7 @@ class _Attempt:
         """The placements of the services that this one is to keep away from, or beside."""
         known = {}
         for name in referred_to(self._mutual(service)):
-            other = self.placed.get(name) or self.batch.standing.get(name)
+            other = self._known(name)
             if other is not None:
                 known[name] = other[1]
         return known

@@ -214,10 +214,14 @@ class Placement:
     promises: tuple[Promise, ...] = ()
     rates: tuple[RateReservation, ...] = ()
     labels: tuple[LabelReservation, ...] = ()
-    start: datetime | None = None  # VIP: when its configuration enters the network
+    start: datetime | None = None  # of a window: when its configuration enters the network; None: at once
     end: datetime | None = None
     isolation: str = ""  # what AUTO became: "wavelength", "timeslot", "nrp"
     notes: tuple[str, ...] = ()  # what the plan should say: squeezes, missing modules
+
+    def open_at(self, now: datetime) -> bool:
+        """Say whether it is to be in the network by now."""
+        return self.start is None or self.start <= now
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,8 @@ def follows(net: Layers, wanted: DedicatedPlane, placement: Placement) -> bool:
     except CannotPlaceError:
         return False
     held = tuple(_held(net, Ways(net, joined, hoses, pins).loads(), wanted))
-    return held == tuple(r for r in placement.rates if not r.link.startswith("port:"))
+    standing = (replace(r, start=None, end=None) for r in placement.rates if not r.link.startswith("port:"))
+    return held == tuple(standing)
 
 
 def _check_hubs(attachments: tuple[Attachment, ...]) -> None:

@@ -299,7 +299,8 @@ def _choose(
                 f"{rate_text(rate)} is more than an optical port at {access.site} runs at ({rate_text(fastest)})"
             )
         left = "wholly free" if whole else "free or shared"
-        raise CannotPlaceError(f"none of the {len(options)} optical ports at {access.site} is {left} with enough room")
+        what = f"none of the {len(options)} optical ports at {access.site} is {left} with enough room"
+        raise CannotPlaceError(what, (f"port:{c.ref}" for _, c in options))
     choice = next((c for c in fitting if c[1].ref.port == keep), fitting[0])
     if whole:
         draft.hold(f"port:{choice[1].ref}", 0)
@@ -327,7 +328,9 @@ def _vlans(
                 continue
             holder = draft.ledger.holder(f"vlan:{client.ref}", access.vlan)
             if holder is not None:
-                raise CannotPlaceError(f"VLAN {access.vlan} on {client.ref} is held by {holder}")
+                raise CannotPlaceError(
+                    f"VLAN {access.vlan} on {client.ref} is held by {holder}", (f"vlan:{client.ref}",)
+                )
             result.append(draft.hold(f"vlan:{client.ref}", access.vlan))
         return 0, result[0], result[1]
     stitch = _old_stitch(draft, old.id) if old is not None else None

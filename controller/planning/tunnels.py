@@ -118,7 +118,7 @@ class Weave:
                 raise CannotPlaceError(f"border {_pair(border)} is down or outside the boundaries")
             if self.free[at] < load[at] + need.rate_bps:
                 raise CannotPlaceError(
-                    f"border {_pair(border)} has {rate_text(max(0, int(self.free[at] - load[at])))} left"
+                    f"border {_pair(border)} has {rate_text(max(0, int(self.free[at] - load[at])))} left", (border.id,)
                 )
             load[[at, self.net.reverse[at]]] += need.rate_bps
 
@@ -174,7 +174,7 @@ class Weave:
 
     def _search(self, segment: Segment, usable: Mask, inside: Mask, limits: Limits) -> tuple[Path, Path | None]:
         _, src, dst = segment
-        burdens, rate_bps = self.net.ip_burdens, max(self.rates[segment].values())
+        burdens = self.net.ip_burdens
         first = usable if self.together is None else usable & self.together
         path = best_way(burdens, src, dst, first, limits.fits, limits.most)
         if path is None:
@@ -183,7 +183,7 @@ class Weave:
                 raise CannotPlaceError(why_beyond(bound, src, dst, usable))
             if self.net.ip.shortest(src, dst, usable) is not None:
                 raise CannotPlaceError(f"no way from {short(src)} to {short(dst)} keeps to the ducts asked for")
-            raise CannotPlaceError(self._why_none(src, dst, inside, rate_bps))
+            raise self._none(src, dst, inside)
         if not self.protect:
             return path, None
         narrowed = None if self.together is None else first
@@ -204,13 +204,15 @@ class Weave:
             lambda mask: mask if together is None else mask & together,
         )  # fmt: skip
 
-    def _why_none(self, src: str, dst: str, inside: Mask, rate_bps: int) -> str:
+    def _none(self, src: str, dst: str, inside: Mask) -> CannotPlaceError:
         path = self.net.ip.shortest(src, dst, inside)
         if path is None:
-            return f"nothing that is up and within the boundaries joins {short(src)} and {short(dst)}"
+            return CannotPlaceError(f"nothing that is up and within the boundaries joins {short(src)} and {short(dst)}")
         at = min(path, key=lambda i: (int(self.free[i]), i))
         left = rate_text(max(0, int(self.free[at])))
-        return f"link {_pair(self.net.links[at])} has {left} left of {rate_text(self.net.links[at].capacity_bps)}"
+        link = self.net.links[at]
+        words = f"link {_pair(link)} has {left} left of {rate_text(link.capacity_bps)}"
+        return CannotPlaceError(words, (link.id, link.reverse))
 
     def _kept(self, segment: Segment, usable: Mask, limits: Limits) -> tuple[Path, Path | None] | None:
         """The present route, where it still serves."""

@@ -192,7 +192,7 @@ def _squeezed(ledger: Ledger, rates: tuple[RateReservation, ...]) -> tuple[str, 
     victims: dict[ServiceId, int] = {}
     for rate in rates:
         lacking = rate.rate_bps - ledger.free_bps(rate.link, rate.start, rate.end)
-        for service in ledger.squeezable(rate.link) if lacking > 0 else ():
+        for service in ledger.squeezable(rate.link, rate.start, rate.end) if lacking > 0 else ():
             victims[service] = max(victims.get(service, 0), lacking)
     named = [f"squeezes {s} by up to {rate_text(by)} in its window" for s, by in sorted(victims.items())]
     more = len(named) - MOST_NAMED

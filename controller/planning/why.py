@@ -75,7 +75,7 @@ class Explanation:
 
 def explain(city: CityMap, ledger: Ledger, service: Service, placement: Placement, standing: Standing) -> Explanation:
     """Return why `placement` is what it is. `ledger` holds everything that stands, this service too."""
-    net, without_it = layers(city), ledger.on(city)
+    net, without_it = layers(city), ledger.on(city).during(placement.start, placement.end)
     without_it.remove(service.metadata.service)
     promises = _distinct(placement)
     terrains = [_terrain(net, without_it, service, placement, p, standing) for p in promises[:MOST_ENDS]]

@@ -199,6 +199,8 @@ def plain_slice(ride: Ride, talk: Talk) -> bool:
     """Whether a slice is one pair of tunnels inside one domain, and nothing else may carry it."""
     if not isinstance(ride.service, ExclusiveSlice) or len(ride.talks) != 1 or talk.circuit is not None or ride.borders:
         return False
+    if ride.service.window is not None:  # what is free for it is not what is free for good
+        return False
     ends = {(talk.src, talk.dst), (talk.dst, talk.src)}
     if ride.tunnels.keys() != ends or not ride.drops >= ends or any(len(t) != 1 for t in ride.tunnels.values()):
         return False
@@ -215,7 +217,7 @@ def _delay(ride: Ride, talk: Talk) -> float:
 
 def plain_plane(ride: Ride) -> bool:
     """Whether a plane goes where one domain's routing leads it, with no latency to keep."""
-    if not isinstance(ride.service, DedicatedPlane) or ride.tunnels or ride.borders:
+    if not isinstance(ride.service, DedicatedPlane) or ride.tunnels or ride.borders or ride.service.window is not None:
         return False
     if ride.service.boundaries != Boundaries() or ride.service.plane is not None:
         return False

@@ -14,14 +14,16 @@ from functools import cached_property
 
 import numpy as np
 
-from controller.intent.model import Boundaries, DedicatedPlane, Service, ServiceId, VipAssurance, Window
+from controller.intent.model import Boundaries, DedicatedPlane, Service, ServiceId, VipAssurance
 from controller.network.damage import Damage, Elements, Failure, damaged
 from controller.network.ledger import BitsPerSecond, Ledger
 from controller.network.model import CityMap
 from controller.planning.at_any_rate import at_any_rate
 from controller.planning.layers import layers
+from controller.planning.orders import referred_to
 from controller.planning.place import PlanOutcome, place
 from controller.planning.placement import Placement
+from controller.planning.timed import as_accepted, released
 from controller.simulation.hose import hose_loads
 from controller.simulation.report import WORST_FIRST, Fate, LinkLoad, Outcome, ServiceEffect
 from controller.simulation.rides import Carried, Ride, Roads, Standing, carried, leg_up, ride_of
@@ -194,7 +196,8 @@ class Simulation:
         city = damaged(self.city, damage)
         standing = self.snapshot.standing
         every = dict.fromkeys((*wanted, *(vip for sid in wanted for vip in self._above.get(sid, ()))))
-        services = [_dated(*standing[sid]) for sid in every]
+        gone = {s for sid in every for s in referred_to(standing[sid][0])} - standing.keys()
+        services = [released(as_accepted(*standing[sid]), gone) for sid in every]
         outcome = place(city, self.snapshot.ledger.on(city), services, standing, self.snapshot.now)
         return at_any_rate(city, outcome, services, standing, self.snapshot.now, frozenset(every))
 
@@ -336,13 +339,6 @@ def _surely_torn(state: _Felt) -> bool:
     cut = [talk for talk, way in zip(ride.talks, state.ways, strict=True) if way.cut]
     free = all((talk.src, talk.dst) not in ride.drops for talk in cut)
     return bool(cut) and isinstance(ride.service, VipAssurance) and free and not ride.borders
-
-
-def _dated(service: Service, placement: Placement) -> Service:
-    """Return a service with the window that it was given when it was accepted."""
-    if isinstance(service, VipAssurance) and placement.start is not None and placement.end is not None:
-        return replace(service, window=Window(placement.start, placement.end))
-    return service
 
 
 def _exposed(ride: Ride, roads: Roads) -> bool:
