@@ -25,6 +25,7 @@ from controller.changes.views import (
 from controller.drift.watch import Drift
 from controller.intent import to_document
 from controller.intent.model import ServiceId, VipAssurance
+from controller.intent.quantities import duration_text
 from controller.loop.health import health_word, protected, within_slo
 from controller.loop.parties import Parties
 from controller.loop.wellbeing import Wellbeing
@@ -74,7 +75,9 @@ def status(standing: Standing, around: Circumstances, *, leaving: bool = False) 
         revision=standing.revision,
         labels=service.metadata.labels,
         conditions=_conditions(standing, at, slo, measured, around),
-        summary=", ".join(part for part in present.summary(placement).split("\t")[:2] if part),
+        summary=", ".join(
+            part for part in (*present.summary(placement).split("\t")[:2], _turns(at, standing, around)) if part
+        ),
         slo=slo,
         measured=measured,
         window_start=placement.start,
@@ -124,7 +127,7 @@ def _conditions(
     found = [
         Condition("Placed", "False", "Expired", "its window has passed; nothing is reserved any more")
         if at == "Expired"
-        else Condition("Placed", "True", "Reserved", "resources are reserved"),
+        else Condition("Placed", "True", "Reserved", present.reserved(standing.placement)),
         Condition("Committed", "True" if committed else "False", at, f"on {', '.join(domains)}" if committed else ""),
     ]
     if committed:
@@ -145,6 +148,16 @@ def _conditions(
         message = f"a decided change has not ended on {', '.join(doubtful)}; it goes on by itself"
         found.append(Condition("InDoubt", "True", "Unreachable", message))
     return tuple(found)
+
+
+def _turns(at: str, standing: Standing, around: Circumstances) -> str:
+    """Say when the window of a service opens or closes; empty where it has none, or that is over."""
+    start, end = standing.placement.start, standing.placement.end
+    if at == "Scheduled" and start is not None:
+        return f"opens in {duration_text(max(0.0, (start - around.now).total_seconds()))}"
+    if at == "Active" and end is not None:
+        return f"closes in {duration_text(max(0.0, (end - around.now).total_seconds()))}"
+    return ""
 
 
 def _on_its_way(standing: Standing, judged: Condition, around: Circumstances) -> Condition:

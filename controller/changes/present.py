@@ -23,6 +23,7 @@ from controller.intent import Impact as FieldImpact
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, VipAssurance
 from controller.network.model import CityMap
 from controller.planning.placement import CircuitPlacement, Leg, Placement, Route, TunnelPlacement
+from controller.planning.timed import interval_text
 from controller.rendering.tree import Edit, OperationKind
 from controller.verification.proof import Property
 
@@ -62,6 +63,7 @@ def service_action(plan: ServicePlan, city: CityMap, refusal: str = "") -> Servi
         for f in plan.fields
     )
     stops = interrupted(plan)
+    held = (reserved(placement),) if placement is not None and placement.start is not None else ()
     if placement is None or action is Action.UNCHANGED:
         return ServiceAction(
             plan.service,
@@ -84,10 +86,17 @@ def service_action(plan: ServicePlan, city: CityMap, refusal: str = "") -> Servi
         paths(placement, city),
         resources(placement),
         promises(placement),
-        placement.notes,
+        (*held, *placement.notes),
         refusal,
         stops,
     )
+
+
+def reserved(placement: Placement) -> str:
+    """Say that a service's resources are reserved, and for when."""
+    if placement.start is None or placement.end is None:
+        return "resources are reserved"
+    return f"reserved for {interval_text(placement.start, placement.end)}"
 
 
 def over(plan: ServicePlan) -> tuple[str, ...]:

@@ -157,6 +157,21 @@ def span_text(seconds: float) -> str:
     return f"{_plain(exact)}s"
 
 
+def duration_text(seconds: float) -> str:
+    """Return seconds as people say them: 4000 → "1 h 7 min"."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} days {hours % 24} h"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
 def ratio(value: object) -> float:
     """Return 0..1 from `50%`, `0.5`, `1e-4`."""
     parts = _split(value)

@@ -168,3 +168,8 @@ def time_text(seconds: float) -> str:
 def ratio_text(ratio: float) -> str:
     """Write an availability as people do, never rounded up: `99.99 %`."""
     return f"{math.floor(ratio * 10**6) / 10**4:.6g} %"
+
+
+def instant_words(moment: datetime) -> str:
+    """Write an instant as people do: `2026-12-01 18:00 UTC`."""
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment.second else f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -6,7 +6,7 @@ along each line; a line stops at its first variant that fits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from controller.intent.model import (
@@ -18,8 +18,10 @@ from controller.intent.model import (
     Protection,
     Service,
     Slo,
+    VipAssurance,
+    Window,
 )
-from controller.planning.draft import CannotPlaceError, ratio_text, time_text
+from controller.planning.draft import CannotPlaceError, instant_words, ratio_text, time_text
 from controller.planning.limits import jitter_text
 from controller.planning.placement import Placement
 
@@ -50,6 +52,17 @@ def eased(service: Service, said: str, place: Place) -> Iterator[str]:
             yield f"{said} at availability {ratio_text(min(p.availability for p in found.promises))}"
     if service.boundaries != Boundaries() and attempt(place, replace(service, boundaries=Boundaries())) is not None:
         yield f"{said} without the boundaries"
+
+
+def at_times(service: Service, said: str, place: Place, times: Iterable[Window]) -> Iterator[str]:
+    """Yield the same request at the first of these times at which it fits."""
+    if isinstance(service, VipAssurance):
+        return
+    for window in times:
+        if attempt(place, replace(service, window=window)) is not None:
+            moment = window.end if service.window is None else window.start
+            yield f"{said} {'until' if service.window is None else 'from'} {instant_words(moment)}"
+            return
 
 
 def _with(service: Service, **slo: float | None) -> Service:

@@ -26,7 +26,7 @@ from controller.planning.refusal import refuse
 from controller.planning.restoration import giving_way, unguarded
 from controller.planning.slices import place_slice
 from controller.planning.standing import still_sound
-from controller.planning.timed import as_accepted, in_window, meet, when_full, window_of
+from controller.planning.timed import as_accepted, in_window, meet, other_times, when_full, window_of
 from controller.planning.vip import place_vip
 
 Standing = Mapping[ServiceId, tuple[Service, Placement]]
@@ -127,7 +127,8 @@ class _Batch:
                 placement = attempt.place(service)
             except CannotPlaceError as error:
                 binds = f"{error}{when_full(without, service, error.full)}"
-                refusals.append(refuse(service, binds, attempt.place if self.explain else _nothing_fits))
+                others = other_times(without, service, error.full, self.now) if self.explain else ()
+                refusals.append(refuse(service, binds, attempt.place if self.explain else _nothing_fits, others))
                 continue
             for rival in giving_way(without, placement, old[1] if old is not None else None):
                 self._give_way(rival, placement, without, placed)

@@ -5,7 +5,7 @@ What would fit is found by placing eased variants of the service, so every numbe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -17,9 +17,10 @@ from controller.intent.model import (
     Protection,
     Service,
     VipAssurance,
+    Window,
 )
 from controller.planning.draft import rate_text, ratio_text, time_text
-from controller.planning.easing import Place, attempt, by_latency, eased
+from controller.planning.easing import Place, at_times, attempt, by_latency, eased
 from controller.planning.limits import jitter_text
 from controller.planning.placement import Refusal
 from controller.planning.reasons import boundary_text
@@ -28,9 +29,12 @@ MOST_OFFERS = 4
 BISECTIONS = 12  # the largest rate that fits is found to 1 part in 4,096 of what was asked
 
 
-def refuse(service: Service, binds: str, place: Place) -> Refusal:
-    """Return the refusal of a service; `place` tries a variant and raises CannotPlaceError."""
-    offers = dict.fromkeys(_offers(service, place))
+def refuse(service: Service, binds: str, place: Place, times: Sequence[Window] = ()) -> Refusal:
+    """Return the refusal of a service; `place` tries a variant and raises CannotPlaceError.
+
+    times: when it might fit as it is.
+    """
+    offers = dict.fromkeys(_offers(service, place, times))
     meta = service.metadata
     place_of_it = f"{meta.source}:{meta.line}" if meta.source and meta.line else meta.source or meta.name
     return Refusal(meta.service, service.kind, place_of_it, _needs(service), binds, tuple(offers))
@@ -77,12 +81,15 @@ def _latency(budget_s: float | None) -> str:
     return "" if budget_s is None else f"≤ {time_text(budget_s)}"
 
 
-def _offers(service: Service, place: Place) -> Iterable[str]:
+def _offers(service: Service, place: Place, times: Sequence[Window]) -> Iterable[str]:
     """The nearest along protection, latency and whatever else was asked; the largest rate has its place at the end."""
     said = f"{_rate(service)} {_latency(service.slo.latency_s)}".rstrip()
     found: list[str] = []
     for offer in chain(
-        _protection(service, said, place), by_latency(service, _rate(service), place), eased(service, said, place)
+        at_times(service, said, place, times),
+        _protection(service, said, place),
+        by_latency(service, _rate(service), place),
+        eased(service, said, place),
     ):
         if offer not in found:
             found.append(offer)

@@ -19,6 +19,7 @@ from controller.planning.placement import Placement
 KEPT = frozenset({"number", "border-net", "access-net"})  # resources of which a label names the service
 MOST_HOLDERS = 3
 MOST_PARTS = 2
+MOST_TIMES = 4  # other times that are tried for a refused service
 BLINK = timedelta(microseconds=1)  # the least that two instants lie apart
 
 
@@ -92,10 +93,23 @@ def when_full(ledger: Ledger, service: Service, full: Sequence[str]) -> str:
     window = service.window if isinstance(service.window, Window) else None
     start, end = (window.start, window.end) if window is not None else (None, None)
     busy = [_busiest(ledger.passing(part, start, end), start, end) for part in full[:MOST_PARTS]]
-    told = [f"{interval_text(*b.interval)}, held by {b.holders}" for b in busy if b is not None]
+    told = [f"{interval_text(*b.interval)}, while {b.holders}" for b in busy if b is not None]
     if told:
-        return f" ({'; '.join(dict.fromkeys(told))})"
-    return f" (in its window {interval_text(start, end)})" if window is not None and full else ""
+        return f", {'; '.join(dict.fromkeys(told))}"
+    return f", in its window {interval_text(start, end)}" if window is not None and full else ""
+
+
+def other_times(ledger: Ledger, service: Service, full: Sequence[str], now: datetime) -> tuple[Window, ...]:
+    """Return when a refused service might find room: as long but later, or, asked for good, until a window opens."""
+    window = service.window if isinstance(service.window, Window) else None
+    start, end = (window.start, window.end) if window is not None else (None, None)
+    held = [p for part in full[:MOST_PARTS] for p in ledger.passing(part, start, end)]
+    if window is None:
+        first = min((p.start for p in held if p.start is not None), default=now)
+        return (Window(now, first),) if service.window is None and first > now else ()
+    length = window.end - window.start
+    ends = sorted({p.end for p in held if p.end is not None})
+    return tuple(Window(end, end + length) for end in ends[:MOST_TIMES])
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +134,6 @@ def _busiest(held: Sequence[Passing], start: Instant, end: Instant) -> _Busy | N
         if overlap(p.start, p.end, first, last):
             alive[p.service] = alive.get(p.service, 0) + p.rate_bps
     ranked = sorted(alive.items(), key=lambda item: (-item[1], item[0]))
-    words = [f"{sid} ({rate_text(bps)})" if bps else sid for sid, bps in ranked]
-    more = f" and {len(words) - MOST_HOLDERS} more" if len(words) > MOST_HOLDERS else ""
+    words = [f"{sid} holds {rate_text(bps) if bps else 'some'}" for sid, bps in ranked]
+    more = f" and {len(words) - MOST_HOLDERS} more do" if len(words) > MOST_HOLDERS else ""
     return _Busy((first, last), ", ".join(words[:MOST_HOLDERS]) + more)

@@ -21,6 +21,7 @@ from controller.planning.layers import Layers, allowed_mask, ip_mask
 from controller.planning.limits import Limits
 from controller.planning.placement import Placement, Promise, RateReservation, Steering
 from controller.planning.reasons import short
+from controller.planning.timed import interval_text
 from controller.planning.tunnels import Ways, Weave
 
 MOST_NAMED = 5
@@ -36,6 +37,8 @@ def place_vip(
     if not isinstance(wanted.window, Window):
         raise CannotPlaceError("its window is relative; it must be resolved when the intent is accepted")
     window, below = wanted.window, carried[1]
+    if below.start is not None and below.end is not None and not below.start <= window.start < window.end <= below.end:
+        raise CannotPlaceError(f"{wanted.protects} stands {interval_text(below.start, below.end)} only")
     number = draft.number()
     needs = _needs(wanted, *carried)
     if below.circuits:

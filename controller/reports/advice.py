@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from controller.intent.quantities import duration_text
 from controller.reports.model import IncidentReport, LinkForecast, ServiceReport, Verdict
 
 UNSEEN = 0.05  # a larger share of the time that nobody saw is worth a word,
@@ -35,7 +36,7 @@ def service_advice(found: ServiceReport, protected: bool | None) -> tuple[str, .
         )
     promised = found.promised.availability
     if found.availability is not None and promised is not None and found.availability < promised:
-        lost = f"It was down {_times(found.outages)}, {duration(found.down_s)} in all"
+        lost = f"It was down {_times(found.outages)}, {duration_text(found.down_s)} in all"
         said.append(f"{lost}, more than {100 * promised:.6g} % allows; {REMEDIES[protected]}.")
     for name, quantity, remedy in (
         ("slower", found.delay, "lead it over fewer hops, or ask for a lower latency so that the planner must"),
@@ -46,7 +47,9 @@ def service_advice(found: ServiceReport, protected: bool | None) -> tuple[str, .
             said.append(f"It was {name} than promised for {_share(quantity.over_ratio)} of the time: {remedy}.")
     limit = found.repair_limit_s
     if limit is not None and found.longest_s > limit:
-        said.append(f"Its longest outage took {duration(found.longest_s)}; the catalogue allows {duration(limit)}.")
+        said.append(
+            f"Its longest outage took {duration_text(found.longest_s)}; the catalogue allows {duration_text(limit)}."
+        )
     return tuple(said)
 
 
@@ -79,21 +82,6 @@ def overall(
             doubt = "" if sure else f" (uncertain: the forecast was {_share(link.error_ratio or 0)} off when tried)"
             said.append(f"{link.link} will be full in about {link.full_in_days:.0f} days: add capacity{doubt}.")
     return tuple(said)
-
-
-def duration(seconds: float) -> str:
-    """4000 → "1 h 7 min"."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 48:
-        return f"{hours // 24} days {hours % 24} h"
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
 def _times(count: int) -> str:

@@ -87,18 +87,24 @@ def cities(draw: st.DrawFn) -> tuple[CityMap, tuple[str, ...]]:
 
 
 @st.composite
+def windows(draw: st.DrawFn) -> Window:
+    start = NOW + timedelta(hours=1 + draw(st.sampled_from(MOMENTS)))
+    return Window(start, start + timedelta(hours=draw(st.integers(1, 3))))
+
+
+@st.composite
 def services(draw: st.DrawFn, sites: tuple[str, ...], name: str) -> Service:
     a, z, *more = draw(st.permutations(sites))
     rate = draw(st.sampled_from((10**7, GBPS // 2, GBPS, 4 * GBPS)))
     kind = draw(st.integers(0, 5))
+    window = draw(st.one_of(st.none(), windows()))
     if kind < 2:
         return plane(
             name, a, z, *more[: draw(st.integers(0, 3))], rate_bps=rate,
-            hub_and_spoke=draw(st.booleans()), plane=draw(st.sampled_from((None, None, "A"))),
+            hub_and_spoke=draw(st.booleans()), plane=draw(st.sampled_from((None, None, "A"))), window=window,
         )  # fmt: skip
     if kind == 5:
-        start = NOW + timedelta(hours=1 + draw(st.sampled_from(MOMENTS)))
-        window = Window(start, start + timedelta(hours=draw(st.integers(1, 3))))
+        window = draw(windows())
         carrier = f"p{draw(st.integers(0, 1))}"
         return conference(name, carrier, sites[0], *sites[1:3], window=window, slo=Slo(0.05, availability=0.9))
     isolation = draw(st.sampled_from(tuple(Isolation)))
@@ -106,6 +112,7 @@ def services(draw: st.DrawFn, sites: tuple[str, ...], name: str) -> Service:
     return slice_between(
         name, a, z, rate, isolation=isolation, protection=draw(st.sampled_from(tuple(Protection))),
         slo=Slo(draw(st.sampled_from((None, 0.02, 0.0003))), availability=draw(st.sampled_from((0.9, 0.999, 0.9999)))),
+        window=window,
         **({"attach": AttachLayer.OPTICAL} if optical else {}),
     )  # fmt: skip
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from itertools import combinations, pairwise
 
 from controller.intent.model import ExclusiveSlice, Service, ServiceId, VipAssurance
+from controller.network.ledger import overlap
 from controller.network.model import CityMap
-from controller.planning.placement import CircuitPlacement, Leg, Placement, Route, TunnelPlacement
+from controller.planning.placement import CircuitPlacement, LabelReservation, Leg, Placement, Route, TunnelPlacement
 
 
 def check_all(city: CityMap, services: Mapping[ServiceId, Service], placements: Mapping[ServiceId, Placement]) -> None:
@@ -40,16 +41,17 @@ def check_capacity(city: CityMap, placements: Iterable[Placement]) -> None:
 
 
 def check_labels(placements: Iterable[Placement]) -> None:
-    """No label is held twice, but for restoration of what cannot fail together (no label here has a window)."""
-    seen: dict[tuple[str, int], list[set[str]]] = {}
+    """No label is held twice at any moment, but for restoration of what cannot fail together."""
+    seen: dict[tuple[str, int], list[LabelReservation]] = {}
     for placement in placements:
         for label in placement.labels:
-            seen.setdefault((label.resource, label.label), []).append(set(label.stands_by_for))
+            seen.setdefault((label.resource, label.label), []).append(label)
     for key, held in seen.items():
         for one, other in combinations(held, 2):
-            assert one, key
-            assert other, key
-            assert not one & other, key
+            if overlap(one.start, one.end, other.start, other.end):
+                assert one.stands_by_for, key
+                assert other.stands_by_for, key
+                assert not set(one.stands_by_for) & set(other.stands_by_for), key
 
 
 def check_kept(city: CityMap, placement: Placement) -> None:
