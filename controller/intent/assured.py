@@ -60,7 +60,7 @@ def read_assurance(spec: VipSpec, place: Metadata, found: Found) -> VipAssurance
     return VipAssurance(
         metadata=place,
         protects=protects,
-        window=read_window(spec.window, found, "an exclusive slice"),
+        window=read_window(spec.window, found),
         conference=_conference(spec.conference, found) if spec.conference is not None else None,
         flows=_flows(spec.flows, found),
         rate_bps=spec.bandwidth or 0,

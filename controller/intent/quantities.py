@@ -144,7 +144,9 @@ def span(value: object) -> float:
     if seconds <= 0:
         raise ValueError(f"{shown(value)} is not more than zero; write for example 2h")
     if seconds > LONGEST_WINDOW_S:
-        raise ValueError(f"{shown(value)} is longer than a year (366d); write an exclusive slice for what stays")
+        raise ValueError(
+            f"{shown(value)} is longer than a year (366d); what stays is a slice or plane without a window"
+        )
     return seconds
 
 

@@ -14,11 +14,11 @@ from controller.intent.shapes import WindowShape
 
 def optional_window(shape: WindowShape | None, found: Found) -> Window | RelativeWindow | None:
     """Return the window of a service that may stand for good as well."""
-    return None if shape is None else read_window(shape, found, "no window")
+    return None if shape is None else read_window(shape, found)
 
 
-def read_window(shape: WindowShape, found: Found, lasting: str) -> Window | RelativeWindow:
-    """Return the window; mistakes go to `found`. lasting: what to write instead for what stays longer than a year."""
+def read_window(shape: WindowShape, found: Found) -> Window | RelativeWindow:
+    """Return the window; mistakes go to `found`."""
     where: Path = ("spec", "window")
     if shape.end is not None and shape.duration is not None:
         found.append(((*where, "duration"), "end and duration are both given; keep one of them"))
@@ -33,10 +33,10 @@ def read_window(shape: WindowShape, found: Found, lasting: str) -> Window | Rela
     if shape.end is None and shape.duration is None:
         found.append((where, "has no end; write end with a time and its zone, or duration as 2h"))
         return Window(shape.start, shape.start)
-    return _absolute(shape.start, shape.end, shape.duration, found, lasting)
+    return _absolute(shape.start, shape.end, shape.duration, found)
 
 
-def _absolute(start: datetime, end: datetime | None, duration_s: float | None, found: Found, lasting: str) -> Window:
+def _absolute(start: datetime, end: datetime | None, duration_s: float | None, found: Found) -> Window:
     where: Path = ("spec", "window")
     try:
         end = end if end is not None else later(start, duration_s or 0.0)
@@ -47,7 +47,7 @@ def _absolute(start: datetime, end: datetime | None, duration_s: float | None, f
         problem = f"the window ends at {instant_text(end)}, not after its start {instant_text(start)}"
         found.append(((*where, "end"), f"{problem}; write a later end, or a duration as 2h"))
     elif (end - start).total_seconds() > LONGEST_WINDOW_S:
-        problem = f"the window is longer than a year (366d); write {lasting} for what stays"
+        problem = "the window is longer than a year (366d); what stays is a slice or plane without a window"
         found.append(((*where, "end"), problem))
     return Window(start, end)
 

@@ -51,6 +51,28 @@ spec:
 """
 
 
+def wavelength(name: str, lan: str = "10.90") -> str:
+    """A slice that takes the one client port of 100 Gbit/s at each of its two sites."""
+    return f"""apiVersion: onecity/v1
+kind: ExclusiveSlice
+metadata: {{name: {name}, tenant: lands}}
+spec:
+  bandwidth: 60Gbps
+  isolation: wavelength
+  protection: none
+  slo: {{latency: 5ms, availability: 99%}}
+  endpoints:
+    - {{site: buji, lan: {lan}.1.0/24}}
+    - {{site: zhihui, lan: {lan}.2.0/24}}
+"""
+
+
+def in_window(text: str, start: datetime, end: datetime) -> str:
+    """The same slice or plane, standing in [start, end)."""
+    window = f'  window: {{start: "{start.isoformat()}", end: "{end.isoformat()}"}}'
+    return text.replace("spec:\n", f"spec:\n{window}\n", 1)
+
+
 def council(start_s: float, length_s: float, parties: int = 2, plane: str = "office") -> str:
     """A conference over `office`, whose window opens `start_s` from now."""
     start = datetime.now(UTC) + timedelta(seconds=start_s)

@@ -35,6 +35,8 @@ def test_another_order_or_spelling_or_place_is_no_change():
         (PLANE, "tenant: gov", "tenant: gov, labels: {a: b}", "metadata.labels[a]", Impact.NONE),
         (SLICE, "10Gbps", "20Gbps", "spec.demands[buji--longgang].bandwidth", Impact.MAKE_BEFORE_BREAK),
         (SLICE, "spec:", "spec:\n  slo: {latency: 1ms}", "spec.slo.latency", Impact.MAKE_BEFORE_BREAK),
+        (SLICE, "spec:", "spec:\n  window: {start: now, duration: 2h}", "spec.window.duration", Impact.NONE),
+        (PLANE, "spec:", "spec:\n  window: {start: now, duration: 2h}", "spec.window.start", Impact.NONE),
         (VIP, "2h", "3h", "spec.window.duration", Impact.NONE),
         (VIP, "      - {name: p1, site: buji, address: 10.10.1.20}\n", "", "spec.conference.parties[p1]", Impact.NONE),
     ],

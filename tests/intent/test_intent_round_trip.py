@@ -45,6 +45,8 @@ def documents(draw):
     ]
     kind = draw(st.sampled_from(["DedicatedPlane", "ExclusiveSlice", "VipAssurance"]))
     spec = draw(st.fixed_dictionaries({}, optional=bounds))
+    if kind != "VipAssurance" and draw(st.booleans()):
+        spec |= {"window": draw(windows)}
     if kind == "DedicatedPlane":
         spec |= {"bandwidth": draw(rates), "sites": [end | {"bandwidth": draw(rates)} for end in ends]}
         spec |= draw(

@@ -102,6 +102,10 @@ BROKEN = [
     (SLICE, "spec:", "spec:\n  demands: [{from: buji, to: longang}]", "spec.demands[0].to", "did you mean longgang?"),
     (SLICE, "spec:", "spec:\n  demands: [{from: buji, to: buji}]", "spec.demands[0].to", "two different endpoints"),
     (SLICE, "site: buji", "attach: optical, site: buji", "spec.endpoints[1].attach", "at one layer"),
+    (SLICE, "spec:", "spec:\n  window: {start: now}", "spec.window", "needs a duration"),
+    (SLICE, "spec:", "spec:\n  window: {start: now, duration: 400d}", "spec.window.duration", "without a window"),
+    (PLANE, "spec:", "spec:\n  window: {start: 2206-12-01T14:00Z, duration: 2h}", "spec.window.start", "ten years"),
+    (PLANE, "spec:", "spec:\n  window: {duration: 2h}", "spec.window.start", "missing"),
     # assurances
     (VIP, "start: now, duration: 2h", "start: now", "spec.window", "needs a duration"),
     (VIP, "start: now, duration: 2h", "start: now, duration: 2", "spec.window.duration", "is not a duration"),
@@ -205,9 +209,11 @@ def test_more_sites_than_a_plane_may_have_is_refused():
     assert "at most 5,000" in mistake(PLANE[: PLANE.index("    - ")] + rows).problem
 
 
-def test_a_window_that_has_passed_is_refused_for_a_new_service_only():
-    past = "start: 2026-11-20T10:00Z, end: 2026-11-20T12:00Z"
-    services = accepted(VIP.replace("start: now, duration: 2h", past))
+@pytest.mark.parametrize("text", [PLANE, SLICE, VIP])
+def test_a_window_that_has_passed_is_refused_for_a_new_service_only(text):
+    past = "window: {start: 2026-11-20T10:00Z, end: 2026-11-20T12:00Z}"
+    without = text.replace("  window: {start: now, duration: 2h}\n", "")
+    services = accepted(without.replace("spec:", f"spec:\n  {past}"))
     with pytest.raises(IntentError, match="ended at 2026-11-20T12:00:00Z"):
         check_windows(services, NOW, frozenset())
     check_windows(services, NOW, {services[0].metadata.service})

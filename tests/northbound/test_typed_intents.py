@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -15,6 +15,7 @@ from controller.intent.model import (
     Disjointness,
     ExclusiveSlice,
     Isolation,
+    RelativeWindow,
     VipAssurance,
     Window,
 )
@@ -51,6 +52,7 @@ def test_a_slice_keeps_every_field() -> None:
         boundaries=pb.Boundaries(
             exclude_regions=["east"], exclude_nodes=["otn-pinghu"], include_nodes=["otn-buji"], least_trust=3
         ),
+        window=pb.Window(start=stamp(START), duration=Duration(seconds=7200)),
     )
     found = service(pb.Document(exclusive_slice=wanted))
     assert isinstance(found, ExclusiveSlice)
@@ -68,6 +70,7 @@ def test_a_slice_keeps_every_field() -> None:
     assert found.boundaries.include_nodes == frozenset({"otn-buji"})
     assert found.disjoint == (Disjointness.NODE, Disjointness.SRLG)
     assert (found.together_with, found.plane, found.slo.most_hops) == (("gov/beside",), "B", 4)
+    assert found.window == Window(START, START + timedelta(hours=2))
 
 
 def test_an_unset_field_takes_the_catalogues_default() -> None:
@@ -90,11 +93,13 @@ def test_a_plane_keeps_hubs_and_its_address_pool() -> None:
         lan_prefix_length=26,
         plane="A",
         floor_ratio=0.25,
+        window=pb.Window(duration=Duration(seconds=60)),
     )
     found = service(pb.Document(dedicated_plane=wanted))
     assert isinstance(found, DedicatedPlane)
     assert [(a.hub, a.rate_bps) for a in found.accesses] == [(True, 10**9), (False, 2 * 10**9)]
     assert (found.hub_and_spoke, found.plane, found.lan_prefix_len, found.floor_ratio) == (True, "A", 26, 0.25)
+    assert found.window == RelativeWindow(60.0)
 
 
 def test_a_conference_keeps_parties_media_and_window() -> None:

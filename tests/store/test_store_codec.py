@@ -143,3 +143,11 @@ def test_a_big_edit_is_written_in_some_milliseconds():
 def test_a_change_record_with_its_native_diffs_comes_back():
     record = ChangeRecord("c", "ada", "why", datetime(2026, 1, 2, tzinfo=UTC), native={"city-ip": "<x/>"})
     assert loads(ChangeRecord, dumps(ChangeRecord, record)) == record
+
+
+def test_a_slice_or_plane_of_before_there_were_windows_stands_for_good() -> None:
+    meta = Metadata("x", "gov")
+    for kept in (ExclusiveSlice(meta, (), ()), DedicatedPlane(meta, ())):
+        stored = encode(type(kept), kept)
+        assert stored.pop("window") is None
+        assert decode(type(kept), stored) == kept
