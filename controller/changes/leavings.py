@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from controller.changes.state import Standing
 from controller.intent.model import ServiceId
-from controller.network.ledger import Instant, overlap
+from controller.network.labels import Instant, overlap
 from controller.planning.placement import LabelReservation, Placement, RateReservation
 
 Services = Mapping[ServiceId, Standing]

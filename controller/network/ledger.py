@@ -9,17 +9,16 @@ Copies share everything until one of them writes, so that a plan may be tried an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
-from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from controller.intent.model import ServiceId
+from controller.network.labels import Instant, Label, Table, overlap, rival
 from controller.network.layered import Layered
 from controller.network.model import CityMap
 
-Instant = datetime | None  # None: from always, or until withdrawn
 BitsPerSecond = npt.NDArray[np.int64]
 
 
@@ -38,19 +37,6 @@ class _Rate(Protocol):
     def squeezes(self) -> bool: ...
 
 
-class _Label(Protocol):
-    @property
-    def resource(self) -> str: ...
-    @property
-    def label(self) -> int: ...
-    @property
-    def start(self) -> Instant: ...
-    @property
-    def end(self) -> Instant: ...
-    @property
-    def stands_by_for(self) -> tuple[str, ...]: ...
-
-
 class Holdings(Protocol):
     """What the ledger needs of a placement."""
 
@@ -59,7 +45,7 @@ class Holdings(Protocol):
     @property
     def rates(self) -> tuple[_Rate, ...]: ...
     @property
-    def labels(self) -> tuple[_Label, ...]: ...
+    def labels(self) -> tuple[Label, ...]: ...
 
 
 class RateHold(NamedTuple):
@@ -70,13 +56,6 @@ class RateHold(NamedTuple):
     end: Instant
 
 
-class LabelHold(NamedTuple):
-    service: ServiceId
-    start: Instant
-    end: Instant
-    stands_by_for: tuple[str, ...] = ()  # what takes the way down that the label is kept for; (): it is in use
-
-
 class Passing(NamedTuple):
     """What a service holds of a link or resource for a while only."""
 
@@ -84,72 +63,6 @@ class Passing(NamedTuple):
     rate_bps: int  # 0: a label
     start: Instant
     end: Instant
-
-
-def overlap(start: Instant, end: Instant, other_start: Instant, other_end: Instant) -> bool:
-    """Return whether two half-open intervals have a moment in common."""
-    return (end is None or other_start is None or other_start < end) and (
-        start is None or other_end is None or start < other_end
-    )
-
-
-class _Table:
-    """Who holds which labels of one resource, shared by copies of a ledger until one of them writes.
-
-    `full_below` remembers, per first candidate, below which label everything is
-    held for good, so that finding the lowest free label of many need not look at all of them. It is true of the
-    table, whoever found it out.
-    """
-
-    __slots__ = ("_held", "full_below")
-
-    def __init__(self, held: Layered[int, tuple[LabelHold, ...]], full_below: dict[int, int]) -> None:
-        self._held = held
-        self.full_below = full_below
-
-    @classmethod
-    def empty(cls) -> _Table:
-        return cls(Layered(), {})
-
-    def copy(self) -> _Table:
-        return _Table(self._held.copy(), dict(self.full_below))
-
-    def __bool__(self) -> bool:
-        return len(self._held) > 0
-
-    def of(self, label: int) -> tuple[LabelHold, ...]:
-        """Return who holds a label, at any time."""
-        return self._held.get(label) or ()
-
-    def items(self) -> Iterable[tuple[int, tuple[LabelHold, ...]]]:
-        """Return every label that somebody holds, with who does."""
-        return self._held.items()
-
-    def _write(self, label: int, held: tuple[LabelHold, ...]) -> None:
-        if held:
-            self._held[label] = held
-        else:
-            self._held.pop(label)
-
-    def add(self, service: ServiceId, label: _Label) -> None:
-        hold = LabelHold(service, label.start, label.end, label.stands_by_for)
-        self._write(label.label, (*self.of(label.label), hold))
-
-    def drop(self, service: ServiceId, label: int) -> None:
-        self._write(label, tuple(h for h in self.of(label) if h.service != service))
-        for first, below in self.full_below.items():
-            if first <= label < below:
-                self.full_below[first] = label
-
-    def free(self, label: int, start: Instant, end: Instant) -> bool:
-        return not any(overlap(h.start, h.end, start, end) for h in self.of(label))
-
-    def lowest(self, candidates: range, start: Instant, end: Instant) -> int | None:
-        first = self.full_below.get(candidates.start, candidates.start)
-        while first < candidates.stop and any(h.start is None and h.end is None for h in self.of(first)):
-            first += 1
-        self.full_below[candidates.start] = first
-        return next((c for c in range(first, candidates.stop) if self.free(c, start, end)), None)
 
 
 class Ledger:
@@ -163,10 +76,10 @@ class Ledger:
         self._hard = np.zeros(size, dtype=np.int64)
         self._top_full = np.zeros(size, dtype=np.int64)  # the most that holds with a window ever come to together
         self._top_hard = np.zeros(size, dtype=np.int64)
-        self._held: Layered[ServiceId, tuple[tuple[_Rate, ...], tuple[_Label, ...]]] = Layered()
+        self._held: Layered[ServiceId, tuple[tuple[_Rate, ...], tuple[Label, ...]]] = Layered()
         self._windowed: dict[str, tuple[RateHold, ...]] = {}
         self._always: Layered[str, tuple[int, int]] = Layered()  # link → (full, hard) of holds without a window
-        self._labels: Layered[str, _Table] = Layered()
+        self._labels: Layered[str, Table] = Layered()
         self._own: set[str] = set()  # label tables that no copy shares
         self._asked: tuple[Instant, Instant] = (None, None)  # what a question without times of its own is about
 
@@ -231,7 +144,7 @@ class Ledger:
                 self._labels.pop(label.resource)
                 self._own.discard(label.resource)
 
-    def take(self, service: ServiceId, label: _Label) -> None:
+    def take(self, service: ServiceId, label: Label) -> None:
         """Hold one more label outside any placement: for plans under way, on a copy that is thrown away."""
         self._table(label.resource).add(service, label)
 
@@ -267,11 +180,11 @@ class Ledger:
             always = self._always.get(link) or (0, 0)
             self._top_full[at], self._top_hard[at] = full - always[0], hard - always[1]
 
-    def _table(self, resource: str) -> _Table:
+    def _table(self, resource: str) -> Table:
         """The resource's table, made this ledger's own before it is written."""
         if resource not in self._own:
             shared = self._labels.get(resource)
-            own = shared.copy() if shared is not None else _Table.empty()
+            own = shared.copy() if shared is not None else Table.empty()
             self._labels[resource] = own
             self._own.add(resource)
             return own
@@ -351,19 +264,22 @@ class Ledger:
         start, end = self._about(start, end)
         return min((h.service for h in holds if overlap(h.start, h.end, start, end)), default=None)
 
-    def rivals(self, label: _Label) -> tuple[ServiceId, ...]:
+    def rivals(self, label: Label) -> tuple[ServiceId, ...]:
         """Return who holds a label so that it cannot be held like this too, at some moment of its interval."""
         table = self._labels.get(label.resource)
         holds = table.of(label.label) if table is not None else ()
-        return tuple(sorted({h.service for h in holds if _rivals(h, label)}))
+        start, end = self._about(label.start, label.end)
+        return tuple(sorted({h.service for h in holds if rival(h, label, start, end)}))
 
     def kept_labels(self, resource: str, risks: Set[str]) -> frozenset[int]:
         """Return the labels that are only kept for restoration, of ways that these risks do not take down."""
         table = self._labels.get(resource)
+        held = table.items() if table is not None else ()
+        now = ((label, [h for h in holds if overlap(h.start, h.end, *self._asked)]) for label, holds in held)
         return frozenset(
             label
-            for label, holds in (table.items() if table is not None else ())
-            if all(h.stands_by_for and risks.isdisjoint(h.stands_by_for) for h in holds)
+            for label, holds in now
+            if holds and all(h.stands_by_for and risks.isdisjoint(h.stands_by_for) for h in holds)
         )
 
     def held_labels(self, resource: str) -> frozenset[int]:
@@ -399,13 +315,6 @@ class Ledger:
             "full": self._full[:-1].tolist(),
             "hard": self._hard[:-1].tolist(),
         }
-
-
-def _rivals(hold: LabelHold, label: _Label) -> bool:
-    if not overlap(hold.start, hold.end, label.start, label.end):
-        return False
-    kept = hold.stands_by_for and label.stands_by_for
-    return not kept or not set(hold.stands_by_for).isdisjoint(label.stands_by_for)
 
 
 def _holds_at(hold: RateHold, moment: Instant) -> bool:

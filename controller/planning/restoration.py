@@ -55,7 +55,7 @@ def giving_way(ledger: Ledger, placement: Placement, before: Placement | None) -
 
 def sharing_with(ledger: Ledger, placement: Placement) -> tuple[ServiceId, ...]:
     """Return who keeps something in common with a placement: they give way if it has to be lit."""
-    kept = [LabelReservation(r.resource, r.label) for r in placement.labels if r.stands_by_for]
+    kept = [LabelReservation(r.resource, r.label, r.start, r.end) for r in placement.labels if r.stands_by_for]
     return tuple(sorted({s for r in kept for s in ledger.rivals(r)} - {placement.service}))
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from controller.intent.model import ExclusiveSlice, Service, ServiceId, Window
-from controller.network.ledger import Instant, Ledger, Passing, overlap
+from controller.network.labels import Instant, overlap
+from controller.network.ledger import Ledger, Passing
 from controller.planning.draft import CannotPlaceError, rate_text
 from controller.planning.orders import referred_to
 from controller.planning.placement import Placement

@@ -116,8 +116,15 @@ def network(links: int, fibres: int, circuits: int) -> Observation:
     amplifiers = tuple(AmplifierObservation(f"a{n}", 20.0, -n / 10, 1.0) for n in range(2 * fibres))
     monitors = tuple(MonitorObservation(f"m{n}", 40, -n / 10, 0.5) for n in range(2 * fibres))
     return Observation(
-        {f"d{n}": domain for n in range(8)}, 1, 0, links=(*cables, *glass), rates=rates, circuits=tuple(lit),
-        amplifiers=amplifiers, monitors=monitors, span_loss_db={f.id: 3.0 for f in glass},
+        {f"d{n}": domain for n in range(8)},
+        1,
+        0,
+        links=(*cables, *glass),
+        rates=rates,
+        circuits=tuple(lit),
+        amplifiers=amplifiers,
+        monitors=monitors,
+        span_loss_db={f.id: 3.0 for f in glass},
     )
 
 

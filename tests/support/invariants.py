@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import combinations, pairwise
 
 from controller.intent.model import ExclusiveSlice, Service, ServiceId, VipAssurance
-from controller.network.ledger import overlap
+from controller.network.labels import overlap
 from controller.network.model import CityMap
 from controller.planning.placement import CircuitPlacement, LabelReservation, Leg, Placement, Route, TunnelPlacement
 
