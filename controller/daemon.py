@@ -64,6 +64,7 @@ from controller.transactions.step import Step, StepResult
 log = logging.getLogger("onecity")
 
 REMEMBERED_INCIDENTS = 1000  # that are over, of earlier lives; those that are open are all taken up again
+SWITCH_S = 0.001  # for so long at most a plan in its thread keeps the event loop from a domain's answer
 DISCOVERY_S = 10.0  # how long the first discovery may hold back readiness
 
 
@@ -294,6 +295,7 @@ def command(arguments: list[str]) -> int:
     faulthandler.enable()  # where every thread was, should a library in C ever end the process
     if not options.verbose:
         quiet.quieten()
+    sys.setswitchinterval(SWITCH_S)
     try:
         asyncio.run(_serve(read_settings(options.config)))
     except OnecityError as error:

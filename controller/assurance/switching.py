@@ -21,15 +21,18 @@ class OwnStates:
 
     def __init__(self) -> None:
         self._down: set[str] = set()
+        self.version = 0  # grows whenever any of them changed
 
     def told(self, subject: str, up: bool) -> bool:
         """Take what one says of itself; return whether it went down."""
         if up:
+            self.version += subject in self._down
             self._down.discard(subject)
             return False
         if len(self._down) >= MOST_HELD:
             self._down.clear()
         fresh = subject not in self._down
+        self.version += fresh
         self._down.add(subject)
         return fresh
 

@@ -29,9 +29,11 @@ class Riders:
     def __init__(self) -> None:
         self._by_component: dict[Component, set[ServiceId]] = {}
         self._known: dict[ServiceId, tuple[object, frozenset[Component]]] = {}
+        self.version = 0  # grows whenever it was brought up to date
 
     def follow(self, standing: Mapping[ServiceId, tuple[object, Placement]]) -> None:
         """Take over what stands now: service → (a value that is another object whenever it changed, placement)."""
+        self.version += 1
         for gone in [sid for sid in self._known if sid not in standing]:
             self._drop(gone)
         for sid, (mark, placement) in standing.items():

@@ -14,18 +14,18 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 
 from controller.assurance.components import Component, Damage, damage
 from controller.assurance.damping import Damper
 from controller.assurance.switching import OwnStates, is_own
-from controller.assurance.waves import Harm, Hurt, Riders, hurt, tier, waves
+from controller.assurance.waves import Harm, Hurt, Riders, tier, waves
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
 from controller.changes.state import Standing
 from controller.changes.views import Action, ChangeResult, Outcome
 from controller.intent.model import ServiceId
 from controller.loop.faults import Fault, RepairSettings, Waiting, reason_of
+from controller.loop.wounded import Wounded
 from controller.planning.emergency import is_emergency
 from controller.southbound.driver import Sample
 
@@ -64,6 +64,7 @@ class Repairs:
         self._home: frozenset[ServiceId] = frozenset()  # those of them that are under way
         self._dead: frozenset[ServiceId] = frozenset()
         self._known_harm = Harm()
+        self._wounded = Wounded(self._riders, self._own, self._known_harm)
         self._tried: dict[ServiceId, int] = {}  # placed anew on this version of the map
         self._alone_until = float("-inf")  # until then VIPs are repaired before all others begin
         self._followed: Mapping[ServiceId, Standing] = {}
@@ -199,15 +200,7 @@ class Repairs:
             del self._touched[old]
         self._follow(now)
         state = self._desk.state
-        standing = {sid: (state.services[sid].service, state.services[sid].placement) for sid in self._concerned()}
-        wounded = hurt(self._riders, standing, self._fallen, self._known_harm)
-        # To have been switched is the domain's word, not ours: where it says that nothing carries it, it is dead.
-        wounded = tuple(
-            replace(h, damage=Damage.DEAD)
-            if h.damage is Damage.SWITCHED and self._own.any_down(standing[h.service][1])
-            else h
-            for h in wounded
-        )
+        wounded = self._wounded.by(self._fallen, state.services)
         self._note(wounded, now)
         held = self._busy | self._desk.under_way
         version = self._domains.city.version
@@ -245,9 +238,6 @@ class Repairs:
             return
         self._followed, self._followed_at = services, now
         self._riders.follow({sid: (s, s.placement) for sid, s in services.items() if not s.expired})
-
-    def _concerned(self) -> set[ServiceId]:
-        return {sid for sid in self._riders.on(self._fallen) if sid in self._desk.state.services}
 
     def _note(self, wounded: Iterable[Hurt], now: float) -> None:
         """Count whom the newest failure concerns."""

@@ -30,6 +30,7 @@ from controller.telemetry.telemetry import Telemetry
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0  # how often links are judged
+GATHER_S = 0.05  # one failure is told by many: what comes within this is looked at once, beside its repair
 TWICE = 2  # so many looks in a row must find a link worn before it counts
 SILENT_S = 5.0  # without any measurement from a domain that used to send some
 UNTOLD_S = 20.0  # for so long an alarm waits to be written into an incident, that of its own at the latest
@@ -149,6 +150,7 @@ class Tickets:
                     await self._wake.wait()
             except TimeoutError:
                 pass
+            await asyncio.sleep(GATHER_S)
             self._wake.clear()
             try:
                 self._look()

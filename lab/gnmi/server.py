@@ -20,7 +20,7 @@ from lab.gnmi.paths import Elements, from_messages
 from lab.gnmi.telemetry import TelemetryLeaf, TelemetryTree, Watch, notifications
 
 SHORTEST_SAMPLE_S = 0.1
-BATCH_DELAY_S = 0.01  # changes that come together travel together
+BATCH_DELAY_S = 0.01  # after news for so long further changes gather and then travel together
 _ENCODINGS = (gnmi_pb2.JSON, gnmi_pb2.JSON_IETF)
 
 
@@ -131,8 +131,8 @@ class _GnmiService(gnmi_pb2_grpc.gNMIServicer):  # type: ignore[misc]
     async def _changes(self, watch: Watch, outgoing: asyncio.Queue[list[Any]]) -> None:
         while True:
             await watch.changed.wait()
-            await asyncio.sleep(BATCH_DELAY_S)
             await outgoing.put(notifications(*watch.take()))
+            await asyncio.sleep(BATCH_DELAY_S)
 
     async def _heartbeats(self, pause_s: float, watch: Watch, outgoing: asyncio.Queue[list[Any]]) -> None:
         """Tell again, now and then, what has not changed: who hears nothing cannot know that it still holds."""

@@ -1,0 +1,43 @@
+"""Who is hurt by what is down, found anew only where something moved: the loop looks far more often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from controller.assurance.components import Component, Damage
+from controller.assurance.switching import OwnStates
+from controller.assurance.waves import Harm, Hurt, Riders, hurt
+from controller.changes.state import Standing
+from controller.intent.model import ServiceId
+
+
+class Wounded:
+    """Holds the last answer and what it was found from."""
+
+    def __init__(self, riders: Riders, own: OwnStates, harm: Harm) -> None:
+        self._riders, self._own, self._harm = riders, own, harm
+        self._from: tuple[object, ...] = ()
+        self._found: tuple[Hurt, ...] = ()
+
+    def by(self, fallen: frozenset[Component], services: Mapping[ServiceId, Standing]) -> tuple[Hurt, ...]:
+        """Return the services that these concern, most urgent first. Both arguments are replaced, never changed."""
+        mark = (fallen, services, self._riders.version, self._own.version)
+        if (
+            not self._from
+            or any(a is not b for a, b in zip(self._from[:2], mark[:2], strict=True))
+            or (self._from[2:] != mark[2:])
+        ):
+            self._from, self._found = mark, self._find(fallen, services)
+        return self._found
+
+    def _find(self, fallen: frozenset[Component], services: Mapping[ServiceId, Standing]) -> tuple[Hurt, ...]:
+        riding = [sid for sid in self._riders.on(fallen) if sid in services]
+        standing = {sid: (services[sid].service, services[sid].placement) for sid in riding}
+        # To have been switched is the domain's word, not ours: where it says that nothing carries it, it is dead.
+        return tuple(
+            replace(h, damage=Damage.DEAD)
+            if h.damage is Damage.SWITCHED and self._own.any_down(standing[h.service][1])
+            else h
+            for h in hurt(self._riders, standing, fallen, self._harm)
+        )
