@@ -57,7 +57,21 @@ AT_LEAST = {
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("--sustained", type=float, default=sustained.SECONDS, help="seconds of sustained load")
-    seconds = parser.parse_args().sustained
+    parser.add_argument("--only", choices=("repair",), help="measure repairs alone: 10 minutes")
+    chosen = parser.parse_args()
+    numbers = _repairs() if chosen.only else _everything(chosen.sustained)
+    write(ROOT / "build" / "bench.json", numbers)
+    width = max(map(len, numbers))
+    for key, value in sorted(numbers.items()):
+        print(f"{key:<{width}}  {value:>10.2f}   {_verdict(key, value)}".rstrip())
+
+
+def _repairs() -> dict[str, float]:
+    with tempfile.TemporaryDirectory(prefix="onecity-bench-") as directory, stage("longgang", Path(directory)) as city:
+        return repair.measure(city)
+
+
+def _everything(seconds: float) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="onecity-bench-") as directory, stage("longgang", Path(directory)) as city:
         numbers = apply.measure(city, ROOT / "intents", seconds)
         numbers |= recovery.measure(city)
@@ -69,11 +83,7 @@ def main() -> None:
         numbers |= drift.measure(Path(directory))
     numbers |= verification.measure()
     numbers |= simulation.measure()
-    numbers |= planning.measure(ROOT / "build")
-    write(ROOT / "build" / "bench.json", numbers)
-    width = max(map(len, numbers))
-    for key, value in sorted(numbers.items()):
-        print(f"{key:<{width}}  {value:>10.2f}   {_verdict(key, value)}".rstrip())
+    return numbers | planning.measure(ROOT / "build")
 
 
 def _verdict(key: str, value: float) -> str:
