@@ -240,12 +240,12 @@ def resources(placement: Placement) -> tuple[Resource, ...]:
     """Return what is held, labels of one resource gathered in one line."""
     held = sites(placement)
     held += [Resource("rate", r.link, rate_text(r.rate_bps)) for r in placement.rates]
-    gathered: dict[str, list[int]] = {}
+    gathered: dict[tuple[str, bool], list[int]] = {}
     for label in placement.labels:
-        gathered.setdefault(label.resource, []).append(label.label)
-    for resource, labels in gathered.items():
+        gathered.setdefault((label.resource, bool(label.stands_by_for)), []).append(label.label)
+    for (resource, kept), labels in gathered.items():
         kind, _, where = resource.partition(":")
-        taken = "whole port" if kind == "port" else _runs(tuple(labels))
+        taken = "whole port" if kind == "port" else _runs(tuple(labels)) + " kept" * kept
         held.append(Resource(_KINDS.get(kind, "address"), where or kind, taken))
     return tuple(held)
 

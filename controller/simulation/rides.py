@@ -208,7 +208,7 @@ def _on_circuit(talk: Talk, circuit: CircuitPlacement, roads: Roads) -> Carried:
     if circuit.standby is not None and leg_up(circuit.standby, circuit, roads):
         standby = promise.standby_delay_s if promise is not None else None
         return Carried("standby", circuit.standby.delay_s if standby is None else standby)
-    legs = "both legs" if circuit.standby is not None else "its only leg"
+    legs = "its only leg" if circuit.protect is None else "its working leg" if circuit.shared else "both legs"
     return Carried("", lost=f"circuit {circuit.id} loses {legs}")
 
 

@@ -18,7 +18,7 @@ class Member:
     """One service between two sites, with a packet that proves it."""
 
     name: str
-    kind: str  # "plane" | "pinned" | "slots" | "guarded"
+    kind: str  # "plane" | "pinned" | "slots" | "guarded" | "kept"
     a: str
     z: str
     number: int
@@ -38,7 +38,7 @@ class Member:
             rows = "".join(f"    - {{site: {s}, lan: {lan}}}\n" for s, lan in zip((self.a, self.z), lans, strict=True))
             return _document("DedicatedPlane", self.name, f"  bandwidth: 50Mbps\n  sites:\n{rows}")
         isolation = "nrp" if self.kind == "pinned" else "timeslot"
-        protection = "standby" if self.kind == "guarded" else "none"
+        protection = {"guarded": "standby", "kept": "restoration"}.get(self.kind, "none")
         rows = "".join(f"    - {{site: {s}, lan: {lan}}}\n" for s, lan in zip((self.a, self.z), lans, strict=True))
         body = (
             f"  bandwidth: 1Gbps\n  isolation: {isolation}\n  protection: {protection}\n"
@@ -56,9 +56,9 @@ PAIRS = (("nanwan", "buji"), ("zhihui", "bantian"), ("jihua", "pinghu"), ("longg
 
 def members() -> tuple[Member, ...]:
     """Return the population: every kind between every pair of sites."""
-    kinds = ("plane", "pinned", "slots", "guarded")
+    kinds = ("plane", "pinned", "slots", "guarded", "kept")
     return tuple(
-        Member(f"{kind}-{n}", kind, *pair, number=4 * n + k)
+        Member(f"{kind}-{n}", kind, *pair, number=len(kinds) * n + k)
         for n, pair in enumerate(PAIRS)
         for k, kind in enumerate(kinds)
     )

@@ -53,6 +53,8 @@ class Family:
         a, z = PAIRS[(self.number + int(name.rsplit("-", 1)[1]) + draw.choice((0, 0, 1))) % len(PAIRS)]
         rate = draw.choice(("1Gbps", "2Gbps")) if isolation == "timeslot" else draw.choice(("50Mbps", "90Mbps"))
         protection = draw.choice(("standby", "none"))
+        if isolation == "timeslot" and protection == "standby" and rate == "1Gbps":
+            protection = "restoration"
         return (
             f"{self._head(name, 'ExclusiveSlice')}  bandwidth: {rate}\n  isolation: {isolation}\n"
             f"  protection: {protection}\n  slo: {{latency: 15ms, availability: 99%}}\n  endpoints:\n"

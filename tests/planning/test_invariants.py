@@ -25,7 +25,9 @@ MOMENTS = (0, 1, 2, 4)
 
 
 @st.composite
-def cities(draw: st.DrawFn) -> tuple[CityMap, tuple[str, ...]]:
+def cities(
+    draw: st.DrawFn, channels: int = 8, spare_ports: int = 2, access: str = "10Gbps"
+) -> tuple[CityMap, tuple[str, ...]]:
     """A ring of 4 to 6 sites with chords, ducts that may be shared, one or two IP domains with two borders."""
     sites = [f"s{i}" for i in range(draw(st.integers(4, 6)))]
     pairs = [(a, sites[(i + 1) % len(sites)]) for i, a in enumerate(sites)]
@@ -64,7 +66,7 @@ def cities(draw: st.DrawFn) -> tuple[CityMap, tuple[str, ...]]:
         "ducts": ducts,
         "optical": {
             "domain": "otn",
-            "channels": 8,
+            "channels": channels,
             "nodes": {s: f"otn-{s}" for s in sites},
             "fibres": [
                 {
@@ -76,9 +78,9 @@ def cities(draw: st.DrawFn) -> tuple[CityMap, tuple[str, ...]]:
                 for a, z in pairs
             ],
             "sitePorts": {"count": 2, "rates": ["10Gbps"]},
-            "sparePorts": {"count": 2, "rates": ["10Gbps", "100Gbps"]},
+            "sparePorts": {"count": spare_ports, "rates": ["10Gbps", "100Gbps"]},
         },
-        "ip": ip | {"borders": borders, "access": {"rate": "10Gbps"}},
+        "ip": ip | {"borders": borders, "access": {"rate": access}},
     }
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "made-up.yaml")

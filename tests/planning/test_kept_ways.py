@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,11 +14,11 @@ from hypothesis import strategies as st
 from controller.intent.model import ExclusiveSlice, Isolation, Protection, ServiceId, Slo
 from controller.network.damage import Elements, Failure, damaged
 from controller.network.ledger import Ledger
-from controller.network.model import CityMap
+from controller.network.model import CityMap, Fibre, OduLink
 from controller.planning.at_any_rate import at_any_rate
 from controller.planning.emergency import is_emergency
 from controller.planning.place import PlanOutcome, place
-from controller.planning.placement import CircuitPlacement, Placement
+from controller.planning.placement import CircuitPlacement, LabelReservation, Placement
 from controller.planning.price import price
 from tests.planning.test_invariants import cities
 from tests.support.cities import city_map
@@ -186,6 +187,69 @@ def test_whatever_fails_nothing_kept_is_promised_twice_and_all_is_given_back(dat
     for sid in every:
         ledger.remove(sid)
     assert ledger.dump() == Ledger(city).dump()
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.data())
+def test_nobody_is_refused_who_could_be_kept_a_way(data: st.DataObject) -> None:
+    city, sites = data.draw(cities(channels=4, spare_ports=30, access="400Gbps"))
+    isolation = data.draw(st.sampled_from((Isolation.TIMESLOT, Isolation.WAVELENGTH)))
+    random, ledger = Random(data.draw(st.integers(0, 10**6))), Ledger(city)
+    for number in range(30):
+        a, z = random.sample(sites, 2)
+        protection = random.choice((Protection.RESTORATION,) * 3 + (Protection.NONE,))
+        slots, rate = random.choice(((8, 10 * GBPS), (4, 5 * GBPS)))
+        rate = 10 * GBPS if isolation is Isolation.WAVELENGTH else rate
+        wanted = _slice(
+            f"x{number}", a, z, rate_bps=rate, isolation=isolation, protection=protection, slo=Slo(availability=0.5)
+        )
+        outcome = place(city, ledger, [wanted], {}, NOW)
+        if outcome.refusals and protection is Protection.RESTORATION and "port" not in outcome.refusals[0].binds:
+            assert not _any_pair(city, ledger, isolation, (f"otn-{a}", f"otn-{z}"), slots), outcome.refusals[0]
+        ledger = outcome.ledger
+
+
+def _any_pair(city: CityMap, ledger: Ledger, isolation: Isolation, ends: tuple[str, str], slots: int) -> bool:
+    """Try every pair of ways without a fibre or duct in common: one that is free, and one that may be kept."""
+    wave = isolation is Isolation.WAVELENGTH
+    parts: Mapping[str, Fibre | OduLink] = city.fibres if wave else city.odu_links
+
+    def under(route: tuple[str, ...]) -> tuple[set[str], set[str]]:
+        fibres = {f for hop in route for f in getattr(parts[hop], "fibres", (hop,))}
+        ducts = {f"srlg:{r}" for f in fibres for r in city.fibres[f].srlgs}
+        nodes = {f"node:{n}" for f in fibres for n in (city.fibres[f].a, city.fibres[f].z) if n not in ends}
+        return {f"fibre:{f}" for f in fibres} | ducts, nodes
+
+    def labels(hop: str, risks: set[str]) -> set[int]:
+        part, kind = parts[hop], "channel" if wave else "slot"
+        size = part.channels if isinstance(part, Fibre) else part.slots
+        kept = tuple(sorted(risks))
+        free = (
+            n for n in range(1, size + 1) if not ledger.rivals(LabelReservation(f"{kind}:{hop}", n, None, None, kept))
+        )
+        return set(free) - part.occupied
+
+    def fits(route: tuple[str, ...], risks: set[str]) -> bool:
+        found = [labels(hop, risks) for hop in route]
+        return bool(set.intersection(*found)) if wave else all(len(f) >= slots for f in found)
+
+    ways = [(route, *under(route)) for route in _routes(parts, *ends)]
+    return any(
+        not cables & others and fits(working, set()) and fits(kept, cables | nodes)
+        for working, cables, nodes in ways
+        for kept, others, _ in ways
+    )
+
+
+def _routes(parts: Mapping[str, Fibre | OduLink], at: str, end: str, seen: frozenset[str] = frozenset()) -> list[Any]:
+    if at == end:
+        return [()]
+    found = []
+    for name, part in parts.items():
+        onward = part.z if part.a == at else part.a if part.z == at else None
+        if onward is not None and onward not in seen:
+            found += [(name, *rest) for rest in _routes(parts, onward, end, seen | {at})]
+    return found
 
 
 def _dark(city: CityMap, circuit: CircuitPlacement) -> bool:
