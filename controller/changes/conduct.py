@@ -99,9 +99,7 @@ class Conductor:
         live.say("planned")
         if moved := order.moved(planned.base):
             return ChangeResult(Outcome.REFUSED, moved)
-        actions = tuple(
-            present.service_action(p, self._domains.city, _refusal_of(planned, p.service)) for p in planned.plans
-        )
+        actions = self._actions(order, planned)
         if not _placed(planned, order):
             text = "\n".join(str(r) for r in planned.refusals)
             return ChangeResult(Outcome.REFUSED, text, actions)
@@ -133,6 +131,13 @@ class Conductor:
         if result.outcome is Outcome.COMMITTED:
             self.chronicle.add(Ended(live.id, steps, planned.base.desired, planned.after.desired, sent))
         return result
+
+    def _actions(self, order: Order, planned: Planned) -> tuple[ServiceAction, ...]:
+        refusals = {r.service: str(r) for r in reversed(planned.refusals)}
+        named = ((p, refusals.get(p.service, "")) for p in planned.plans)
+        if order.kind == "repair":
+            return tuple(present.repaired_action(p, refusal) for p, refusal in named)
+        return tuple(present.service_action(p, self._domains.city, refusal) for p, refusal in named)
 
     async def _only_reserved(
         self,
@@ -252,10 +257,6 @@ OUTCOMES = {
 def _placed(planned: Planned, order: Order) -> bool:
     """Say whether the change may go on: all of it was placed, or each service stands alone and some were."""
     return not planned.refusals or (order.alone and not planned.changes_nothing)
-
-
-def _refusal_of(planned: Planned, service: str) -> str:
-    return next((str(r) for r in planned.refusals if r.service == service), "")
 
 
 def plan_text(steps: tuple[Step, ...]) -> str:

@@ -99,6 +99,12 @@ def reserved(placement: Placement) -> str:
     return f"reserved for {interval_text(placement.start, placement.end)}"
 
 
+def repaired_action(plan: ServicePlan, refusal: str = "") -> ServiceAction:
+    """Return one service's part of a repair: nobody reads the details of hundreds while they wait for it."""
+    said = summary(plan.placement) if plan.placement is not None else ""
+    return ServiceAction(plan.service, plan.kind, _ACTIONS[plan.action], Impact(plan.impact), said, (), refusal=refusal)
+
+
 def over(plan: ServicePlan) -> tuple[str, ...]:
     """Return what is to be said of a service that is asked for and does nothing, as its window has passed."""
     if plan.action != "expired" or plan.placement is None or plan.placement.end is None:
