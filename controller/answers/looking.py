@@ -130,7 +130,7 @@ class Looking:
         return await self._store.backup(target)
 
     async def topology(self) -> Topology:
-        return topology_view(self._domains.city, self._domains.states(), self._desk.state.ledger)
+        return topology_view(self._domains.city, self._domains.states(), self._desk.held_now)
 
     async def simulate(self, request: SimulateRequest) -> AsyncIterator[SimulationEvent]:
         state, city, now = self._desk.state, self._domains.city, self._now()

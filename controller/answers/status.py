@@ -139,10 +139,11 @@ def _conditions(
         found += [judged, around.wellbeing.probed(sid, standing.placement), around.wellbeing.condition(steady)]
         every = around.parties.condition(standing)
         found += [every] if every is not None else []
-    if at == "Scheduled" and isinstance(standing.service, VipAssurance):
+    if at == "Scheduled":
         down = [d for d in domains if d in around.down]
-        vip = standing.service
-        found.append(around.wellbeing.ready(vip.metadata.service, vip.protects, standing.placement, down))
+        service = standing.service
+        below = service.protects if isinstance(service, VipAssurance) else None
+        found.append(around.wellbeing.ready(service.metadata.service, below, standing.placement, down))
     doubtful = [d for d in domains if d in around.in_doubt]
     if doubtful:
         message = f"a decided change has not ended on {', '.join(doubtful)}; it goes on by itself"

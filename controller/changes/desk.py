@@ -86,6 +86,11 @@ class Desk:
         return frozenset(self._under_way)
 
     @property
+    def held_now(self) -> Ledger:
+        """Return what is reserved at this moment, whatever windows open later."""
+        return self.state.ledger.at(self._now())
+
+    @property
     def whole(self) -> bool:
         """Whether the proof of capacity rests on the links as they are now, for every service."""
         book = self.model.loads

@@ -111,7 +111,7 @@ class Observer:
 
     async def look(self) -> Observation:
         """Return the present moment."""
-        city, ledger = self._domains.city, self._desk.state.ledger
+        city, ledger = self._domains.city, self._desk.held_now
         links, (size, free) = await asyncio.to_thread(
             lambda: (links_view(city, ledger), _store_bytes(self._store.path))
         )
@@ -142,7 +142,7 @@ class Observer:
 
     async def links(self) -> tuple[tuple[LinkView, ...], Mapping[str, float]]:
         """Return the links with what is reserved, and what is measured on them."""
-        links = await asyncio.to_thread(links_view, self._domains.city, self._desk.state.ledger)
+        links = await asyncio.to_thread(links_view, self._domains.city, self._desk.held_now)
         return links, self.rates(links)
 
     def rates(self, links: tuple[LinkView, ...]) -> dict[str, float]:

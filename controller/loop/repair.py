@@ -103,7 +103,10 @@ class Repairs:
         """Return the services that the failure of these concerns, and those of them that nothing carries."""
         standing = self._desk.state.services
         riding = self._riders.on(components)
-        harm = {sid: damage(standing[sid].placement, components) for sid in riding if sid in standing}
+        there = (
+            sid for sid in riding if sid in standing and standing[sid].active
+        )  # a window to come loses nothing yet
+        harm = {sid: damage(standing[sid].placement, components) for sid in there}
         hurt_now = {str(sid) for sid, found in harm.items() if found is not Damage.NONE}
         return hurt_now, {str(sid) for sid, found in harm.items() if found is Damage.DEAD}
 

@@ -106,25 +106,39 @@ class Wellbeing:
             return Condition("Probed", "Unknown", "NoMeasurement", what + more)
         return Condition("Probed", "True", "Measured", f"{len(probes)} measured since the last change and event")
 
-    def ready(self, sid: ServiceId, protected: ServiceId, placement: Placement, down: Iterable[str]) -> Condition:
-        """Say before its window opens whether an assurance will hold: resources, paths, probes, sessions."""
+    def ready(
+        self, sid: ServiceId, protected: ServiceId | None, placement: Placement, down: Iterable[str]
+    ) -> Condition:
+        """Say before its window opens whether a service will hold: resources, paths, sessions; what a VIP protects."""
         missing = [f"{domain} cannot be reached" for domain in sorted(down)]
         harm = self.witness.harm(sid)
         if harm is Damage.DEAD:
             missing.append("nothing that is up would carry it")
         elif harm is not Damage.NONE:
             missing.append("a part of its ways is down, it would run unguarded")
-        below = self.witness.harm(protected)
-        if below is Damage.DEAD:
+        if protected is not None:
+            missing += self._lacking(protected)
+        if missing:
+            return Condition("Ready", "False", "NotReady", "; ".join(missing))
+        held = len(placement.rates) + len(placement.labels)
+        parts = [f"{held} reservations held", f"{_ways(placement, protected)} up"]
+        parts += [f"{protected} measured"] if protected is not None else []
+        return Condition("Ready", "True", "Armed", ", ".join(parts))
+
+    def _lacking(self, protected: ServiceId) -> list[str]:
+        missing = []
+        if self.witness.harm(protected) is Damage.DEAD:
             missing.append(f"nothing that is up carries {protected}")
         known = self._tracks.get(protected)
         if known is None or known.now.health in (Health.UNKNOWN, Health.DOWN):
             missing.append(f"{protected} is not measured, or down")
-        if missing:
-            return Condition("Ready", "False", "NotReady", "; ".join(missing))
-        held = len(placement.rates) + len(placement.labels)
-        ways = f"{len(placement.tunnels)} tunnels" if placement.tunnels else "the ways of what it protects"
-        return Condition("Ready", "True", "Armed", f"{held} reservations held, {ways} up, {protected} measured")
+        return missing
+
+
+def _ways(placement: Placement, protected: ServiceId | None) -> str:
+    counted = [(len(placement.circuits), "circuit"), (len(placement.tunnels), "tunnel")]
+    named = [f"{count} {what}{'s' * (count != 1)}" for count, what in counted if count]
+    return " and ".join(named) or ("its ways" if protected is None else "the ways of what it protects")
 
 
 def pressure(slo: SloView, measured: ServiceIndicators) -> float | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from controller.intent.model import ServiceId
 from controller.network.layered import Layered
 
 Instant = datetime | None  # None: from always, or until withdrawn
+BLINK = timedelta(microseconds=1)  # the least that two instants lie apart
 
 
 class Label(Protocol):

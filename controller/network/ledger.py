@@ -9,13 +9,14 @@ Copies share everything until one of them writes, so that a plan may be tried an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from controller.intent.model import ServiceId
-from controller.network.labels import Instant, Label, Table, overlap, rival
+from controller.network.labels import BLINK, Instant, Label, Table, overlap, rival
 from controller.network.layered import Layered
 from controller.network.model import CityMap
 
@@ -103,6 +104,10 @@ class Ledger:
         other = self.copy()
         other._asked = (start, end)
         return other
+
+    def at(self, moment: datetime) -> Ledger:
+        """Return the same reservations, asked about one moment."""
+        return self.during(moment, moment + BLINK)
 
     def _about(self, start: Instant, end: Instant) -> tuple[Instant, Instant]:
         return self._asked if start is None and end is None else (start, end)

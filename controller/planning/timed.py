@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from controller.intent.model import ExclusiveSlice, Service, ServiceId, Window
-from controller.network.labels import Instant, overlap
+from controller.network.labels import BLINK, Instant, overlap
 from controller.network.ledger import Ledger, Passing
 from controller.planning.draft import CannotPlaceError, rate_text
 from controller.planning.orders import referred_to
@@ -21,7 +21,6 @@ KEPT = frozenset({"number", "border-net", "access-net"})  # resources of which a
 MOST_HOLDERS = 3
 MOST_PARTS = 2
 MOST_TIMES = 4  # other times that are tried for a refused service
-BLINK = timedelta(microseconds=1)  # the least that two instants lie apart
 
 
 def window_of(service: Service, now: datetime) -> Window | None:

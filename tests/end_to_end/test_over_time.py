@@ -72,6 +72,22 @@ def test_slices_and_planes_open_and_close_by_themselves_also_over_a_restart(long
     assert not any(longgang.client.differences().values())
 
 
+def test_a_window_that_cannot_open_holds_up_no_other_and_opens_as_soon_as_it_can(longgang: Stage) -> None:
+    """The domain that one of them needs is away when both are due; the one that comes first by name."""
+    optical = longgang.city.domain_process("city-otn")
+    start, end = _from_now(2), _from_now(3600)
+    texts = [in_window(wavelength("a-wave"), start, end), in_window(partition("b-partition"), start, end)]
+    _, result = longgang.client.apply(*texts)
+    assert result.outcome == COMMITTED, result.message
+    optical.kill()
+    try:
+        eventually(lambda: _phase(longgang, "lands/b-partition") == ACTIVE)
+    finally:
+        optical.restart()
+    eventually(lambda: _phase(longgang, "lands/a-wave") == ACTIVE)
+    assert not any(longgang.client.differences().values())
+
+
 def test_parties_of_a_conference_are_watched_one_by_one_in_the_window_and_told_of_after_it(longgang: Stage) -> None:
     assert longgang.client.apply(office(), _unmoved(council(-1, 600, parties=4)))[1].outcome == COMMITTED
 

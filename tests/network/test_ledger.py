@@ -133,3 +133,24 @@ def test_an_edited_ledger_equals_one_rebuilt(history: list[Held], data: st.DataO
     for name in sorted(alive):
         ledger.remove(name)
     assert ledger.dump() == Ledger(city).dump()
+
+
+def test_asked_about_an_interval_it_tells_of_that_alone() -> None:
+    ledger = Ledger(city_map("longgang"))
+    ledger.add(Held(ServiceId("t/a"), (RateReservation(LINK, 10, _at(0), _at(2)),), (_channel(1, 0, 2),)))
+    ledger.add(Held(ServiceId("t/b"), (RateReservation(LINK, 20, _at(1), _at(4)),), (_channel(2, 1, 4),)))
+    ledger.add(Held(ServiceId("t/c"), (RateReservation(LINK, 40),), (LabelReservation("channel:f", 3),)))
+    for hours, bps, labels in (((0, 1), 50, {1, 3}), ((1, 2), 70, {1, 2, 3}), ((4, 9), 40, {3})):
+        during = ledger.during(_at(hours[0]), _at(hours[1]))
+        assert during.peak_bps(LINK, None, None) == bps
+        assert during.free_bps(LINK) == during.copy().free_bps(LINK) == 100 * 10**9 - bps
+        assert int(during.free_array()[during.copy()._index[LINK]]) == 100 * 10**9 - bps
+        assert during.held_labels("channel:f") == labels
+        assert during.free_label("channel:f", range(1, 9)) == min(set(range(1, 9)) - labels)
+    assert ledger.at(T0 + timedelta(minutes=90)).peak_bps(LINK, None, None) == 70
+    assert ledger.peak_bps(LINK, None, None) == 70
+    assert [(p.service, p.rate_bps) for p in ledger.passing(LINK, _at(2), _at(3))] == [("t/b", 20)]
+
+
+def _channel(number: int, start_h: int, end_h: int) -> LabelReservation:
+    return LabelReservation("channel:f", number, _at(start_h), _at(end_h))
