@@ -25,6 +25,7 @@ from controller.changes.state import Standing
 from controller.changes.views import Action, ChangeResult, Outcome
 from controller.intent.model import ServiceId
 from controller.loop.faults import Fault, RepairSettings, Waiting, reason_of
+from controller.loop.unguarded import Unguarded
 from controller.loop.wounded import Wounded
 from controller.planning.emergency import is_emergency
 from controller.southbound.driver import Sample
@@ -62,6 +63,7 @@ class Repairs:
         self._led_away: dict[ServiceId, frozenset[Component]] = {}  # from what; looked at again once that is back
         self._homeward: dict[ServiceId, None] = {}  # to be looked at again, in this order
         self._home: frozenset[ServiceId] = frozenset()  # those of them that are under way
+        self._unguarded = Unguarded(self._settings.first_retry_s, self._settings.most_retry_s)
         self._dead: frozenset[ServiceId] = frozenset()
         self._known_harm = Harm()
         self._wounded = Wounded(self._riders, self._own, self._known_harm)
@@ -183,7 +185,7 @@ class Repairs:
         now = self._clock()
         release = self._damper.next_release(now)
         due = [w.due for w in self._waiting.values()] + ([release] if release is not None else [])
-        due += self._returned.values()
+        due += [*self._returned.values(), self._unguarded.next_due(now)]
         due += [self._alone_until] if now < self._alone_until else []
         if self._desk.state.services is not self._followed:
             due.append(self._followed_at + FOLLOW_S)
@@ -220,6 +222,7 @@ class Repairs:
         if back:
             for component in back:
                 del self._returned[component]
+            self._unguarded.hasten(now)
             self._bring_back(back, hurt_now, held)
         self._dead = frozenset(h.service for h in wounded if h.damage is Damage.DEAD)
         vips = [h for h in ready if h.tier == 0]
@@ -241,6 +244,7 @@ class Repairs:
             return
         self._followed, self._followed_at = services, now
         self._riders.follow({sid: (s, s.placement) for sid, s in services.items() if not s.expired})
+        self._unguarded.follow(services, now)
 
     def _note(self, wounded: Iterable[Hurt], now: float) -> None:
         """Count whom the newest failure concerns."""
@@ -285,6 +289,7 @@ class Repairs:
         """
         if not self._home.isdisjoint(self._busy):
             return
+        self._homeward.update(dict.fromkeys(self._unguarded.take(self._clock(), held, hurt_now)))
         services = self._desk.state.services
         for gone in [s for s in self._homeward if s not in services or s in hurt_now]:
             del self._homeward[gone]
@@ -321,8 +326,6 @@ class Repairs:
         result = await self._repair(frozenset(wave), self._dead, reason_of(fallen))
         refused = {ServiceId(a.service): a.refusal for a in result.services if a.action is Action.REFUSED}
         stands = result.outcome in (Outcome.COMMITTED, Outcome.UNCHANGED, Outcome.IN_DOUBT)
-        if stands:
-            self._guard_again({ServiceId(a.service) for a in result.services}.difference(wave), fallen)
         if stands or (refused and len(refused) == len(wave)):
             self._done([s for s in wave if s not in refused], fallen, version)
             for sid, why in refused.items():
@@ -332,13 +335,6 @@ class Repairs:
         else:
             for part in self._parts(wave, result):
                 await self._try(part)
-
-    def _guard_again(self, others: AbstractSet[ServiceId], fallen: frozenset[Component]) -> None:
-        """Look again at services that gave way: another way may be kept for them, now or once what fell is back."""
-        services = self._desk.state.services
-        for sid in sorted(s for s in others if s in services and is_emergency(services[s].placement)):
-            self._homeward[sid] = None
-            self._led_away[sid] = self._led_away.get(sid, frozenset()) | fallen
 
     def _parts(self, wave: tuple[ServiceId, ...], result: ChangeResult) -> tuple[tuple[ServiceId, ...], ...]:
         """Part a wave that failed: by the domain that failed it where there is one, else into halves."""
@@ -371,7 +367,7 @@ class Repairs:
         for sid in services:
             tries = self._waiting[sid].tries + 1 if sid in self._waiting else 0
             pause_s = min(self._settings.first_retry_s * 2**tries, self._settings.most_retry_s)
-            if sid not in self._waiting:
+            if sid not in self._waiting and sid not in self._unguarded:
                 how = "is down and cannot be repaired yet" if sid in self._dead else "is carried but not yet whole"
                 log.warning("%s %s: %s", sid, how, "; ".join(line.strip() for line in why.splitlines() if line.strip()))
             self._waiting[sid] = Waiting(why, self._domains.city.version, tries, now + pause_s)

@@ -105,3 +105,16 @@ def test_simulation_says_that_it_is_placed_again(longgang: Stage) -> None:
     told = longgang.command("simulate", "--fail", "fibre:f-nanwan-buji")
     assert "kept/west" in told.stdout
     assert "replaced" in told.stdout
+
+
+def test_a_way_is_kept_again_though_no_daemon_saw_the_mending(longgang: Stage) -> None:
+    assert longgang.client.apply(WEST)[1].outcome == COMMITTED
+    kept = _way(longgang, "kept/west", KEPT)[0]
+    longgang.city.plant({"type": "cut", "fibre": "f-nanwan-buji"})
+    eventually(lambda: _way(longgang, "kept/west", WORKING)[0] == kept)
+    eventually(lambda: not any(longgang.client.differences().values()))
+    longgang.kill_daemon()
+    longgang.city.plant({"type": "restore", "what": "all"})
+    longgang.start_daemon()
+    eventually(lambda: _way(longgang, "kept/west", KEPT)[0] == ["odu-f-nanwan-buji-1"])
+    assert _way(longgang, "kept/west", WORKING)[0] == kept
