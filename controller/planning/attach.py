@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from controller.intent.model import AccessSite, Boundaries, Prefix
+from controller.network.ledger import Ledger
 from controller.network.model import CityMap, Port
 from controller.planning.draft import FIRST_ACCESS_VLAN, LAST_VLAN, CannotPlaceError, Draft, rate_text
 from controller.planning.layers import Layers, node_allowed
-from controller.planning.placement import Attachment, RateReservation
+from controller.planning.placement import Attachment, Placement, RateReservation
 from controller.planning.reasons import boundary_text, short
 
 
@@ -56,8 +57,29 @@ def attach_all(
             access.rate_bps, access.hub,
         )  # fmt: skip
     attachments = tuple(result[a.name] for a in accesses)
-    _check_room(net, draft, attachments)
+    _check_room(net, draft.ledger, attachments)
     return attachments
+
+
+def still_attached(
+    city: CityMap,
+    net: Layers,
+    ledger: Ledger,
+    accesses: Iterable[AccessSite],
+    bounds: Boundaries,
+    standing: Placement,
+) -> bool:
+    """Return whether every access is where it was, and every label its own to hold; `ledger` is without them.
+
+    Raises CannotPlaceError where an access can be nowhere.
+    """
+    at = {a.access: (a.node, a.port) for a in standing.attachments}
+    if any(at.get(a.name) != tuple(_checked_port(city, net, a, bounds).ref) for a in accesses):
+        return False
+    if any(ledger.holder(r.resource, r.label, r.start, r.end) is not None for r in standing.labels):
+        return False
+    _check_room(net, ledger, standing.attachments)
+    return True
 
 
 def port_rates(attachments: Iterable[Attachment]) -> tuple[RateReservation, ...]:
@@ -69,12 +91,12 @@ def port_rates(attachments: Iterable[Attachment]) -> tuple[RateReservation, ...]
     return tuple(RateReservation(port, rate) for port, rate in sorted(held.items()))
 
 
-def _check_room(net: Layers, draft: Draft, attachments: tuple[Attachment, ...]) -> None:
+def _check_room(net: Layers, ledger: Ledger, attachments: tuple[Attachment, ...]) -> None:
     """Refuse accesses that a port cannot carry together: all of them in full, ours and everybody else's."""
     for held in port_rates(attachments):
         name = held.link.removeprefix("port:")
         rate = max(net.ports[name].rates_bps, default=0)
-        left = rate - draft.ledger.peak_bps(held.link, None, None)
+        left = rate - ledger.peak_bps(held.link, None, None)
         if rate and held.rate_bps > left:
             count = sum(f"{a.node}/{a.port}" == name for a in attachments)
             asked = f"{count} accesses ask for {rate_text(held.rate_bps)}" if count > 1 else rate_text(held.rate_bps)

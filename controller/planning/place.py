@@ -21,7 +21,7 @@ from controller.planning.emergency import is_emergency
 from controller.planning.layers import Layers, layers
 from controller.planning.orders import Orders, merit, referred_diverse, referred_to
 from controller.planning.placement import Placement, Refusal
-from controller.planning.planes import follows, place_plane
+from controller.planning.planes import follows, led_again, place_plane
 from controller.planning.refusal import refuse
 from controller.planning.restoration import giving_way, unguarded
 from controller.planning.slices import place_slice
@@ -217,8 +217,13 @@ class _Attempt:
         if isinstance(service, VipAssurance):
             below = self.placed.get(service.protects) or self.batch.standing.get(service.protects)
             return place_vip(city, net, self.draft(service), service, below)
-        if self.old is not None and self._unchanged(service) and self._serves(service, self.old[1]):
-            return self.old[1]
+        if self.old is not None and self._unchanged(service):
+            if self._serves(service, self.old[1]):
+                return self.old[1]
+            if isinstance(service, DedicatedPlane) and window is None and self.old[1].start is None:
+                again = led_again(city, net, self.ledger, service, self.old[1])
+                if again is not None:
+                    return again
         if isinstance(service, DedicatedPlane):
             return in_window(place_plane(city, net, self.draft(service), service), window)
         placed = place_slice(city, net, lambda: self.draft(service), self._mutual(service), self._others(service))

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from controller.intent.model import Boundaries, DedicatedPlane
-from controller.network.ledger import BitsPerSecond
+from controller.network.ledger import BitsPerSecond, Ledger
 from controller.network.model import CityMap, Link
-from controller.planning.attach import allocate_lans, attach_all, port_rates
+from controller.planning.attach import allocate_lans, attach_all, port_rates, still_attached
 from controller.planning.borders import border_stitches
 from controller.planning.draft import CannotPlaceError, Draft
 from controller.planning.hose import Hose, Ways
@@ -55,6 +55,30 @@ def place_plane(city: CityMap, net: Layers, draft: Draft, wanted: DedicatedPlane
         promises=_promises(laid, wanted, attachments),
         rates=(*laid.held, *port_rates(attachments)), labels=draft.labels(),
         notes=(*_notes(laid.tunnels), *_meeting(wanted, attachments)),
+    )  # fmt: skip
+
+
+def led_again(
+    city: CityMap, net: Layers, ledger: Ledger, wanted: DedicatedPlane, standing: Placement
+) -> Placement | None:
+    """Return the place of an unchanged plane whose routers lead it elsewhere now, where nothing else of it moves.
+
+    None: it has to be placed as ever. `ledger` is without what it holds.
+    """
+    try:
+        if standing.tunnels or not still_attached(city, net, ledger, wanted.accesses, wanted.boundaries, standing):
+            return None
+        laid = _laid(net, wanted, standing.attachments, ledger.free_array())
+    except CannotPlaceError:
+        return None
+    crossings = [(min(k.id, k.reverse), rank, rate) for k, rank, rate in _crossings(net, laid.joined, laid.loads)]
+    stitched = [(s.link and min(s.link, city.link_by_id[s.link].reverse), s.rank, s.rate_bps) for s in standing.stitches
+                if s.link is None or s.link in city.link_by_id]  # fmt: skip
+    if laid.tunnels or crossings != stitched or len(stitched) != len(standing.stitches):
+        return None
+    return replace(
+        standing, steering=(), trees=laid.trees, promises=_promises(laid, wanted, standing.attachments),
+        rates=(*laid.held, *port_rates(standing.attachments)), notes=tuple(_meeting(wanted, standing.attachments)),
     )  # fmt: skip
 
 

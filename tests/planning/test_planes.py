@@ -2,14 +2,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Network, ip_network
+from typing import Any
+
+import pytest
 
 from controller.intent.model import Boundaries, DedicatedPlane, Slo
 from controller.network.ledger import Ledger
 from controller.network.merge import merge
+from controller.network.outage import without
 from controller.planning.draft import Pools
 from controller.planning.orders import Orders
 from controller.planning.place import PlanOutcome, Standing, place
 from controller.planning.placement import Placement
+from controller.planning.planes import led_again
 from tests.support.cities import city_map, inventory, topologies, with_access_ports
 from tests.support.intents import GBPS, NOW, access, plane
 from tests.support.invariants import check_all
@@ -69,6 +74,34 @@ def test_what_is_remembered_of_a_shape_shows_in_no_placement() -> None:
     assert together.placements == apart
     assert len({tuple(r.link for r in p.rates) for p in apart.values()}) >= 3
     assert together.refusals
+
+
+def test_a_plane_that_is_only_led_elsewhere_is_placed_as_if_nothing_of_it_had_stood_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wanted = [plane("near", "nanwan", "buji"), plane("far", "pingdi", "buji", "compute"),
+              plane("hub", "zhihui", "buji", "nanwan", hub_and_spoke=True), plane("b", "zhihui", "jihua", plane="B"),
+              plane("given", "nanwan", "bantian", lan_prefix_len=26)]  # fmt: skip
+    first = _plan(*wanted)
+    standing = {s.metadata.service: (s, first.placements[s.metadata.service]) for s in wanted}
+    led: list[Placement | None] = []
+
+    def watched(*arguments: Any) -> Placement | None:
+        led.append(led_again(*arguments))
+        return led[-1]
+
+    for link in CITY.links:
+        cut = without(CITY, {f"link:{link.id}", f"link:{link.reverse}"})
+        with monkeypatch.context() as quickly:
+            quickly.setattr("controller.planning.place.led_again", watched)
+            quick = place(cut, first.ledger, wanted, standing, NOW)
+        with monkeypatch.context() as slow:
+            slow.setattr("controller.planning.place.led_again", lambda *_: None)
+            whole = place(replace(cut), first.ledger, wanted, standing, NOW)
+        assert quick.placements == whole.placements
+        assert quick.refusals == whole.refusals
+        assert quick.ledger.dump() == whole.ledger.dump()
+    assert None in led and any(led)  # some are led over another border, and that is more than to be led elsewhere
 
 
 def test_a_district_and_the_compute_centre_meet_over_the_city() -> None:
