@@ -111,18 +111,21 @@ class Packed(dict[Step, "Tree | Leaf"]):
     __setitem__ = __delitem__ = __ior__ = pop = popitem = clear = update = setdefault = _refuse
 
 
-_latest: list[tuple[Packed, Tree] | None] = [None]  # who looks inside a tree looks again at once
+MOST_OPEN = 512  # trees that stay open; who looks inside a tree looks again at once, and a change at each of its trees
+_open: dict[int, tuple[Packed, Tree]] = {}  # by identity, which its tree keeps while it is here
 
 
 def opened(tree: Tree) -> Tree:
     """Return the tree as a plain dict, whose subtrees are plain too but for those packed by themselves."""
     if not isinstance(tree, Packed):
         return tree
-    known = _latest[0]
+    known = _open.get(id(tree))
     if known is not None and known[0] is tree:
         return known[1]
     found = _opened(tree.shape, tree.row, 0, ())
-    _latest[0] = (tree, found)
+    if len(_open) >= MOST_OPEN:
+        _open.clear()  # in one go: other threads look here too
+    _open[id(tree)] = (tree, found)
     return found
 
 
