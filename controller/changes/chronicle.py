@@ -189,8 +189,8 @@ def _places(ended: Ended, edits: Iterable[Edit]) -> tuple[tuple[PlaceChange, ...
     for edit in edits:
         found, rest = changed_places(edit, MOST_BYTES)
         left_out += rest
+        before, after = ended.base.owners(edit.domain), ended.after.owners(edit.domain)
         for path, place in found:
-            whose = ended.base if place.after is None else ended.after
-            owners = ", ".join(whose.blame(edit.domain, path))
+            owners = ", ".join((before if place.after is None else after)(path))
             kept.append(PlaceChange(place.path, place.before, place.after, owners))
     return tuple(kept), left_out

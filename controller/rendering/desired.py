@@ -7,7 +7,7 @@ services are one leaf, which stays until the last of them goes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 
 from controller.errors import ConflictError
@@ -15,7 +15,7 @@ from controller.intent.model import ServiceId
 from controller.rendering.diff import edit
 from controller.rendering.graft import Graft
 from controller.rendering.merge import LeafConflictError, merge
-from controller.rendering.packed import packed
+from controller.rendering.packed import opened, packed
 from controller.rendering.paths import at, path_text, units
 from controller.rendering.tree import Edit, Leaf, Path, Tree
 
@@ -59,21 +59,45 @@ class Desired:
 
     def blame(self, domain: str, path: Path) -> tuple[ServiceId, ...]:
         """Return the services that ask for this place, or for anything under it, sorted."""
-        state = self._domains.get(domain)
-        if state is None:
-            return ()
-        found: set[ServiceId] = set()
-        for length in range(1, len(path) + 1):
-            services = state.units.get(path[:length])
-            if services is None:
-                continue
-            shares = self._shares(domain, path[:length], services)
-            found |= {s for s, share in shares.items() if _holds(share, path[length:])}
-            if isinstance(path[length - 1], tuple):
-                break  # an entry is the outermost one: no unit lies in it
-        if not found:
-            found = {s for unit, services in state.units.items() if unit[: len(path)] == path for s in services}
-        return tuple(sorted(found))
+        return self.owners(domain)(path)
+
+    def owners(self, domain: str) -> Callable[[Path], tuple[ServiceId, ...]]:
+        """Return what `blame` answers for many places of one domain: what is asked for there is opened once."""
+        units = state.units if (state := self._domains.get(domain)) is not None else {}
+        known: dict[Path, dict[ServiceId, Tree | Leaf]] = {}
+
+        def asked(unit: Path, services: tuple[ServiceId, ...]) -> dict[ServiceId, Tree | Leaf]:
+            shares = known.get(unit)
+            if shares is None:
+                shares = known[unit] = {
+                    service: opened(share) if isinstance(share, dict) else share
+                    for service, share in self._shares(domain, unit, services).items()
+                }
+            return shares
+
+        around: list[Path] = []  # the entry that was asked about last: who asks about one leaf asks about the next
+
+        def answer(path: Path) -> tuple[ServiceId, ...]:
+            if around and path[: len(around[0])] == around[0]:
+                unit = around[0]
+                found = {s for s, share in known[unit].items() if _holds(share, path[len(unit) :])}
+                if found:
+                    return tuple(sorted(found)) if len(found) > 1 else tuple(found)
+            found = set()
+            for length in range(1, len(path) + 1):
+                services = units.get(path[:length])
+                if services is None:
+                    continue
+                shares = asked(path[:length], services)
+                found |= {s for s, share in shares.items() if _holds(share, path[length:])}
+                if isinstance(path[length - 1], tuple):
+                    around[:] = [path[:length]]
+                    break  # an entry is the outermost one: no unit lies in it
+            if not found:
+                found = {s for unit, services in units.items() if unit[: len(path)] == path for s in services}
+            return tuple(sorted(found))
+
+        return answer
 
     def around(self, domain: str, path: Path) -> tuple[ServiceId, ...]:
         """Return the services whose unit (a VPN, a tunnel, a circuit …) a place lies in, theirs or not; sorted."""
