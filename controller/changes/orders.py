@@ -16,6 +16,7 @@ from controller.intent.model import Service, ServiceId, VipAssurance
 from controller.network.model import CityMap
 from controller.planning.draft import Pools
 from controller.planning.objectives import Objective, movable
+from controller.planning.orders import referred_to
 
 FEW_DOCUMENTS, FEW_CHARACTERS = 2, 1000
 
@@ -74,11 +75,11 @@ def understand(asked: Asked, state: DesiredState, there_is: Catalogue, now: date
     documents = [(d.source, d.content if d.text is None else d.text) for d in asked.documents]
     given = [(source, document) for source, document in documents if document is not None]
     services = read(given, now, there_is)
-    known = {sid: s.service for sid, s in state.services.items()}
-    check_windows(services, now, known.keys(), given)
+    check_windows(services, now, state.services.keys(), given)
     drops = frozenset(_named(state, name) for name in asked.remove)
-    remaining = {sid: s for sid, s in known.items() if sid not in drops}
-    check_references(services, remaining, given)
+    if any(isinstance(service, VipAssurance) or referred_to(service) for service in services):
+        remaining = {sid: s.service for sid, s in state.services.items() if sid not in drops}
+        check_references(services, remaining, given)
     drops |= _pruned(asked, services, state)
     return Wanted(services, drops)
 
