@@ -151,6 +151,7 @@ class Daemon:
         self._started.push_async_callback(self.repairs.stop)
         self.telemetry.listen(self.repairs.hear)
         self.changes.wellbeing.witness = self.repairs
+        self.repairs.switched.lost = self.changes.wellbeing.lost
         known = self.store.recent_incidents(REMEMBERED_INCIDENTS)
         self.tickets = Tickets(self.domains, self.repairs, self.telemetry, self._now, time.monotonic, known)
         self._started.push_async_callback(self.tickets.stop)

@@ -82,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     degrade.add_argument("--over", type=duration, help="30s: the light goes little by little")
     down = verb("down", _down, "switch a node off")
     down.add_argument("node")
+    stick = verb("stick", _stick, "have a protection switch stay where it is when it should move")
+    stick.add_argument("name", help="a circuit or a tunnel, as `onecity describe` names it")
+    stick.add_argument("--unnoticed", action="store_true", help="its domain believes that it moves")
     restore = verb("restore", _restore, "repair one thing, or everything")
     restore.add_argument("what", nargs="?", help="a fibre, link or node")
     restore.add_argument("--all", action="store_true", help="repair everything")
@@ -297,6 +300,10 @@ def _degrade(options: argparse.Namespace) -> int:
         raise LabError("degrade needs --loss, --delay or --light, as --loss 1%, --delay 5ms or --light 32dB")
     worn = {"loss": options.loss, "delay_s": options.delay, "light_db": options.light, "in_s": options.over}
     return _tell(options, {"type": "degrade", "link": options.link, **{k: v or 0.0 for k, v in worn.items()}})
+
+
+def _stick(options: argparse.Namespace) -> int:
+    return _tell(options, {"type": "stick", "name": options.name, "unnoticed": options.unnoticed})
 
 
 def _down(options: argparse.Namespace) -> int:

@@ -25,6 +25,7 @@ from controller.changes.state import Standing
 from controller.changes.views import Action, ChangeResult, Outcome
 from controller.intent.model import ServiceId
 from controller.loop.faults import Fault, RepairSettings, Waiting, reason_of
+from controller.loop.switched import Switched
 from controller.loop.unguarded import Unguarded
 from controller.loop.wounded import Wounded
 from controller.planning.emergency import is_emergency
@@ -57,6 +58,7 @@ class Repairs:
         self._settings = settings or RepairSettings()
         self._damper = Damper(self._settings.damping)
         self._riders, self._own = Riders(), OwnStates()
+        self.switched = Switched()
         self._fallen: frozenset[Component] = frozenset()  # what is down, and what rides on it
         self._busy: set[ServiceId] = set()
         self._waiting: dict[ServiceId, Waiting] = {}
@@ -185,7 +187,7 @@ class Repairs:
         now = self._clock()
         release = self._damper.next_release(now)
         due = [w.due for w in self._waiting.values()] + ([release] if release is not None else [])
-        due += [*self._returned.values(), self._unguarded.next_due(now)]
+        due += [*self._returned.values(), self._unguarded.next_due(now), *self.switched.due(now)]
         due += [self._alone_until] if now < self._alone_until else []
         if self._desk.state.services is not self._followed:
             due.append(self._followed_at + FOLLOW_S)
@@ -205,8 +207,13 @@ class Repairs:
             del self._touched[old]
         self._follow(now)
         state = self._desk.state
+        attempted = self._waiting.keys() | self._tried.keys()
         wounded = self._wounded.by(self._fallen, state.services)
+        wounded, found_dead = self.switched.judged(wounded, state.services, attempted, now)
         self._note(wounded, now)
+        for sid in found_dead:  # what could not be whole again may still be carried
+            self._waiting.pop(sid, None)
+            self._tried.pop(sid, None)
         held = self._busy | self._desk.under_way
         version = self._domains.city.version
         ready = [h for h in wounded if h.service not in held and self._worth_trying(h.service, version, now)]

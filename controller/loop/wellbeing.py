@@ -12,10 +12,12 @@ from controller.assurance.components import Damage
 from controller.assurance.health import Health, HealthSettings, HealthTrack, Judged, Steady
 from controller.changes.views import Condition, SloView
 from controller.intent.model import ServiceId
+from controller.loop.health import LOST_RATIO
 from controller.planning.placement import Placement
 from controller.telemetry.indicator import ServiceIndicators
 from controller.telemetry.telemetry import Telemetry
 
+SWITCHED_S = 0.2  # after a failure: by then standbys carry (50 ms beside detection and hold-off)
 PROBES = ("access:", "flow:")  # measured from access port to access port, through the forwarding under test
 _WORDS = {
     Health.OK: ("True", "Ok"),
@@ -105,6 +107,23 @@ class Wellbeing:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             return Condition("Probed", "Unknown", "NoMeasurement", what + more)
         return Condition("Probed", "True", "Measured", f"{len(probes)} measured since the last change and event")
+
+    def lost(self, sid: ServiceId, placement: Placement) -> bool:
+        """Return whether something measured since the last change and event says that it does not arrive.
+
+        Only of what domains switch by themselves, and only what was measured well after they should have.
+        """
+        if not placement.circuits and not placement.tunnels:
+            return False
+        since = max(self._confirmed.get(sid, float("-inf")), self.witness.touched_at(sid)) + SWITCHED_S
+        for probe in self._telemetry.carriers(placement):
+            at = self._telemetry.measured_at(probe) if probe.startswith("access:") else None
+            if at is not None and at >= since:
+                found = self._telemetry.fresh(probe)
+                short = found.get("reachable", 0.0) < found.get("expected", 0.0)
+                if short or found.get("loss_ratio", 0.0) >= LOST_RATIO:
+                    return True
+        return False
 
     def ready(
         self, sid: ServiceId, protected: ServiceId | None, placement: Placement, down: Iterable[str]

@@ -103,6 +103,7 @@ class Circuits:
         self.odu_links: dict[str, OduLink] = {link.id: link for link in city.optical.odu_links}
         self._port_node = {p.id: p.node for p in city.optical.client_ports}
         self.failed: set[str] = set()  # circuits whose line card is broken
+        self.stuck: dict[str, bool] = {}  # circuits and tunnels whose switch stays on the first way → whether unnoticed
         self._claims: dict[Claim, list[str]] = {}
         self._at_port: dict[str, set[str]] = {}
         self.specs: dict[str, Circuit] = {}
@@ -156,6 +157,15 @@ class Circuits:
     def on_port(self, port: str) -> list[str]:
         return sorted(self._at_port.get(port, ()))
 
+    def told(self, circuit: str) -> CircuitState:
+        """Return what the domain believes of a circuit: a switch that sticks unnoticed is where it should be."""
+        state = self.states[circuit]
+        if state.up or not self.stuck.get(circuit):
+            return state
+        spec = self.specs[circuit]
+        found = (self._leg(spec, leg, name) for leg, name in zip(spec.legs, ("working", "protect"), strict=False))
+        return next((leg for leg in found if leg.up), state)
+
     def odu_up(self, link: str) -> bool:
         state = self.states.get(self.odu_links[link].circuit)
         return state is not None and state.up
@@ -200,7 +210,8 @@ class Circuits:
         if problem:
             return CircuitState(False, "none", reason=problem)
         reasons = []
-        for leg, name in zip(spec.legs, ("working", "protect"), strict=False):
+        legs = spec.legs[:1] if spec.id in self.stuck else spec.legs
+        for leg, name in zip(legs, ("working", "protect"), strict=False):
             state = self._leg(spec, leg, name)
             if state.up:
                 return state

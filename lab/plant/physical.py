@@ -98,6 +98,13 @@ class Physical:
         self.refresh_ports()
         return sentence
 
+    def stick(self, name: str, names: list[str], unnoticed: bool) -> str:
+        """Have a protection switch stay on the first of its ways; unnoticed: its domain believes that it moves."""
+        self.circuits.stuck[self._known(name, names, "circuit or tunnel")] = unnoticed
+        self.circuits.refresh(self.circuits.specs)
+        self.refresh_ports()
+        return f"the switch of {name} stays where it is" + (", and its domain believes that it moves" * unnoticed)
+
     def _cut(self, name: str) -> str:
         fibres = [f.id for f in self.city.optical.fibres if name in f.ducts] or [name]
         for fibre in fibres:
@@ -134,8 +141,9 @@ class Physical:
 
     def _restore(self, what: str) -> str:
         if what == "all":
-            everything = (self.cut, self.down, self.degraded, self.circuits.failed, self.floods)
+            everything = (self.cut, self.down, self.degraded, self.circuits.failed, self.floods, self.circuits.stuck)
             count = sum(len(some) for some in everything)
+            self.circuits.stuck.clear()
             self.circuits.failed.clear()
             self.floods.clear()
             self.cut.clear()
@@ -143,7 +151,7 @@ class Physical:
             self.degraded.clear()
             return f"{count} fault{'' if count == 1 else 's'} repaired"
         fibres = {f.id for f in self.city.optical.fibres if what in f.ducts} & self.cut or {what}
-        faulty = [*self.cut, *self.down, *self.degraded, *self.circuits.failed, *self.floods]
+        faulty = [*self.cut, *self.down, *self.degraded, *self.circuits.failed, *self.floods, *self.circuits.stuck]
         for name in fibres:
             if name not in faulty:
                 self._known(name, faulty, "fault at")
@@ -152,6 +160,7 @@ class Physical:
         self.degraded.pop(what, None)
         self.circuits.failed.discard(what)
         self.floods.pop(what, None)
+        self.circuits.stuck.pop(what, None)
         return f"{what} is repaired"
 
     @staticmethod
@@ -233,7 +242,7 @@ class Physical:
                 "links": {},
                 "fibres": {f.id: self.fibre_up(f.id) for f in optical.fibres},
                 "odu_links": {link.id: self.circuits.odu_up(link.id) for link in optical.odu_links},
-                "circuits": {c: s.wire() for c, s in self.circuits.states.items()},
+                "circuits": {c: self.circuits.told(c).wire() for c in self.circuits.states},
             }
         mine = {n for n, d in self.node_domain.items() if d == domain}
         return {

@@ -127,7 +127,10 @@ def _transport(forwarding: Forwarding, key: VrfKey, route: Route, target: str, q
 def live_path(forwarding: Forwarding, tunnel: Tunnel) -> Path | None:
     """Return the first path none of whose links is down. Whether its hops make sense, only a packet finds out."""
     physical = forwarding.physical
-    for path in tunnel.paths:
+    stuck = physical.circuits.stuck.get(tunnel.name)
+    if stuck and tunnel.paths:
+        return tunnel.paths[0]  # its router believes that it switched: packets still take the first way
+    for path in tunnel.paths if stuck is None else tunnel.paths[:1]:
         links = [physical.link_from.get(hop) for hop in path.hops]
         if path.hops and all(link is None or physical.link_up[link.id] for link in links):
             return path
@@ -149,6 +152,8 @@ def _in_tunnel(
             raise Dropped(
                 f"{here}: tunnel {tunnel.name} leaves by {hop_port}, behind which is no link of {tunnel.domain}"
             )
+        if not forwarding.physical.link_up[link.id]:
+            raise Dropped(f"{here}: tunnel {tunnel.name} ({path.name}) leaves by {hop_port}, which is dark")
         _take(way, link, _partition(forwarding, tunnel, link), queue, f"tunnel {tunnel.name} {path.name}")
         here = link.destination[0]
     if here != remote:

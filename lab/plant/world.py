@@ -78,12 +78,12 @@ class World:
         kind = command.get("type")
         if kind in ("clock", "lie"):
             return self._mislead(command)
-        if kind in ("cut", "degrade", "down", "fail", "flood", "restore"):
+        if kind in ("cut", "degrade", "down", "fail", "flood", "stick", "restore"):
             if kind == "restore" and command.get("what", "all") == "all":
                 self.clocks.clear()
                 self.lying.clear()
             before = self.physical.port_up
-            sentence = self.physical.apply(command)
+            sentence = self._stick(command) if kind == "stick" else self.physical.apply(command)
             self._follow_ports(before)
             self._stale |= self.forwarding.by_vpn.keys()  # any path may run over it
             self._model = None
@@ -100,9 +100,13 @@ class World:
                 **self.physical.faults(),
             }
         raise PlantError(
-            f"unknown command {kind!r}; there are cut, degrade, down, fail, flood, clock, lie, restore, "
+            f"unknown command {kind!r}; there are cut, degrade, down, fail, flood, stick, clock, lie, restore, "
             "trace, offer, status"
         )
+
+    def _stick(self, command: Mapping[str, Any]) -> str:
+        names = [*self.physical.circuits.specs, *(name for _, name in self.forwarding.tunnels)]
+        return self.physical.stick(str(command.get("name", "")), names, bool(command.get("unnoticed")))
 
     def _mislead(self, command: Mapping[str, Any]) -> dict[str, Any]:
         """Set a domain's clock wrong, or have it tell for ever what it told last."""
@@ -315,7 +319,8 @@ class World:
         optical = out[self.city.optical.name]
         optical["fibres"] = lines(self.physical, self._random)
         circuits = optical["circuits"]
-        for circuit, state in self.physical.circuits.states.items():
+        for circuit in self.physical.circuits.states:
+            state = self.physical.circuits.told(circuit)
             margin = None if state.margin_db is None else state.margin_db + float(self._random.uniform(-0.05, 0.05))
             circuits[circuit] = {
                 "latency_s": state.latency_s,

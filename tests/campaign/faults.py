@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.campaign.population import CITY, ROUTES
+from tests.campaign.population import CITY, ROUTES, members
 from tests.support.stage import Stage
 
 FIBRES = sorted(CITY.fibres)
@@ -17,6 +17,7 @@ LIT = sorted({k.circuit for k in CITY.links if k.circuit and k.circuit in ROUTES
 CLOCK_STEPS_S = (3600.0, -3600.0)
 SINGLE = (
     "cut", "node", "otn-node", "duct", "flap", "degrade", "card", "congestion", "controller", "silence", "lie", "clock",
+    "stuck",
 )  # fmt: skip
 
 
@@ -75,6 +76,9 @@ def _make(kind: str, dice: random.Random) -> Fault:
         return _fault(kind, f"{fibre}, {other}", lambda s: _twice(s, fibre, other), f"fibre:{fibre}", f"fibre:{other}")
     if kind == "restart":
         return _fault(kind, fibre, lambda s: _under_restart(s, fibre), f"fibre:{fibre}")
+    if kind == "stuck":
+        unnoticed = dice.random() < 0.5
+        return _fault(kind, fibre, lambda s: _with_stuck_switches(s, fibre, unnoticed), f"fibre:{fibre}")
     if kind in ("controller", "silence"):
         domain = dice.choice(["district-ip", "compute-ip"])
         process = "kill" if kind == "controller" else "pause"
@@ -108,6 +112,17 @@ def _fault(kind: str, title: str, inject: Callable[[Stage], None], *roots: str) 
 
 def _do(stage: Stage, **command: object) -> None:
     stage.city.plant(command)
+
+
+def _with_stuck_switches(stage: Stage, fibre: str, unnoticed: bool) -> None:
+    """Cut a fibre when no standby of a slice takes over; unnoticed: their domain says that all did."""
+    for member in members():
+        if member.kind == "guarded":
+            for part in stage.client.describe(member.service).parts:
+                kind, _, name = part.subject.partition(":")
+                if kind == "circuit":
+                    _do(stage, type="stick", name=name, unnoticed=unnoticed)
+    _do(stage, type="cut", fibre=fibre)
 
 
 def _flap(stage: Stage, fibre: str) -> None:
