@@ -32,6 +32,8 @@ class Forwarding:
         self.tables: dict[VrfKey, Table] = {}
         self._importers: dict[tuple[str, str], set[VrfKey]] = {}
         self._exporters: dict[tuple[str, str], set[VrfKey]] = {}
+        self._steered: dict[str, set[VrfKey]] = {}  # tunnel → VRFs that steer into it
+        self._drawing: dict[tuple[str, int], set[str]] = {}  # (domain, NRP) → tunnels that draw from it
         self._paths: dict[tuple[str, str], dict[str, tuple[Link, ...]]] = {}
         self._unsettled: set[VrfKey] = set()
 
@@ -65,15 +67,14 @@ class Forwarding:
         return {name} | {key[1] for key in reach}
 
     def _change_tunnel(self, domain: str, name: str, doc: Any) -> set[str]:
-        if doc is None:
-            self.tunnels.pop((domain, name), None)
-        else:
-            self.tunnels[domain, name] = read_tunnel(domain, doc)
-        return {
-            v.key[1]
-            for v in self.vrfs.values()
-            if v.steering and v.key[0] == domain and any(name in tunnels for tunnels, _ in v.steering.values())
-        }
+        old = self.tunnels.pop((domain, name), None)
+        if old is not None and old.nrp is not None:
+            self._drawing[domain, old.nrp].discard(name)
+        if doc is not None:
+            new = self.tunnels[domain, name] = read_tunnel(domain, doc)
+            if new.nrp is not None:
+                self._drawing.setdefault((domain, new.nrp), set()).add(name)
+        return {key[1] for key in self._steered.get(name, ()) if key[0] == domain}
 
     def _change_partition(self, domain: str, name: str, doc: Any) -> set[str]:
         old = self.partitions.pop((domain, name), None)
@@ -84,13 +85,8 @@ class Forwarding:
             new = read_partition(domain, doc)
             self.partitions[domain, name] = self.partition_by_number[domain, new.nrp] = new
             numbers.add(new.nrp)
-        names = [t.name for t in self.tunnels.values() if t.domain == domain and t.nrp in numbers]
-        touched: set[str] = set()
-        for tunnel in names:
-            touched |= {
-                v.key[1] for v in self.vrfs.values() if any(tunnel in tunnels for tunnels, _ in v.steering.values())
-            }
-        return touched
+        names = {tunnel for number in numbers for tunnel in self._drawing.get((domain, number), ())}
+        return {key[1] for tunnel in names for key in self._steered.get(tunnel, ())}
 
     def _learn(self, vrf: Vrf) -> None:
         domain = vrf.key[0]
@@ -99,6 +95,8 @@ class Forwarding:
             self._importers.setdefault((domain, target), set()).add(vrf.key)
         for target in vrf.exports:
             self._exporters.setdefault((domain, target), set()).add(vrf.key)
+        for tunnel in _steers_into(vrf):
+            self._steered.setdefault(tunnel, set()).add(vrf.key)
         for access in vrf.accesses:
             self.accesses_at.setdefault((access.node, access.port, access.vlan), []).append(access)
             self.vrf_of[domain, access.key] = vrf.key
@@ -112,6 +110,8 @@ class Forwarding:
             self._importers[domain, target].discard(vrf.key)
         for target in vrf.exports:
             self._exporters[domain, target].discard(vrf.key)
+        for tunnel in _steers_into(vrf):
+            self._steered[tunnel].discard(vrf.key)
         for access in vrf.accesses:
             self.accesses_at[access.node, access.port, access.vlan].remove(access)
             self.vrf_of.pop((domain, access.key), None)
@@ -220,3 +220,7 @@ def _speaks_to(a: Access, z: Access) -> bool:
     ours = [address for _, address, _ in a.addresses]
     theirs = [address for _, address, _ in z.addresses]
     return a.bgp.neighbor in theirs and (a.bgp.local_address is None or a.bgp.local_address in ours)
+
+
+def _steers_into(vrf: Vrf) -> set[str]:
+    return {name for names, _ in vrf.steering.values() for name in names}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import random
 from typing import Any
 
 import pytest
@@ -178,6 +179,31 @@ def test_a_tunnel_needs_its_partition_on_every_link() -> None:
     assert trace(sliced(RIGHT, nrp="7", links=links), "x", "buji", "10.2.0.1")["delivered"] == "x/x.zhihui"
     assert "no partition" in trace(sliced(RIGHT, nrp="7", links=links[:1]), "x", "buji", "10.2.0.1")["reason"]
     assert "no partition" in trace(sliced(RIGHT, nrp="8", links=links), "x", "buji", "10.2.0.1")["reason"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_change_of_a_tunnel_or_partition_touches_exactly_the_networks_that_steer_into_it(seed: int) -> None:
+    chance, forwarding = random.Random(seed), plant().forwarding
+    for _ in range(150):
+        number = chance.randrange(4)
+        kind, gone = chance.choice(("vpn-service", "tunnel", "nrp-policy")), chance.random() < 0.3
+        into = [f"t{chance.randrange(4)}" for _ in range(chance.randrange(3))]
+        steering = [{"remote-ne-id": f"node:r{i}", "class-id": "*", "tunnel": [t]} for i, t in enumerate(into)]
+        lan = access("a", "acc-1", 200 + number, "172.16.1.1", "172.16.1.2")
+        docs = {
+            "vpn-service": vpn(f"v{number}", "0:65001:7", [node("lg-buji", 65001, [lan], steering=steering)]),
+            "tunnel": tunnel(f"t{number}", "lg-buji", "lg-zhihui", RIGHT, **{"nrp-id": str(chance.randrange(3))}),
+            "nrp-policy": {"name": f"p{number}", "nrp-id": str(number % 3)},
+        }
+        name = {"vpn-service": "v", "tunnel": "t", "nrp-policy": "p"}[kind] + str(number)
+        before = forwarding.partitions.get(("city-ip", name))
+        unit = {f"{kind}/{name}": docs[kind]}
+        touched = forwarding.change("city-ip", {} if gone else unit, unit if gone else ())
+        after = forwarding.partitions.get(("city-ip", name))
+        numbers = {p.nrp for p in (before, after) if p is not None}
+        tunnels = {name} if kind == "tunnel" else {t.name for t in forwarding.tunnels.values() if t.nrp in numbers}
+        steers = {v.key[1] for v in forwarding.vrfs.values() for ts, _ in v.steering.values() if tunnels & set(ts)}
+        assert kind == "vpn-service" or touched == steers
 
 
 # ── circuits ────────────────────────────────────────────────────────────────────────────────────────────────────────
