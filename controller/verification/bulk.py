@@ -7,21 +7,24 @@ what is not plainly sound is looked at again one by one, which also finds the wo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, chain, repeat
 
 import numpy as np
 import numpy.typing as npt
 
 from controller.network.model import CityMap, PortRef
-from controller.verification.facts import Tunnel
-from controller.verification.forwarding import Forwarding, Trail
+from controller.verification.facts import EvenRates, Tunnel
+from controller.verification.forwarding import Forwarding
+from controller.verification.limits import lost
 
 Indices = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Took = list[float]  # delay s, jitter s, losses as −ln of what arrives, hops
 AT_LEAST = 100  # tunnels; fewer are as quick one by one
-AT_ONCE = 1000  # so that memory is asked for what a few need, not all
+AT_ONCE = 250  # so that memory is asked for what a few need, not all
+MOST_BPS = 1 << 62  # arrays hold no more; a tunnel of more is looked at by itself
 _NOBODY = -1
 
 
@@ -37,7 +40,9 @@ class LinkArrays:
         self.src = np.array([self.node[k.src.node] for k in links], dtype=np.int64)
         self.dst = np.array([self.node[k.dst.node] for k in links], dtype=np.int64)
         self.of_domain = np.array([self.domain.get(k.domain or "", _NOBODY) for k in links], dtype=np.int64)
-        self.delay_s = np.array([k.delay_s for k in links], dtype=np.float64)
+        # What adds up along a way, in columns: delay and jitter in seconds, losses as −ln of what arrives, hops.
+        sums = [(k.delay_s, k.jitter_s, lost(k.loss_ratio), 1.0) for k in links]
+        self.sums = np.array(sums, dtype=np.float64).reshape(len(links), 4)
         risks = {risk: i for i, risk in enumerate(sorted({r for k in links for r in k.srlgs}))}
         # What a link shares with others: itself, and its risks.
         shared = [[len(risks) + i, *(risks[r] for r in k.srlgs)] for i, k in enumerate(links)]
@@ -60,8 +65,8 @@ class Paths:
 
     def __post_init__(self) -> None:
         rows = [hops for t in self.tunnels for hops in (t.working, t.standby or ())]
-        known = self.ports.get
-        self.links = np.fromiter((known(id(hop), _NOBODY) for hops in rows for hop in hops), dtype=np.int64)
+        numbers = map(self.ports.get, map(id, chain.from_iterable(rows)), repeat(_NOBODY))
+        self.links = np.fromiter(numbers, dtype=np.int64)
         self.length = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
         self.row = np.repeat(np.arange(len(rows)), self.length)
         self.at = np.concatenate(([0], np.cumsum(self.length)[:-1]))
@@ -91,81 +96,79 @@ class Paths:
 
     def apart(self) -> Flags:
         """Say of each tunnel whether its two paths have neither a link nor a risk in common."""
-        arrays = self.arrays
-        counts = arrays.first[self.links + 1] - arrays.first[self.links]
-        starts = np.repeat(arrays.first[self.links] - np.cumsum(counts) + counts, counts)
+        arrays, links = self.arrays, self.links.clip(min=0)  # a row with an unknown link leads nowhere anyway
+        counts = arrays.first[links + 1] - arrays.first[links]
+        starts = np.repeat(arrays.first[links] - np.cumsum(counts) + counts, counts)
         shares = arrays.shares[starts + np.arange(len(starts))]
         row = np.repeat(self.row, counts)
         key = (row >> 1) * arrays.kinds + shares
-        both = np.intersect1d(np.unique(key[row & 1 == 0]), np.unique(key[row & 1 == 1]), assume_unique=True)
+        taken = np.zeros(len(self.tunnels) * arrays.kinds, dtype=np.bool_)
+        taken[key[row & 1 == 0]] = True
+        standby = key[row & 1 == 1]
         found = np.ones(len(self.tunnels), dtype=np.bool_)
-        found[both // arrays.kinds] = False
+        found[standby[taken[standby]] // arrays.kinds] = False
         return found
 
-    def trails(self, forwarding: Forwarding, good: Flags) -> None:
-        """Let forwarding know what the good rows come to."""
-        city, known = forwarding.city.links, self.links.tolist()
-        ends = [link.dst.node for link in city]
-        whole = np.flatnonzero(good & (self.length > 0))
-        delays = np.concatenate(([0.0], np.cumsum(self.arrays.delay_s[self.links])))
-        took = delays[self.at[whole] + self.length[whole]] - delays[self.at[whole]]
-        rows = zip(whole.tolist(), self.at[whole].tolist(), self.length[whole].tolist(), took.tolist(), strict=True)
-        for row, first, length, delay in rows:
-            tunnel = self.tunnels[row >> 1]
-            hops = tunnel.standby if row & 1 else tunnel.working
-            assert hops is not None
-            over = known[first : first + length]
-            forwarding.remember(hops, Trail(tuple([city[i] for i in over]), tuple([ends[i] for i in over]), delay))
+    def sums(self) -> npt.NDArray[np.float64]:
+        """Return what each row comes to, as `Took`; of rows that lead nowhere it says nothing."""
+        found, full = np.zeros((len(self.length), 4), dtype=np.float64), self.length > 0
+        if len(self.links):
+            found[full] = np.add.reduceat(self.arrays.sums[self.links], self.at[full])
+        return found
 
 
 def covered(paths: Paths, forwarding: Forwarding) -> Flags:
     """Say of each tunnel whether the partition that it draws from, if any, has its rate on every link of both paths."""
     model, index = forwarding.model, forwarding.city.link_index
     size, number = len(forwarding.city.links), dict[tuple[str, int], int]()
-    keys: list[int] = []
-    rates: list[int] = []
+    keys: list[Indices] = []
+    rates: list[Indices] = []
     for tunnel in paths.tunnels:
         if tunnel.partition is None or (tunnel.domain, tunnel.partition) in number:
             continue
         mine = number[tunnel.domain, tunnel.partition] = len(number)
         names = model.owners("nrp-id", tunnel.domain, str(tunnel.partition))
         partition = model.partitions.get((tunnel.domain, names[0])) if names else None
-        for link, rate in partition.rates.items() if partition is not None else ():
-            keys.append(mine * size + index.get(link, size))
-            rates.append(rate)
+        given = partition.rates if partition is not None else {}
+        keys.append(mine * (size + 1) + np.fromiter(map(index.get, given, repeat(size)), np.int64, len(given)))
+        if isinstance(given, EvenRates):
+            rates.append(np.full(len(given), min(given.rate_bps, MOST_BPS)))
+        else:
+            rates.append(np.fromiter((min(rate, MOST_BPS) for rate in given.values()), np.int64, len(given)))
     found = np.ones(len(paths.tunnels), dtype=np.bool_)
     draws = np.array([number.get((t.domain, t.partition or 0), _NOBODY) if t.partition is not None else _NOBODY
                       for t in paths.tunnels], dtype=np.int64)  # fmt: skip
-    order = np.argsort(keys, kind="stable")
-    table, given = np.append(np.array(keys, dtype=np.int64)[order], -1), np.append(np.array(rates)[order], 0)
+    table = np.zeros(len(number) * (size + 1), dtype=np.int64)
+    if keys:
+        table[np.concatenate(keys)] = np.concatenate(rates)
     owner = paths.row >> 1
-    asked = draws[owner] * size + paths.links
-    place = np.searchsorted(table[:-1], asked).clip(max=len(table) - 1)
-    needed = np.array([t.rate_bps for t in paths.tunnels], dtype=np.int64)[owner]
-    lacking = (draws[owner] >= 0) & ((table[place] != asked) | (given[place] < needed))
+    needed = np.array([min(t.rate_bps, MOST_BPS + 1) for t in paths.tunnels], dtype=np.int64)[owner]
+    asked = np.where(draws[owner] >= 0, draws[owner] * (size + 1) + paths.links, 0)
+    lacking = (draws[owner] >= 0) & (table[asked] < needed) if keys else draws[owner] >= 0
     found[owner[lacking]] = False
     return found
 
 
-def sound_tunnels(tunnels: Sequence[Tunnel], forwarding: Forwarding) -> frozenset[int]:
-    """Return the identities of the tunnels of which nothing is wrong; of the others it is not sure."""
+def sound_tunnels(tunnels: Sequence[Tunnel], forwarding: Forwarding) -> dict[int, tuple[Took, Took]]:
+    """Return the tunnels of which nothing is wrong, by identity; of the others it is not sure.
+
+    With each what its working path comes to, and its standby, zeros where there is none.
+    """
     arrays = forwarding.interior.arrays
     if not isinstance(arrays, LinkArrays):
         arrays = forwarding.interior.arrays = LinkArrays(forwarding.city)
     ports = {id(port): arrays.number[port] for port in forwarding.model.ports.every() if port in arrays.number}
     parts = (tunnels[at : at + AT_ONCE] for at in range(0, len(tunnels), AT_ONCE))
-    return frozenset().union(*(_sound(Paths(part, arrays, ports), forwarding) for part in parts))
+    return {tunnel: took for part in parts for tunnel, took in _sound(Paths(part, arrays, ports), forwarding)}
 
 
-def _sound(paths: Paths, forwarding: Forwarding) -> frozenset[int]:
+def _sound(paths: Paths, forwarding: Forwarding) -> Iterable[tuple[int, tuple[Took, Took]]]:
     tunnels = paths.tunnels
     if not len(paths.links):
-        return frozenset()
-    leading = paths.leading()
-    paths.trails(forwarding, leading)
-    both = leading[::2] & leading[1::2]
-    apart = paths.apart()
-    forwarding.apart |= {id(t) for t, fine in zip(tunnels, (both & apart).tolist(), strict=True) if fine}
-    sound = both & apart & covered(paths, forwarding)
+        return ()
+    leading, took = paths.leading(), paths.sums().tolist()
+    apart = leading[::2] & leading[1::2] & paths.apart()
+    forwarding.apart |= {id(tunnels[i]) for i in np.flatnonzero(apart).tolist()}
     forwarding.steps += int(paths.length.sum())
-    return frozenset(id(t) for t, fine in zip(tunnels, sound.tolist(), strict=True) if fine)
+    sound = np.flatnonzero(apart & covered(paths, forwarding)).tolist()
+    return [(id(tunnels[i]), (took[2 * i], took[2 * i + 1])) for i in sound]

@@ -310,10 +310,6 @@ class Forwarding:
             known = self._trails[id(hops)] = (hops, self._trail(hops))
         return known[1]
 
-    def remember(self, hops: Hops, trail: Trail) -> None:
-        """Take what explicit hops come to from whoever has found it out."""
-        self._trails[id(hops)] = (hops, trail)
-
     def _trail(self, hops: Hops) -> Trail:
         out = self.out
         links = [out[hop] for hop in hops if hop in out]

@@ -33,7 +33,7 @@ class Sums:
         """Return which promise these sums break; empty where none."""
         if slo.jitter_s is not None and self.jitter_s > slo.jitter_s + _EASE:
             return f"it may vary by {self.jitter_s * 1e6:.3g} µs, {slo.jitter_s * 1e6:g} µs are promised"
-        if slo.loss_ratio is not None and self.lost > _lost(slo.loss_ratio) + _EASE:
+        if slo.loss_ratio is not None and self.lost > lost(slo.loss_ratio) + _EASE:
             return f"it may lose {-math.expm1(-self.lost):.2g} of its packets, {slo.loss_ratio:g} is promised"
         if slo.most_hops is not None and self.hops > slo.most_hops:
             return f"it is led over {self.hops} links, {slo.most_hops} are the most"
@@ -49,10 +49,10 @@ def limited(slo: Slo) -> bool:
 
 
 def of_links(links: Iterable[Link]) -> Sums:
-    jitter, lost, hops = 0.0, 0.0, 0
+    jitter, gone, hops = 0.0, 0.0, 0
     for link in links:
-        jitter, lost, hops = jitter + link.jitter_s, lost + _lost(link.loss_ratio), hops + 1
-    return Sums(jitter, lost, hops)
+        jitter, gone, hops = jitter + link.jitter_s, gone + lost(link.loss_ratio), hops + 1
+    return Sums(jitter, gone, hops)
 
 
 def of_leg(leg: CircuitLeg, layer: str) -> Sums:
@@ -61,5 +61,6 @@ def of_leg(leg: CircuitLeg, layer: str) -> Sums:
     return Sums(0.0 if layer == "wavelength" else OTN_JITTER_S * hops, 0.0, hops)
 
 
-def _lost(ratio: float) -> float:
+def lost(ratio: float) -> float:
+    """Return a loss ratio so that those of several links add up: −ln of the share that arrives."""
     return -math.log1p(-min(ratio, 1 - 1e-12))

@@ -86,16 +86,16 @@ class ConfigurationModel:
     def circuits_of(self, owner: str) -> list[Circuit]:
         """Return the circuits that a service owns, by id."""
         owned = self.claims.get(("circuits", owner), {})
-        return [self.circuits[domain, circuit] for circuit in sorted(owned) for domain in owned[circuit]]
+        return [c for name in sorted(owned) for d in owned[name] if (c := self.circuits.get((d, name))) is not None]
 
     def tunnels_of(self, owner: str) -> list[Tunnel]:
         """Return the tunnels whose names say that they are this service's, by name."""
         owned = self.claims.get(("tunnels", owner), {})
-        return [self.tunnels[domain, tunnel] for tunnel in sorted(owned) for domain in owned[tunnel]]
+        return [t for name in sorted(owned) for d in owned[name] if (t := self.tunnels.get((d, name))) is not None]
 
     def partitions_of(self, owner: str) -> list[Partition]:
         owned = self.claims.get(("partitions", owner), {})
-        return [self.partitions[domain, name] for name in sorted(owned) for domain in owned[name]]
+        return [p for name in sorted(owned) for d in owned[name] if (p := self.partitions.get((d, name))) is not None]
 
 
 class _Update:

@@ -85,7 +85,7 @@ class NetworkProver:
             yield self._broken(Property.ISOLATION, access.id, (access.node, far.node), reason)
 
     def _addresses(self, access: Access) -> Iterator[CounterExample]:
-        reason = _address_fault(access)
+        reason = address_fault(access)
         if reason:
             yield self._broken(Property.REACHABILITY, access.id, (str(access.where),), reason)
         if (access.node, access.profile) not in self.vpn.instances:
@@ -143,7 +143,7 @@ class NetworkProver:
         return CounterExample(what, self.service, witness, path, reason)
 
 
-def _address_fault(access: Access) -> str:
+def address_fault(access: Access) -> str:
     """Return what is wrong with an access's addresses and next hops; empty where nothing is."""
     near, far, subnet = span(access.address), span(access.customer), access.subnet
     if near is None or far is None:

@@ -8,10 +8,11 @@ from itertools import islice
 
 from controller.intent.model import DedicatedPlane, Disjointness, ExclusiveSlice, Service, ServiceId, VipAssurance
 from controller.network.model import CityMap
-from controller.verification import bulk
+from controller.verification import bulk, plain
 from controller.verification.bookings import circuit_bookings, partition_bookings, tunnel_bookings
 from controller.verification.forwarding import Forwarding
 from controller.verification.igp import Interior
+from controller.verification.loads import Loads
 from controller.verification.model import ConfigurationModel, Unit, owner_of
 from controller.verification.networks import NetworkProver
 from controller.verification.planes import PlaneProver
@@ -68,13 +69,15 @@ class _Change:
     def __init__(self, forwarding: Forwarding, intents: Mapping[ServiceId, Service], changed: set[ServiceId]) -> None:
         self.forwarding, self.model, self.intents = forwarding, forwarding.model, intents
         self.vips: dict[ServiceId, list[VipAssurance]] = {}
+        self._owners: dict[Unit, ServiceId] = {}
         for service in intents.values():
             if isinstance(service, VipAssurance):
                 self.vips.setdefault(service.protects, []).append(service)
         touched = changed | {self._owner(unit) for unit in self.model.looked_at}
         above = {vip.metadata.service for sid in touched for vip in self.vips.get(sid, ())}
         self.gone = changed - intents.keys()
-        self.sound: frozenset[int] = frozenset()  # identities of tunnels that need no second look
+        self.sound: plain.Sound = {}  # tunnels that need no second look
+        self.settled: Mapping[ServiceId, Loads] = {}  # services that need none
         self._walks: Walks | None = None
         self.concerned = self._in_order((touched | above) & intents.keys())
 
@@ -83,6 +86,8 @@ class _Change:
         tunnels = [t for kind, *at in units if kind == "tunnel" and (t := self.model.tunnels.get((at[0], at[1])))]
         if len(tunnels) >= bulk.AT_LEAST:
             self.sound = bulk.sound_tunnels(tunnels, self.forwarding)
+            alone = [sid for sid in self.concerned if sid not in self.vips]
+            self.settled = plain.settled(alone, self.intents, self.forwarding, self.sound)
         for unit in units:
             yield from islice(self._unit(unit), MOST_OF_ONE)
         book = self.model.loads
@@ -91,6 +96,9 @@ class _Change:
         for sid in (*self.concerned, *self.gone):
             book.drop(sid)
         for sid in self.concerned:
+            if sid in self.settled:
+                book.put(sid, self.settled[sid])
+                continue
             prover = self._prover(sid)
             yield from islice(prover.check(), MOST_OF_ONE)
             book.put(sid, prover.loads())
@@ -128,13 +136,17 @@ class _Change:
         return found
 
     def _owner(self, unit: Unit) -> ServiceId:
-        kind, domain, name = unit
-        circuit = self.model.circuits.get((domain, name)) if kind == "circuit" else None
-        return ServiceId(circuit.owner) if circuit is not None else owner_of(kind, name)
+        if unit not in self._owners:
+            kind, domain, name = unit
+            circuit = self.model.circuits.get((domain, name)) if kind == "circuit" else None
+            self._owners[unit] = ServiceId(circuit.owner) if circuit is not None else owner_of(kind, name)
+        return self._owners[unit]
 
     def _unit(self, unit: Unit) -> Iterator[CounterExample]:
         kind, domain, name = unit
         at = (domain, name)
+        if kind == "vpn" and self._owner(unit) in self.settled:
+            return
         if kind == "vpn" and at in self.model.vpns:
             protectors = tuple(self.vips.get(owner_of(kind, name), ()))
             yield from NetworkProver(self.model.vpns[at], self.forwarding, protectors).check()
@@ -149,9 +161,20 @@ class _Change:
         else:
             return
         owner = self._owner(unit)
+        if self._named(unit) != name:
+            reason = f"it calls itself {self._named(unit) or 'nothing'}: who asks for it by name does not find it"
+            yield CounterExample(Property.REACHABILITY, owner, f"{kind} {name} in {domain}", (), reason)
         if owner not in self.intents:
             reason = f"no service {owner} stands that it could belong to"
             yield CounterExample(Property.ISOLATION, owner, f"{kind} {name} in {domain}", (), reason)
+
+    def _named(self, unit: Unit) -> str:
+        """Return the name that a unit's own leaf gives it; the key of its entry is another leaf on paper only."""
+        kind, *at = unit
+        key = (at[0], at[1])
+        if kind in ("vpn", "circuit"):
+            return self.model.vpns[key].id if kind == "vpn" else self.model.circuits[key].id
+        return self.model.tunnels[key].name if kind == "tunnel" else self.model.partitions[key].name
 
     def _apart(self, unit: Unit) -> tuple[Disjointness, ...]:
         service = self.intents.get(self._owner(unit))
