@@ -323,8 +323,8 @@ class Changes(Looking):
                 present.service_action(p, self._domains.city, refusals.get(p.service, "")) for p in planned.plans
             ),
             domains=present.domain_counts(planned.edits, self._conductor.step_counts(planned)),
-            proofs=present.proofs(planned) if planned.edits else (),
-            proofs_s=planned.proofs_s if planned.edits else 0.0,
+            proofs=present.proofs(planned) if planned.puts or planned.edits else (),
+            proofs_s=planned.proofs_s if planned.puts or planned.edits else 0.0,
             native=texts,
             digest=planned.digest,
             notes=(*notes, *(f"{p.service}: {said}" for p in planned.plans for said in present.over(p))),

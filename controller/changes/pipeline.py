@@ -15,6 +15,7 @@ from ipaddress import ip_network
 from controller.changes.dating import dated, opened_again, starts_now
 from controller.changes.digest import digest_of
 from controller.changes.impact import as_placed, impact_of
+from controller.changes.opening import asked_of, with_openings
 from controller.changes.rendered import standing_of
 from controller.changes.state import DesiredState, Standing
 from controller.errors import ConflictError
@@ -24,7 +25,6 @@ from controller.network.ledger import Ledger
 from controller.network.model import CityMap
 from controller.network.outage import without
 from controller.planning.at_any_rate import at_any_rate
-from controller.planning.emergency import is_emergency, relaxed
 from controller.planning.objectives import Objective, movable, tune
 from controller.planning.orders import orders_for
 from controller.planning.place import PlanOutcome, place
@@ -164,6 +164,8 @@ def plan(
     next_model = model.updated({e.domain: after.desired.tree(e.domain) for e in edits}, edits)
     started = time.perf_counter()
     proofs = prove(next_model, city, active_intents(after), frozenset(puts) | drops)
+    if wanted.puts:
+        proofs = with_openings(proofs, after, next_model, city, puts)
     proofs_s = time.perf_counter() - started
     asked = [
         plan_of(state, s, outcome.placements.get(s.metadata.service), now, refused=s.metadata.service in refused)
@@ -304,11 +306,7 @@ def state_after(
 
 
 def active_intents(state: DesiredState) -> dict[ServiceId, Service]:
-    return {
-        sid: relaxed(s.service) if s.placement.notes and is_emergency(s.placement) else s.service
-        for sid, s in state.services.items()
-        if s.active
-    }
+    return asked_of({sid: s for sid, s in state.services.items() if s.active})
 
 
 def removals_and_windows(state: DesiredState, wanted: Wanted, drops: frozenset[ServiceId]) -> list[ServicePlan]:

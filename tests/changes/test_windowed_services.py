@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 import pytest
 
 from controller.changes.leavings import leavings
+from controller.changes.opening import with_openings
 from controller.changes.pipeline import Planned, Wanted, plan
 from controller.changes.present import service_action
 from controller.changes.state import rebuilt
 from controller.errors import IntentError
 from controller.intent.model import ServiceId
 from controller.network.model import CityMap
+from controller.verification.proof import Property
 from tests.changes.wanted import NOW, empty, office, partition, planned, services, slice_over_three
 
 SURVEY, OFFICE, PARTITION = ServiceId("lands/survey"), ServiceId("gov/office"), ServiceId("lands/partition")
@@ -173,3 +175,33 @@ def test_while_its_window_is_moved_both_are_held_and_no_moment_twice(city: CityM
     assert {(r.start, r.end) for r in left.labels} == {(at(9), at(12))}
     before = {r.link: r.rate_bps for r in first.after.services[PARTITION].placement.rates}
     assert {r.link: r.rate_bps for r in left.rates} == before
+
+
+@pytest.mark.parametrize(("start", "together"), [("09:00:00", True), ("09:59:00", True), ("10:00:00", False)])
+def test_what_could_not_stand_beside_others_when_it_opens_is_found_when_it_is_accepted(
+    city: CityMap, start: str, together: bool
+) -> None:
+    """Two slices that were placed without knowing of each other, and so have the same labels."""
+    one = _ahead(city, within(slice_over_three("one"), "09:00:00", "10:00:00"))
+    two = _ahead(city, within(slice_over_three("two", "10.41"), start, "11:00:00"))
+    both = {**one.after.services, **two.after.services}
+    state = rebuilt(both, city)
+    found = with_openings(one.proofs, state, one.model, city, two.puts)
+    assert bool(found.broken) is together
+    assert all(b.service in both and f"when its window opens, {DAY} {start[:5]}" in b.reason for b in found.broken)
+    assert (Property.CAPACITY in found.held) is not together
+    assert found.checks > one.proofs.checks
+
+
+def test_what_is_accepted_ahead_is_proven_ahead(city: CityMap) -> None:
+    first = _ahead(city, within(partition(), "09:00:00", "18:00:00"), within(office(), "10:00:00", "18:00:00"))
+    assert set(first.proofs.held) == set(Property)
+    assert first.proofs.checks > 0
+    assert not first.edits
+
+
+def test_a_service_is_removed_before_its_window_as_if_it_had_never_been(city: CityMap) -> None:
+    first = _ahead(city, within(slice_over_three(), "09:00:00", "18:00:00"))
+    gone = planned(city, first.after, first.model, Wanted(drops=frozenset({SURVEY})))
+    assert not gone.edits
+    assert gone.after.ledger.dump() == rebuilt({}, city).ledger.dump()
