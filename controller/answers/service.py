@@ -42,6 +42,7 @@ from controller.telemetry.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
+MOST_TURNS = 32  # windows that open or close at once
 TRYING_AGAIN = ("window", "repair", "improve")  # kinds of changes whose refusal is no news
 
 Ended = Callable[[str, Outcome, float], None]  # kind, outcome, seconds: for the metrics
@@ -255,28 +256,33 @@ class Changes(Looking):
     async def _turn(self, wanted: Wanted) -> None:
         """Close and open windows that are due, each a change of its own; one that fails holds up no other.
 
-        What closes goes first: what opens at that moment may take its place. VIPs go before what they ride on and
-        come after it.
+        What closes goes first: what opens at that moment may take its place, and no domain holds a label twice. VIPs
+        are asked for before what they ride on where they close, after it where they open.
         """
         standing = self._desk.state.services
 
         def rank(sid: ServiceId) -> tuple[int, str]:
             return _carriers_first(standing[sid].service)
 
-        parts = [Wanted(closes=frozenset((sid,))) for sid in sorted(wanted.closes, key=rank, reverse=True)]
-        parts += [Wanted(opens=frozenset((sid,))) for sid in sorted(wanted.opens, key=rank)]
+        closes = [Wanted(closes=frozenset((sid,))) for sid in sorted(wanted.closes, key=rank, reverse=True)]
+        opens = [Wanted(opens=frozenset((sid,))) for sid in sorted(wanted.opens, key=rank)]
         failed = []
-        for part in parts:
-            order = Order(part, "window", "onecity", "its window opens" if part.opens else "its window is over")
-            try:
-                result = await self._begin(order, secrets.token_hex(4))
-            except OnecityError as error:
-                failed.append(str(error))
-                continue
-            if result.outcome not in (Outcome.COMMITTED, Outcome.UNCHANGED, Outcome.IN_DOUBT):
-                failed.append(result.message or f"the window change ended {result.outcome.value}")
+        for parts in (closes, opens):
+            for few in (parts[at : at + MOST_TURNS] for at in range(0, len(parts), MOST_TURNS)):
+                failed += [said for said in await asyncio.gather(*map(self._turned, few)) if said]
         if failed:
             raise ConflictError("\n".join(failed))
+
+    async def _turned(self, part: Wanted) -> str:
+        """Turn one window; say why it could not be, or nothing."""
+        order = Order(part, "window", "onecity", "its window opens" if part.opens else "its window is over")
+        try:
+            result = await self._begin(order, secrets.token_hex(4))
+        except OnecityError as error:
+            return str(error)
+        if result.outcome in (Outcome.COMMITTED, Outcome.UNCHANGED, Outcome.IN_DOUBT):
+            return ""
+        return result.message or f"the window change ended {result.outcome.value}"
 
     async def _understood(self, asked: Asked) -> tuple[Wanted, TakenBack | None]:
         state, now = self._desk.state, self._now()

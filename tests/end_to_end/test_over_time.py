@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 import urllib.request
-from datetime import UTC, datetime, timedelta
 
 from onecity.v1 import status_pb2
 
-from tests.end_to_end.intents import council, in_window, office, partition, slice_over_three, wavelength
+from tests.end_to_end.intents import council, office, slice_over_three
 from tests.support.stage import COMMITTED, Stage, eventually
 
 SCHEDULED, ACTIVE, EXPIRED = status_pb2.PHASE_SCHEDULED, status_pb2.PHASE_ACTIVE, status_pb2.PHASE_EXPIRED
@@ -28,64 +27,6 @@ def test_a_window_opens_and_closes_by_itself_also_over_a_restart(longgang: Stage
     eventually(lambda: _phase(longgang, "gov/council") == EXPIRED)
     assert not any(longgang.client.differences().values())
     assert _phase(longgang, "gov/office") == ACTIVE
-
-
-def test_slices_and_planes_open_and_close_by_themselves_also_over_a_restart(longgang: Stage) -> None:
-    """A plane, a slice over IP and two over optics, of which the second takes the wavelength of the first.
-
-    No step hangs on how quick the machine is: a moment that comes too soon is only found to have come.
-    """
-    far = _from_now(3600)
-    names = ("gov/office", "lands/partition", "lands/first")
-    texts = (office(), partition(), wavelength("first"))
-    second = wavelength("second", "10.91")
-    ahead = [in_window(text, _from_now(1800), far) for text in texts]
-    _, result = longgang.client.apply(*ahead, in_window(second, far, _from_now(7200)))
-    assert result.outcome == COMMITTED, result.message
-    longgang.kill_daemon()
-    longgang.start_daemon()
-    assert {_phase(longgang, name) for name in (*names, "lands/second")} == {SCHEDULED}
-    before = longgang.client.describe("lands/first").status
-    assert ", opens in " in before.summary
-    assert {c.type: c.message for c in before.conditions}["Placed"].startswith("reserved for 20")
-    assert not any(longgang.client.differences().values())
-
-    _, result = longgang.client.apply(*(in_window(text, _from_now(1), far) for text in texts))
-    assert result.outcome == COMMITTED, result.message
-    eventually(lambda: {_phase(longgang, name) for name in names} == {ACTIVE})
-    assert ", closes in " in longgang.client.services()["lands/first"].summary
-    assert _phase(longgang, "lands/second") == SCHEDULED
-    assert not any(longgang.client.differences().values())
-
-    start = _from_now(-60)
-    for ahead_s in (3, 30, 90):  # a moment that is gone before it is heard of is refused
-        turn = _from_now(ahead_s)
-        closing = [in_window(text, start, turn) for text in texts]
-        _, result = longgang.client.apply(*closing, in_window(second, turn, far))
-        if result.outcome == COMMITTED:
-            break
-    assert result.outcome == COMMITTED, result.message
-    longgang.kill_daemon()
-    longgang.start_daemon()
-    eventually(lambda: _phase(longgang, "lands/second") == ACTIVE)
-    eventually(lambda: {_phase(longgang, name) for name in names} == {EXPIRED})
-    assert not any(longgang.client.differences().values())
-
-
-def test_a_window_that_cannot_open_holds_up_no_other_and_opens_as_soon_as_it_can(longgang: Stage) -> None:
-    """The domain that one of them needs is away when both are due; the one that comes first by name."""
-    optical = longgang.city.domain_process("city-otn")
-    start, end = _from_now(2), _from_now(3600)
-    texts = [in_window(wavelength("a-wave"), start, end), in_window(partition("b-partition"), start, end)]
-    _, result = longgang.client.apply(*texts)
-    assert result.outcome == COMMITTED, result.message
-    optical.kill()
-    try:
-        eventually(lambda: _phase(longgang, "lands/b-partition") == ACTIVE)
-    finally:
-        optical.restart()
-    eventually(lambda: _phase(longgang, "lands/a-wave") == ACTIVE)
-    assert not any(longgang.client.differences().values())
 
 
 def test_parties_of_a_conference_are_watched_one_by_one_in_the_window_and_told_of_after_it(longgang: Stage) -> None:
@@ -160,10 +101,6 @@ def test_prometheus_finds_the_service(longgang: Stage) -> None:
     wanted = 'onecity_service_delay_seconds{service="lands/survey"}'
     eventually(lambda: wanted in _scraped(longgang))
     assert 'onecity_domain_up{domain="city-ip"} 1.0' in _scraped(longgang)
-
-
-def _from_now(seconds: float) -> datetime:
-    return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
 def _unmoved(text: str) -> str:
