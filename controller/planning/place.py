@@ -27,7 +27,10 @@ from controller.planning.restoration import giving_way, unguarded
 from controller.planning.slices import place_slice
 from controller.planning.standing import still_sound
 from controller.planning.timed import as_accepted, in_window, meet, other_times, when_full, window_of
+from controller.planning.unlit import offers
 from controller.planning.vip import place_vip
+
+MOST_WITH_LINKS = 4  # refusals of a batch that say which IP link would have to be lit
 
 Standing = Mapping[ServiceId, tuple[Service, Placement]]
 
@@ -100,6 +103,7 @@ class _Batch:
     _ahead: Ahead | None = None
     _away: dict[ServiceId, set[ServiceId]] = field(default_factory=dict)  # service → those to be diverse from it
     _unguarded: dict[ServiceId, Placement] = field(default_factory=dict)
+    _links_tried: int = 0
 
     def run(self, wanted: Iterable[Service]) -> PlanOutcome:
         net = layers(self.city)
@@ -128,7 +132,9 @@ class _Batch:
             except CannotPlaceError as error:
                 binds = f"{error}{when_full(without, service, error.full)}"
                 others = other_times(without, service, error.full, self.now) if self.explain else ()
-                refusals.append(refuse(service, binds, attempt.place if self.explain else _nothing_fits, others))
+                place = attempt.place if self.explain else _nothing_fits
+                lit = offers(self.city, net, without, service, error.full, attempt.on_map) if self.tries_links() else ()
+                refusals.append(refuse(service, binds, place, others, lit))
                 continue
             for rival in giving_way(without, placement, old[1] if old is not None else None):
                 self._give_way(rival, placement, without, placed)
@@ -158,6 +164,11 @@ class _Batch:
             placed[other] = (there[0], left)
         else:
             self._unguarded[other] = left
+
+    def tries_links(self) -> bool:
+        """Whether to look for IP links that could be lit: for the first refusals of a batch, it takes a map each."""
+        self._links_tried += 1
+        return self.explain and self._links_tried <= MOST_WITH_LINKS
 
     def keeping_away(self, name: ServiceId) -> Collection[ServiceId]:
         """Return the services that are, or were before this batch, to be diverse from one."""
@@ -209,6 +220,11 @@ class _Attempt:
         window = None if isinstance(service, VipAssurance) else window_of(service, self.batch.now)
         ledger = self.ledger.copy() if window is None else self.ledger.during(window.start, window.end)
         return Draft(service.metadata.service, ledger, self.batch.pools, old, ahead=ahead)
+
+    def on_map(self, city: CityMap, service: Service) -> Placement:
+        """Return the placement on another map; raises CannotPlaceError."""
+        batch = replace(self.batch, city=city, _ahead=None)
+        return _Attempt(batch, layers(city), self.ledger.on(city), self.old, self.placed).place(service)
 
     def place(self, service: Service) -> Placement:
         """Return the placement; raises CannotPlaceError."""

@@ -29,12 +29,14 @@ MOST_OFFERS = 4
 BISECTIONS = 12  # the largest rate that fits is found to 1 part in 4,096 of what was asked
 
 
-def refuse(service: Service, binds: str, place: Place, times: Sequence[Window] = ()) -> Refusal:
+def refuse(
+    service: Service, binds: str, place: Place, times: Sequence[Window] = (), more: Iterable[str] = ()
+) -> Refusal:
     """Return the refusal of a service; `place` tries a variant and raises CannotPlaceError.
 
-    times: when it might fit as it is.
+    times: when it might fit as it is; more: what would have to be there for it to fit.
     """
-    offers = dict.fromkeys(_offers(service, place, times))
+    offers = dict.fromkeys((*_offers(service, place, times), *more))
     meta = service.metadata
     place_of_it = f"{meta.source}:{meta.line}" if meta.source and meta.line else meta.source or meta.name
     return Refusal(meta.service, service.kind, place_of_it, _needs(service), binds, tuple(offers))
