@@ -15,10 +15,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from lab.breaking import add_faults, broken_lines
 from lab.city import CityError, available, load_city
 from lab.containerlab.export import export_containerlab
 from lab.control import Control, ask
-from lab.quantities import decibels, duration, ratio
 from lab.supervision import LabError, RunningCity, exchange, kept, operator_socket, start_city
 
 ROOM, EXPORTS = Path(".onecity/lab"), Path(".onecity/containerlab")
@@ -72,22 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("status", _status, "say what runs, what is dead and what is broken")
     restart = verb("restart", _restart, "start a dead domain controller, or the plant, again on its ports")
     restart.add_argument("name", help="as `lab status` names it")
-    cut = verb("cut", _cut, "cut a fibre, or every fibre in a duct")
-    cut.add_argument("fibre")
-    degrade = verb("degrade", _degrade, "make a link or a fibre lossy or slow")
-    degrade.add_argument("link")
-    degrade.add_argument("--loss", type=ratio, help="1%% or 0.01")
-    degrade.add_argument("--delay", type=duration, help="5ms")
-    degrade.add_argument("--light", type=decibels, help="span loss added to a fibre: 32dB leaves little margin")
-    degrade.add_argument("--over", type=duration, help="30s: the light goes little by little")
-    down = verb("down", _down, "switch a node off")
-    down.add_argument("node")
-    stick = verb("stick", _stick, "have a protection switch stay where it is when it should move")
-    stick.add_argument("name", help="a circuit or a tunnel, as `onecity describe` names it")
-    stick.add_argument("--unnoticed", action="store_true", help="its domain believes that it moves")
-    restore = verb("restore", _restore, "repair one thing, or everything")
-    restore.add_argument("what", nargs="?", help="a fibre, link or node")
-    restore.add_argument("--all", action="store_true", help="repair everything")
+    add_faults(verb, _tell)
     trace = verb("trace", _trace, "send one packet and say where it goes, hop by hop, and why it ends there")
     trace.add_argument("vpn", help="the service, as TENANT/NAME")
     trace.add_argument(
@@ -291,35 +276,10 @@ def _tell(options: argparse.Namespace, message: dict[str, Any]) -> int:
     return 0
 
 
-def _cut(options: argparse.Namespace) -> int:
-    return _tell(options, {"type": "cut", "fibre": options.fibre})
-
-
-def _degrade(options: argparse.Namespace) -> int:
-    if options.loss is None and options.delay is None and options.light is None:
-        raise LabError("degrade needs --loss, --delay or --light, as --loss 1%, --delay 5ms or --light 32dB")
-    worn = {"loss": options.loss, "delay_s": options.delay, "light_db": options.light, "in_s": options.over}
-    return _tell(options, {"type": "degrade", "link": options.link, **{k: v or 0.0 for k, v in worn.items()}})
-
-
-def _stick(options: argparse.Namespace) -> int:
-    return _tell(options, {"type": "stick", "name": options.name, "unnoticed": options.unnoticed})
-
-
-def _down(options: argparse.Namespace) -> int:
-    return _tell(options, {"type": "down", "node": options.node})
-
-
 def _restart(options: argparse.Namespace) -> int:
     ask(options.dir if options.dir is not None else _running_directory(None), type="restart", name=options.name)
     print(f"{options.name} runs again, on the ports it had")
     return 0
-
-
-def _restore(options: argparse.Namespace) -> int:
-    if not options.all and options.what is None:
-        raise LabError("say what to restore, or --all; `onecity lab status` names what is broken")
-    return _tell(options, {"type": "restore", "what": "all" if options.all else options.what})
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -333,11 +293,7 @@ def _status(options: argparse.Namespace) -> int:
     print(f"{answer['city']} is up" + (f", without {', '.join(dead)}" if dead else ""))
     for domain, units in answer["units"].items():
         print(f"  {domain:<14}{units} units of configuration")
-    broken = [*(f"{f} is cut" for f in answer["cut"]), *(f"{n} is down" for n in answer["down"])]
-    broken += [
-        f"{k} loses {d['loss']:.2%}, {d['delay_s'] * 1e3:g} ms slower, {d.get('light_db', 0.0):.1f} dB dimmer"
-        for k, d in answer["degraded"].items()
-    ]
+    broken = broken_lines(answer)
     print("\n".join(f"  {line}" for line in broken) or "  nothing is broken")
     return 1 if dead else 0
 

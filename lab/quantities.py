@@ -1,4 +1,4 @@
-"""How operators of the lab write quantities: 1%, 5ms, 32dB."""
+"""How operators of the lab write quantities: 1%, 5ms, 32dB, 130Gbps, 1h."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import re
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|µs|ms|s)")
 _SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h)")
+_SPAN_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*(k|M|G|T)bps")
+_BPS = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _DECIBELS = re.compile(r"(\d+(?:\.\d+)?)\s*dB")
 
 
@@ -35,3 +39,19 @@ def decibels(text: str) -> float:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no loss of light; write 3dB or 32.5dB")
     return float(match[1])
+
+
+def span(text: str) -> float:
+    """Return seconds."""
+    match = _SPAN.fullmatch(text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 30s, 5min or 1h")
+    return float(match[1]) * _SPAN_SECONDS[match[2]]
+
+
+def rate(text: str) -> float:
+    """Return bit/s."""
+    match = _RATE.fullmatch(text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no rate; write 130Gbps or 500Mbps")
+    return float(match[1]) * _BPS[match[2]]

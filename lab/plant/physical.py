@@ -179,7 +179,12 @@ class Physical:
         degraded = {
             k: {"loss": d.loss, "delay_s": d.delay_s, "light_db": d.light_now_db} for k, d in self.degraded.items()
         }
-        return {"cut": sorted(self.cut), "down": sorted(self.down), "degraded": degraded}
+        broken = {
+            "failed": sorted(self.circuits.failed),
+            "floods": dict(sorted(self.floods.items())),
+            "stuck": sorted(self.circuits.stuck),
+        }
+        return {"cut": sorted(self.cut), "down": sorted(self.down), "degraded": degraded, **broken}
 
     # ── state ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -79,15 +79,17 @@ class World:
         if kind in ("clock", "lie"):
             return self._mislead(command)
         if kind in ("cut", "degrade", "down", "fail", "flood", "stick", "restore"):
-            if kind == "restore" and command.get("what", "all") == "all":
-                self.clocks.clear()
-                self.lying.clear()
+            what = str(command.get("what", "all"))
+            honest = self._honest_again(what) if kind == "restore" else ()
+            if honest and what != "all":
+                return {"ok": True, "message": f"{what} tells the truth again"}
             before = self.physical.port_up
             sentence = self._stick(command) if kind == "stick" else self.physical.apply(command)
             self._follow_ports(before)
             self._stale |= self.forwarding.by_vpn.keys()  # any path may run over it
             self._model = None
-            return {"ok": True, "message": sentence}
+            also = f"; {', '.join(honest)} {'tells' if len(honest) == 1 else 'tell'} the truth again" if honest else ""
+            return {"ok": True, "message": sentence + also}
         if kind == "offer":
             return self._offer(command)
         if kind == "trace":
@@ -97,6 +99,8 @@ class World:
                 "ok": True,
                 "city": self.city.name,
                 "units": {d: len(u) for d, u in self._units.items()},
+                "lying": sorted(self.lying),
+                "clocks": dict(sorted(self.clocks.items())),
                 **self.physical.faults(),
             }
         raise PlantError(
@@ -118,6 +122,14 @@ class World:
             return {"ok": True, "message": f"the clock of {domain} is {self.clocks[domain]:+g} s wrong"}
         self.lying.add(domain)
         return {"ok": True, "message": f"{domain} goes on telling what it told last"}
+
+    def _honest_again(self, what: str) -> tuple[str, ...]:
+        """End what domains tell wrongly, one of them or all; return which."""
+        misled = tuple(sorted({d for d in (*self.clocks, *self.lying) if what in ("all", d)}))
+        for domain in misled:
+            self.clocks.pop(domain, None)
+            self.lying.discard(domain)
+        return misled
 
     def _follow_ports(self, before: Mapping[Port, bool]) -> None:
         """Let routing hear of ports that went up or down."""
