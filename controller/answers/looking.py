@@ -168,7 +168,7 @@ class Looking:
             self._now(),
             self._domains.city,
             self._telemetry,
-            self._desk.under_way,
+            self._desk.committing,
             in_doubt,
             self._drift,
             down,

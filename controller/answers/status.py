@@ -41,7 +41,7 @@ class Circumstances:
     now: datetime
     city: CityMap
     telemetry: Telemetry
-    under_way: Set[ServiceId]  # services that a change holds
+    committing: Set[ServiceId]  # services of which a decided change is on its way
     in_doubt: Set[str]  # domains on which a decided transaction has not ended
     drift: Drift
     down: Set[str]  # domains out of reach
@@ -53,7 +53,7 @@ def phase(standing: Standing, leaving: bool, around: Circumstances) -> str:
     """Return Scheduled, Committing, Active, Deleting or Expired."""
     if leaving:
         return "Deleting"
-    if standing.service.metadata.service in around.under_way:
+    if standing.service.metadata.service in around.committing:
         return "Committing"
     if standing.expired:  # not before its configuration is gone, whatever the time
         return "Expired"
@@ -66,6 +66,7 @@ def status(standing: Standing, around: Circumstances, *, leaving: bool = False) 
     at = phase(standing, leaving, around)
     measured = around.telemetry.service_view(placement) if at == "Active" else ServiceIndicators()
     slo = present.slo_view(service)
+    waits = "waits for its repair" if around.wellbeing.witness.waits(service.metadata.service) else ""
     return ServiceStatus(
         service=service.metadata.service,
         kind=service.kind,
@@ -76,7 +77,7 @@ def status(standing: Standing, around: Circumstances, *, leaving: bool = False) 
         labels=service.metadata.labels,
         conditions=_conditions(standing, at, slo, measured, around),
         summary=", ".join(
-            part for part in (*present.summary(placement).split("\t")[:2], _turns(at, standing, around)) if part
+            part for part in (*present.summary(placement).split("\t")[:2], _turns(at, standing, around), waits) if part
         ),
         slo=slo,
         measured=measured,
@@ -144,6 +145,9 @@ def _conditions(
         service = standing.service
         below = service.protects if isinstance(service, VipAssurance) else None
         found.append(around.wellbeing.ready(service.metadata.service, below, standing.placement, down))
+    why = around.wellbeing.witness.waits(standing.service.metadata.service) if committed else ""
+    if why:
+        found.append(Condition("Whole", "False", "WaitsForRepair", why))
     doubtful = [d for d in domains if d in around.in_doubt]
     if doubtful:
         message = f"a decided change has not ended on {', '.join(doubtful)}; it goes on by itself"

@@ -75,7 +75,8 @@ class Desk:
         self._planning = asyncio.Lock()
         self._under_way: set[ServiceId] = set()
         self._landed = asyncio.Condition()
-        self._open: set[str] = set()  # changes that hold more than they may come to hold
+        # Changes that hold more than they may come to hold → the services that they put or drop.
+        self._open: dict[str, frozenset[ServiceId]] = {}
         self._freed = 0  # how often one of them let something go when it ended
         self._asking: list[_Asking] = []  # who waits to be planned, in the order in which they came
         self._gathered_at = 0.0  # loop time until which those that come are waited for
@@ -84,6 +85,11 @@ class Desk:
     @property
     def under_way(self) -> frozenset[ServiceId]:
         return frozenset(self._under_way)
+
+    @property
+    def committing(self) -> frozenset[ServiceId]:
+        """Return the services whose change is decided and on its way; others that are under way merely wait for it."""
+        return frozenset[ServiceId]().union(*self._open.values())
 
     @property
     def held_now(self) -> Ledger:
@@ -160,7 +166,7 @@ class Desk:
         self._asking.remove(one)
         planned = await asyncio.to_thread(plan, self.state, self.model, self._city(), one.wanted, self._now())
         if one.accept(planned) and not planned.changes_nothing:
-            self._open.add(one.change_id)
+            self._open[one.change_id] = frozenset(planned.puts) | planned.drops
             self._replace(replace(planned.after, ledger=_with_leavings(planned, one.change_id)), planned.model)
         return planned
 
@@ -179,7 +185,7 @@ class Desk:
                 one.planned = found[one.change_id]
                 one.taken = not one.planned.changes_nothing
                 if one.taken:
-                    self._open.add(one.change_id)
+                    self._open[one.change_id] = frozenset(one.planned.puts) | one.planned.drops
         if any(one.taken for one in party):
             of_all = next(iter(found.values()))
             self._replace(of_all.after, of_all.model)
@@ -188,17 +194,17 @@ class Desk:
         """Wait for the end of these changes; say whether anything was let go since."""
         try:
             async with asyncio.timeout_at(give_up_at), self._landed:
-                await self._landed.wait_for(lambda: not others & self._open or self._freed != freed)
+                await self._landed.wait_for(lambda: not others & self._open.keys() or self._freed != freed)
         except TimeoutError:
             return False
         return self._freed != freed
 
     def in_doubt(self, change_id: str) -> None:
         """The end of this change may take hours: nobody waits for the room that it may make."""
-        self._open.discard(change_id)
+        self._open.pop(change_id, None)
 
     def _ended(self, taken: Taken, *, freed: bool) -> None:
-        self._open.discard(taken.change_id)
+        self._open.pop(taken.change_id, None)
         self._freed += freed
 
     async def settle(self, taken: Taken) -> None:

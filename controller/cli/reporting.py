@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from onecity.v1 import report_pb2 as pb
+from onecity.v1 import status_pb2
 
 from controller.cli.client import Client
 from controller.cli.errors import CommandError
@@ -30,7 +31,7 @@ COLUMNS = (
     "down_s", "violated_s", "outages", "longest_outage_s", "mean_repair_s", "delay_limit_s", "delay_mean_s",
     "delay_worst_s", "delay_over_ratio", "jitter_limit_s", "jitter_mean_s", "jitter_worst_s", "jitter_over_ratio",
     "loss_limit", "loss_mean", "loss_worst", "loss_over_ratio", "rate_promised_bps", "rate_mean_bps",
-    "rate_most_bps", "advice",
+    "rate_most_bps", "advice", "party",
 )  # fmt: skip
 
 
@@ -67,14 +68,40 @@ def _until(text: str) -> datetime:
 
 
 def as_csv(made: pb.Report) -> str:
-    """Return one row for every service; empty: not measured or not promised. Formulas of spreadsheets are defused."""
+    """Return one row for every service, and after it one for each party of an assured conference, of kind Party.
+
+    Empty: not measured or not promised. Formulas of spreadsheets are defused.
+    """
     target = io.StringIO()
     writer = csv.writer(target, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     for one in made.services:
         values = [one.service, one.kind, enum_word(pb.Verdict.DESCRIPTOR, one.verdict), *_numbers(one)]
-        writer.writerow(["" if v is None else _defused(v) for v in (*values, " ".join(one.advice))])
+        rows: list[list[object]] = [[*values, " ".join(one.advice), ""]]
+        rows += [_party(one, party) for party in one.parties]
+        writer.writerows(["" if v is None else _defused(v) for v in row] for row in rows)
     return target.getvalue()
+
+
+def _party(one: pb.ServiceReport, party: status_pb2.PartyAttained) -> list[object]:
+    """Return the row of a party, whose limits are those of its service; what is not counted by party is empty."""
+    measured_s = party.ok_s + party.violated_s + party.down_s
+    known: dict[str, object] = {
+        "service": one.service,
+        "kind": "Party",
+        "party": party.name,
+        "availability": 1 - party.down_s / measured_s if measured_s else None,
+        "as_promised": party.ok_s / measured_s if measured_s else None,
+        "measured_s": measured_s,
+        "unseen_s": party.unknown_s,
+        "down_s": party.down_s,
+        "violated_s": party.violated_s,
+    }
+    for name, limited in (("delay", one.delay), ("jitter", one.jitter), ("loss", one.loss)):
+        unit = "" if name == "loss" else "_s"
+        known[f"{name}_limit{unit}"] = given(limited, "limit")
+        known |= {f"{name}_{what}{unit}": given(party, f"{name}_{what}{unit}") for what in ("mean", "worst")}
+    return [known.get(column) for column in COLUMNS]
 
 
 def _numbers(one: pb.ServiceReport) -> Iterator[float | int | None]:

@@ -46,6 +46,11 @@ class Waiting:
     tries: int
     due: float
 
+    def told(self, now: float) -> str:
+        """Say it in one line."""
+        why = "; ".join(" ".join(line.split()) for line in self.why.splitlines() if line.strip())
+        return f"{why}; tried again when the map changes, or in {max(0.0, self.due - now):.0f} s"
+
 
 def reason_of(fallen: frozenset[Component]) -> str:
     """Return why services are placed again, for the history: what fell, roots first."""

@@ -132,6 +132,11 @@ class Repairs:
         times = (self._touched[c] for c in self._riders.ridden(sid) if c in self._touched)
         return max(times, default=float("-inf"))
 
+    def waits(self, sid: ServiceId) -> str:
+        """Return what a service waits for whose repair failed: why it did, and when it is tried again."""
+        waiting = self._waiting.get(sid)
+        return "" if waiting is None else waiting.told(self._clock())
+
     def flapping(self) -> tuple[str, ...]:
         return self._damper.flapping()
 

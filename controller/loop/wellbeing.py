@@ -37,6 +37,9 @@ class Witness(Protocol):
     def touched_at(self, sid: ServiceId) -> float:
         """Return when something that a service rides went down or came back last; -inf: not of late."""
 
+    def waits(self, sid: ServiceId) -> str:
+        """Return what a service waits for whose repair was tried and failed; empty for all others."""
+
 
 class Nobody:
     """Before anybody watches the network."""
@@ -46,6 +49,9 @@ class Nobody:
 
     def touched_at(self, sid: ServiceId) -> float:
         return float("-inf")
+
+    def waits(self, sid: ServiceId) -> str:
+        return ""
 
 
 class Wellbeing:

@@ -83,6 +83,7 @@ async def test_a_change_waits_only_for_those_that_touch_its_services(desk: Desk)
     assert order[-1] == "office again flies"
 
 
+SMALL = slice_over_three("small", "10.71")
 BIG = slice_over_three("big").replace("1Gbps", "60Gbps")
 BIGGER = slice_over_three("bigger", "10.70").replace("1Gbps", "60Gbps")
 
@@ -113,6 +114,20 @@ async def test_who_is_refused_for_room_that_a_change_under_way_holds_waits_for_i
     planned = await asyncio.wait_for(second, 30)
     assert bool(planned.refusals) is not fails
     await under_way
+
+
+async def test_only_what_is_decided_is_committing_and_who_waits_for_it_is_not(desk: Desk) -> None:
+    small, big = services(SMALL), services(BIG)
+    survey = {s.metadata.service for s in small}
+    async with desk.flight(Wanted(small)):
+        assert desk.under_way == survey
+        assert desk.committing == frozenset()  # not planned yet
+        taken = Taken.of(await desk.take(Wanted(small), "c1", _fits), "c1")
+        assert desk.committing == survey
+        async with desk.flight(Wanted(big)):
+            assert desk.committing == survey
+        await desk.settle(taken)
+        assert desk.committing == frozenset()
 
 
 async def test_who_is_refused_by_what_stands_waits_for_nobody(desk: Desk) -> None:

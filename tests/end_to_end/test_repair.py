@@ -12,7 +12,7 @@ from onecity.v1 import status_pb2
 from tests.end_to_end.intents import council, office, partition
 from tests.support.stage import COMMITTED, Stage, eventually
 
-TRUE = status_pb2.CONDITION_STATUS_TRUE
+TRUE, FALSE = status_pb2.CONDITION_STATUS_TRUE, status_pb2.CONDITION_STATUS_FALSE
 
 
 def _slice(
@@ -77,9 +77,17 @@ def test_what_cannot_be_repaired_stops_nobody_and_is_repaired_when_it_can_be(lon
     _cut(longgang, "f-nanwan-buji")
     eventually(lambda: "odu-f-nanwan-buji-1" not in _hops(longgang, "mend/loose"))
     assert "odu-f-nanwan-buji-1" in _hops(longgang, "mend/tight")
+    eventually(lambda: _condition(longgang, "mend/tight", "Whole") == (FALSE, "WaitsForRepair"))
+    assert {longgang.client.services()["mend/tight"].phase for _ in range(20)} == {status_pb2.PHASE_ACTIVE}
+    (line,) = [k for k in longgang.command("get").stdout.splitlines() if "mend/tight" in k]
+    assert "waits for its repair" in line
+    why = next(c for c in longgang.client.services()["mend/tight"].conditions if c.type == "Whole").message
+    assert "binds latency" in why
+    assert "tried again when the map changes" in why
     longgang.city.plant({"type": "restore", "what": "all"})
     eventually(lambda: not _down(longgang))
     eventually(lambda: _within_slo(longgang, "mend/tight"))
+    eventually(lambda: _condition(longgang, "mend/tight", "Whole") == (0, ""))
 
 
 def _within_slo(longgang: Stage, service: str) -> bool:

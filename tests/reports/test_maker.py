@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from onecity.v1 import report_pb2 as pb
 
 from controller.changes.state import DesiredState, rebuilt
 from controller.cli.report_page import page
@@ -87,6 +88,20 @@ async def test_every_form_tells_the_same_and_text_of_others_does_no_harm(reports
     assert "f &lt;cut&gt;" in html
     assert not re.search(r"(src|href)=|<script", html)  # nothing from elsewhere
     assert _unclosed(html) == []
+
+
+def test_parties_have_rows_of_their_own_after_their_service_and_what_was_not_seen_is_empty() -> None:
+    told = pb.Report(services=[pb.ServiceReport(service="gov/council", kind="VipAssurance")])
+    told.services[0].delay.limit = 0.05
+    told.services[0].parties.add(name="=p0", ok_s=90.0, down_s=10.0, unknown_s=5.0, delay_mean_s=0.01, loss_worst=0.5)
+    told.services[0].parties.add(name="p1", unknown_s=105.0)
+    whole, first, second = csv.DictReader(io.StringIO(as_csv(told)))
+    assert (whole["kind"], whole["party"]) == ("VipAssurance", "")
+    assert (first["service"], first["kind"], first["party"]) == ("gov/council", "Party", "'=p0")
+    wanted = {"as_promised": "0.9", "availability": "0.9", "down_s": "10.0", "unseen_s": "5.0", "delay_limit_s": "0.05",
+              "delay_mean_s": "0.01", "delay_worst_s": "", "loss_worst": "0.5"}  # fmt: skip
+    assert {k: first[k] for k in wanted} == wanted
+    assert (second["as_promised"], second["measured_s"], second["unseen_s"]) == ("", "0.0", "105.0")
 
 
 def _unclosed(html: str) -> list[str]:
