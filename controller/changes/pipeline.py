@@ -7,7 +7,7 @@ and gives the same answer for both. Nothing is sent, stored or reserved.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import ip_network
@@ -125,8 +125,9 @@ def plan(
     for sid in gone:
         ledger.remove(sid)
     replaced = {s.metadata.service for s in (*changed, *dependants)}
-    standing = {sid: pair for sid, pair in state.pairs().items() if sid not in gone}
-    passed = {sid for sid, s in state.services.items() if s.over(now)}
+    standing = _but(state.pairs(), gone)
+    ending = ((sid, s) for sid, s in state.services.items() if s.expired or s.placement.end is not None)  # few
+    passed = {sid for sid, s in ending if s.over(now)}
     resolved = tuple(
         released(dated(service, state.services.get(service.metadata.service), now), passed)
         for service in (*changed, *dependants)
@@ -141,7 +142,7 @@ def plan(
     refused = {r.service for r in outcome.refusals}
     _hosts_in_place((*changed, *dependants), {**standing, **_placed((*changed, *dependants), outcome.placements)})
     puts: dict[ServiceId, Standing] = {}
-    pairs = {sid: pair for sid, pair in standing.items() if sid not in replaced}
+    pairs = _but(standing, replaced)
     accepted = [s for s in (*changed, *dependants) if s.metadata.service not in refused]
     for service in accepted:
         pairs[service.metadata.service] = (service, outcome.placements[service.metadata.service])
@@ -245,6 +246,16 @@ def _once_more(state: DesiredState, wanted: Wanted, now: datetime) -> tuple[Serv
     named = {s.metadata.service for s in wanted.puts} | wanted.drops | wanted.closes
     standing = (state.services.get(sid) for sid in sorted(wanted.again - named))
     return tuple(s.service for s in standing if s is not None and not s.over(now))
+
+
+def _but(
+    pairs: dict[ServiceId, tuple[Service, Placement]], gone: Iterable[ServiceId]
+) -> dict[ServiceId, tuple[Service, Placement]]:
+    """Return a copy without some: of ten thousand, in a tenth of the time that it takes to ask each of them."""
+    left = dict(pairs)
+    for sid in gone:
+        left.pop(sid, None)
+    return left
 
 
 def _placed(
