@@ -18,7 +18,7 @@ from controller.changes.jointly import MOST_CHANGES, Asked, plain, plan_jointly
 from controller.changes.leavings import Services, leavings
 from controller.changes.pipeline import Planned, Wanted, active_intents, plan
 from controller.changes.state import DesiredState, Standing
-from controller.intent.model import ServiceId, VipAssurance
+from controller.intent.model import Service, ServiceId, VipAssurance
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
 from controller.planning.restoration import sharing_with
@@ -81,6 +81,7 @@ class Desk:
         self._asking: list[_Asking] = []  # who waits to be planned, in the order in which they came
         self._gathered_at = 0.0  # loop time until which those that come are waited for
         self._giving_back: set[asyncio.Task[None]] = set()
+        self._standing: tuple[DesiredState | None, Mapping[ServiceId, Service]] = None, {}  # its active intents
 
     @property
     def under_way(self) -> frozenset[ServiceId]:
@@ -106,7 +107,12 @@ class Desk:
         """Find anew what the proof of capacity lacks, for at most so many services; return how many are left."""
         async with self._planning:
             state, model, city = self.state, self.model, self._city()
-            self.model, left = await asyncio.to_thread(lambda: renew(model, city, active_intents(state), most))
+            if self._standing[0] is not state:  # asked again and again while nothing changes
+                self._standing = state, await asyncio.to_thread(active_intents, state)
+            intents = self._standing[1]
+            self.model, left = await asyncio.to_thread(lambda: renew(model, city, intents, most))
+            if not left:
+                self._standing = None, {}
             return left
 
     async def look(self, wanted: Wanted) -> Planned:

@@ -16,7 +16,7 @@ from controller.changes.desk import Desk
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.25
-AT_ONCE = 250  # services for which it is found while others wait for the desk: some 20 ms
+AT_ONCE = 100  # services for which it is found while others wait for the desk: some 10 ms
 
 
 class Soundness:
