@@ -29,7 +29,7 @@ from controller.changes.pipeline import (
 from controller.changes.rendered import standing_of
 from controller.changes.state import DesiredState, Standing
 from controller.errors import OnecityError
-from controller.intent.model import Service, ServiceId, VipAssurance
+from controller.intent.model import Service, ServiceId
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
 from controller.planning.place import place
@@ -74,7 +74,7 @@ def plan_jointly(
     digest, as nobody approved it beforehand; base, after, model and proofs are those of all of them together, with
     what the old placements hold still reserved.
     """
-    protected = {s.service.protects for s in state.services.values() if isinstance(s.service, VipAssurance)}
+    protected = state.protected()
     joint = _Joint(state, city, now)
     for one in asked:
         if not joint.touches(one.wanted, protected):

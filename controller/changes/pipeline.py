@@ -17,7 +17,7 @@ from controller.changes.digest import digest_of
 from controller.changes.impact import as_placed, impact_of
 from controller.changes.opening import asked_of, with_openings
 from controller.changes.rendered import standing_of
-from controller.changes.state import DesiredState, Standing
+from controller.changes.state import DesiredState, Standing, follows
 from controller.errors import ConflictError
 from controller.intent import FieldChange, Impact, changed_fields, check_hosts
 from controller.intent.model import DedicatedPlane, Service, ServiceId, VipAssurance
@@ -310,6 +310,7 @@ def state_after(
     for sid in drops:
         services.pop(sid, None)
     services.update(puts)
+    follows(state.services, services, puts, drops)
     fragments: dict[ServiceId, Mapping[str, Tree]] = {sid: s.fragments for sid, s in puts.items() if s.active}
     gone = drops | {sid for sid, s in puts.items() if not s.active}
     desired = state.desired.with_changes(fragments, gone)

@@ -7,7 +7,7 @@ outside its window reserves capacity but configures nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -68,22 +68,51 @@ class DesiredState:
         wanted = set(protected)
         return [sid for sid, protects in _assurances(self.services) if protects in wanted]
 
+    def protected(self) -> set[ServiceId]:
+        """Return the services that VIPs stand over."""
+        return {protects for _, protects in _assurances(self.services)}
 
-_known: list[tuple[Mapping[ServiceId, Standing], list[tuple[ServiceId, ServiceId]]]] = []  # of the newest state
+
+MOST_KNOWN = 4  # the state that stands, and those that are being planned
+_known: list[tuple[Mapping[ServiceId, Standing], list[tuple[ServiceId, ServiceId]]]] = []  # newest first
 
 
 def _assurances(services: Mapping[ServiceId, Standing]) -> list[tuple[ServiceId, ServiceId]]:
     """Return the VIPs that stand and what each protects; a state is asked several times in a row, and never changed."""
-    newest = _known[0] if _known else None
-    if newest is not None and newest[0] is services:
-        return newest[1]
-    found = [
-        (sid, s.service.protects)
-        for sid, s in services.items()
-        if isinstance(s.service, VipAssurance) and not s.expired
-    ]
-    _known[:] = [(services, found)]
+    found = _remembered(services)
+    if found is None:
+        found = [
+            (sid, s.service.protects)
+            for sid, s in services.items()
+            if isinstance(s.service, VipAssurance) and not s.expired
+        ]
+        _remember(services, found)
     return found
+
+
+def _remembered(services: Mapping[ServiceId, Standing]) -> list[tuple[ServiceId, ServiceId]] | None:
+    return next((found for known, found in _known[:] if known is services), None)
+
+
+def _remember(services: Mapping[ServiceId, Standing], found: list[tuple[ServiceId, ServiceId]]) -> None:
+    _known[:] = [(services, found), *_known[: MOST_KNOWN - 1]]
+
+
+def follows(
+    before: Mapping[ServiceId, Standing],
+    after: Mapping[ServiceId, Standing],
+    puts: Mapping[ServiceId, Standing],
+    drops: Set[ServiceId],
+) -> None:
+    """Note that `after` is `before` but for these: without a VIP among them, the same VIPs stand, and nobody looks."""
+    found = _remembered(before)
+    if found is None:
+        return
+    vips = {sid for sid, _ in found}
+    if vips.isdisjoint(drops) and not any(
+        sid in vips or isinstance(s.service, VipAssurance) for sid, s in puts.items()
+    ):
+        _remember(after, found)
 
 
 def rebuilt(services: Mapping[ServiceId, Standing], city: CityMap) -> DesiredState:

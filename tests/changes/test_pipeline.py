@@ -76,6 +76,25 @@ def test_what_a_vip_protects_does_not_go_from_under_it(city: CityMap) -> None:
     assert not any(both.after.desired.tree(d) for d in both.after.desired.domains)
 
 
+def test_who_stands_over_what_is_known_after_every_change_as_if_looked_up_anew(city: CityMap) -> None:
+    state, model = empty(city)
+    asked = [
+        Wanted(services(office())),
+        Wanted(services(slice_over_three())),
+        Wanted(services(office(), _council_now())),
+        Wanted(services(slice_over_three("next", "10.50"))),
+        Wanted(drops=frozenset({COUNCIL})),
+        Wanted(services(slice_over_three("last", "10.51"))),
+    ]
+    for wanted in asked:
+        found = planned(city, state, model, wanted)
+        state, model = found.after, found.model
+        anew = rebuilt(dict(state.services), city)
+        assert state.protectors(state.services) == anew.protectors(state.services)
+        assert state.protected() == anew.protected()
+        assert (COUNCIL in state.services) == bool(state.protected())
+
+
 def test_a_vip_before_its_window_holds_capacity_and_configures_nothing(city: CityMap) -> None:
     state, model = empty(city)
     text = _council_now().replace("start: now, duration: 3600s", 'start: "2026-11-21T20:00:00Z", duration: 1h')
