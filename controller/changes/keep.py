@@ -15,10 +15,24 @@ from controller.intent.model import Service, ServiceId
 from controller.rendering.packed import packed_fragment
 from controller.store.records import ChangeRecord, Replacement, ServiceChange, StoredService, WindowState
 
+MOST_TEXTS, SHORT_TEXT = (
+    256,
+    4000,
+)  # a change tells an intent to the history and to desired state, and soon takes it back
+_texts: dict[int, tuple[Service, str]] = {}  # by identity, which the service keeps while it is here
+
 
 def document_text(service: Service) -> str:
     """Return the intent, complete with its defaults, as one line of JSON."""
-    return json.dumps(to_document(service), ensure_ascii=False, separators=(",", ":"))
+    known = _texts.get(id(service))
+    if known is not None and known[0] is service:
+        return known[1]
+    text = json.dumps(to_document(service), ensure_ascii=False, separators=(",", ":"))
+    if len(text) <= SHORT_TEXT:
+        if len(_texts) >= MOST_TEXTS:
+            _texts.clear()  # in one go: other threads look here too
+        _texts[id(service)] = service, text
+    return text
 
 
 def stored(standing: Standing) -> StoredService:
