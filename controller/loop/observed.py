@@ -83,7 +83,7 @@ class Observation:
     circuits: tuple[CircuitObservation, ...] = ()
     amplifiers: tuple[AmplifierObservation, ...] = ()
     monitors: tuple[MonitorObservation, ...] = ()
-    span_loss_db: Mapping[str, float] = field(default_factory=dict)  # by fibre
+    span_loss_db: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # by fibre: measured, as built
     store_bytes: int = 0
     store_free_bytes: int = 0
     series: int = 0  # measured subject and metric pairs held in memory
@@ -192,9 +192,10 @@ class Observer:
                 powers.setdefault(subject.partition(":")[2].rpartition("/")[0], []).append(power)
         return tuple(MonitorObservation(n, len(p), min(p), max(p)) for n, p in sorted(powers.items()))
 
-    def _span_losses(self) -> dict[str, float]:
-        losses = {f: self._telemetry.newest(f"fibre:{f}", "span_loss_db") for f in self._domains.city.fibres}
-        return {f: loss for f, loss in losses.items() if loss is not None}
+    def _span_losses(self) -> dict[str, tuple[float, float]]:
+        fibres = self._domains.city.fibres
+        losses = {f: self._telemetry.newest(f"fibre:{f}", "span_loss_db") for f in fibres}
+        return {f: (loss, fibres[f].loss_db) for f, loss in losses.items() if loss is not None}
 
 
 def _store_bytes(path: Path) -> tuple[int, int]:

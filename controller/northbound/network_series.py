@@ -115,13 +115,17 @@ def _fibres(now: Observation) -> Iterator[Metric]:
     channels = GaugeMetricFamily("onecity_fibre_channels", "Channels of a fibre.", labels=["fibre"])
     up = GaugeMetricFamily("onecity_fibre_up", "Whether a fibre is whole.", labels=["fibre"])
     loss = GaugeMetricFamily("onecity_fibre_span_loss_decibels", "Light lost over a fibre.", labels=["fibre"])
+    words = "Light lost over a fibre beyond what it was built with."
+    more = GaugeMetricFamily("onecity_fibre_excess_loss_decibels", words, labels=["fibre"])
     for fibre in sorted(fibres[:MOST_FIBRES], key=lambda k: k.id):
         taken.add_metric([fibre.id], fibre.channels_taken)
         channels.add_metric([fibre.id], fibre.channels)
         up.add_metric([fibre.id], float(fibre.up))
         if fibre.id in now.span_loss_db:
-            loss.add_metric([fibre.id], now.span_loss_db[fibre.id])
-    yield from (taken, channels, up, loss)
+            measured, built = now.span_loss_db[fibre.id]
+            loss.add_metric([fibre.id], measured)
+            more.add_metric([fibre.id], measured - built)
+    yield from (taken, channels, up, loss, more)
 
 
 def _circuits(now: Observation) -> Iterator[Metric]:

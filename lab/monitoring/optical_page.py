@@ -53,6 +53,12 @@ OPTICAL = Page(
                     "dB",
                 ),
                 Panel(
+                    "Loss beyond what was built, the twenty greatest",
+                    (q("topk(20, onecity_fibre_excess_loss_decibels)", "{{fibre}}"),),
+                    "dB",
+                    red_above=3.0,
+                ),
+                Panel(
                     "Gain of amplifiers",
                     (q("topk(20, onecity_amplifier_gain_decibels)", "{{amplifier}}"),),
                     "dB",

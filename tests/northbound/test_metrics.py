@@ -124,7 +124,7 @@ def network(links: int, fibres: int, circuits: int) -> Observation:
         circuits=tuple(lit),
         amplifiers=amplifiers,
         monitors=monitors,
-        span_loss_db={f.id: 3.0 for f in glass},
+        span_loss_db={f.id: (5.0, 3.5) for f in glass},
     )
 
 
@@ -161,6 +161,7 @@ async def test_ten_thousand_services_over_a_large_city_stay_within_the_bound_on_
     assert ("onecity_circuit_margin_decibels", ("c1999",)) not in found
     assert found[("onecity_amplifier_input_power_dbm", ("a1999",))] == -199.9  # the darkest is always shown
     assert ("onecity_amplifier_input_power_dbm", ("a0",)) not in found
+    assert found[("onecity_fibre_excess_loss_decibels", ("f-79",))] == 1.5
     assert found[("onecity_amplifiers_without_series", ())] == 2_000 - 200
     assert len([k for k in found if k[0] == "onecity_channel_power_dbm"]) == 2 * 200
     twice = await samples(Metrics(Seen(20_000), Looks(network(5_000, 1_000, 2_000)), Ten()))
