@@ -7,6 +7,7 @@ begins anew.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from heapq import nsmallest
 
 from controller.assurance.causes import Cause
 from controller.assurance.fading import Light, Margin, fading, riders_of
@@ -16,6 +17,7 @@ from controller.telemetry.telemetry import Telemetry
 
 OF_LIGHT = frozenset({"margin", "pre_fec_ber"})  # kinds of alarms
 OF_FIBRES = "span_loss"
+MOST_TRENDS = 200
 DIM_DB = 10.0  # a span that loses so much more than it was built with can end what is lit over it
 PROTECT_LEG = 2.0  # value of the metric `active_leg`
 
@@ -38,21 +40,30 @@ class Lights:
         now = self._clock()
         routes = self._routes()
         self._margins = {c: m for c, m in self._margins.items() if routes.get(c) == m.route}
-        lights = {}
+        seen = {}  # now; a gap makes nobody forget what there was before
         for circuit, route in routes.items():
             value = self._telemetry.newest(f"circuit:{circuit}", "margin_db")
             if value is not None:
-                self._margins.setdefault(circuit, Margin(route)).take(value, now)
-            known = self._margins.get(circuit) if value is not None else None
+                seen[circuit] = self._margins.setdefault(circuit, Margin(route))
+                seen[circuit].take(value, now)
+        # A trend costs some 80 µs: where more than these fade at once, the brightest have time.
+        poorest = nsmallest(MOST_TRENDS, (c for c, m in seen.items() if m.fell_db > 0), key=self._now_db)
+        spent = {circuit: seen[circuit].spent_in_s() for circuit in poorest}
+        lights = {}
+        for circuit, route in routes.items():
+            known = seen.get(circuit)
             alarmed = any((f"circuit:{circuit}", kind) in self._alarms.standing for kind in OF_LIGHT)
             if known is not None:
-                lights[circuit] = Light(route, value, known.fell_db, known.spent_in_s(), alarmed)
+                lights[circuit] = Light(route, known.now_db, known.fell_db, spent.get(circuit), alarmed)
             elif alarmed:
                 lights[circuit] = Light(route, None, 0.0, None, True)
         worn = {c[6:] for c, kind in self._alarms.standing if kind == OF_FIBRES and c.startswith("fibre:")}
         found = fading(lights, worn, self._riders(routes))
         self._dim = self._dimmed(routes, found)
         return found
+
+    def _now_db(self, circuit: str) -> float:
+        return self._margins[circuit].now_db
 
     def _routes(self) -> dict[str, tuple[str, ...]]:
         """Return the fibres that each wavelength runs over now."""
