@@ -1,4 +1,4 @@
-"""Circuits with a way kept for restoration, and the choice between lighting one that was kept and searching afresh.
+"""Circuits that have, had or are to have a second way: what works stays, and what was kept is lit before all else.
 
 What others keep already is kept with them first, as it costs nothing more; the lowest free labels come after that. A
 circuit whose working way is down takes the way that was kept for it, before any other.
@@ -23,7 +23,8 @@ NO_RISK = ("none",)  # what takes nobody's way down
 
 def light(net: Layers, draft: Draft, ends: Ends, wish: Wish, old: CircuitPlacement | None) -> Lit:
     """Find and hold the legs of one circuit; raises CannotPlaceError with what binds."""
-    if not wish.shared and (old is None or not old.shared):
+    regains = old is not None and old.protect is None and wish.protected
+    if not wish.shared and not regains and (old is None or not old.shared):
         search = Search(net, draft, ends, wish)
         return search.finish(*((search.keep(old) if old is not None else None) or search.legs()))
     restorable = _Restorable(net, draft, ends, wish)
@@ -32,7 +33,7 @@ def light(net: Layers, draft: Draft, ends: Ends, wish: Wish, old: CircuitPlaceme
 
 
 class _Restorable(Search):
-    """A circuit that has a way kept for it, or had one."""
+    """A circuit that has a way kept for it, had one, or works without the second that it asks for."""
 
     def __init__(self, net: Layers, draft: Draft, ends: Ends, wish: Wish) -> None:
         super().__init__(net, draft, ends, wish)
@@ -51,9 +52,20 @@ class _Restorable(Search):
             self._hold(old.working)
             return old.working, None
         if not self.wish.shared:
-            return None  # it is to have a standby of its own: both are sought together
+            return self._with_standby(old.working, path)
         spare = old.protect if old.shared and old.protect is not None and self._guards(old) else self._spare(path)
         return None if spare is None else self._held(old.working, path, spare)
+
+    def _with_standby(self, working: Leg, path: Path) -> tuple[Leg, Leg] | None:
+        """Find a standby for a leg that works: what has lost its own gets another without moving."""
+        apart = without(self.burdens, self.roomy(self.usable), kept_apart(self.burdens, path, self.wish.disjoint))
+        way = self._way(apart)
+        standby = self._label(way) if way is not None else None
+        if standby is None:
+            return None
+        self._hold(working)
+        self._hold(standby)
+        return working, standby
 
     def relight(self, old: CircuitPlacement) -> tuple[Leg, Leg | None] | None:
         """Take the way that was kept for a circuit whose working one is down, whoever else keeps it too."""

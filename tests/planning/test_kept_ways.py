@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from controller.intent.model import ExclusiveSlice, Isolation, Protection, ServiceId, Slo
+from controller.intent.model import ExclusiveSlice, Isolation, Protection, ServiceId, Slo, Window
 from controller.network.damage import Elements, Failure, damaged
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap, Fibre, OduLink
@@ -142,6 +143,21 @@ def test_once_it_is_mended_a_way_is_kept_again_and_nothing_that_works_moves() ->
     check_labels(p for _, p in mended.values())
 
 
+@pytest.mark.parametrize("before", [Protection.NONE, Protection.RESTORATION])
+def test_who_gets_a_standby_of_its_own_works_on_where_it_works(before: Protection) -> None:
+    """It was led the long way round while the short one was cut: that is where its standby comes to be."""
+    city = city_map("longgang")
+    broken = _cut(city, "f-nanwan-buji")
+    first, stands = _place(broken, Ledger(broken), {}, replace(WEST, protection=before), dead=True)
+    outcome, after = _place(city, first.ledger.on(city), stands, replace(WEST, protection=Protection.STANDBY))
+    assert not outcome.refusals
+    assert _circuit(after, "west").working == _circuit(stands, "west").working
+    standby = _circuit(after, "west").standby
+    assert standby is not None
+    assert standby.route == ("odu-f-nanwan-buji-1",)
+    check_labels(outcome.placements.values())
+
+
 def test_an_unchanged_service_stays_as_it_is_to_the_byte() -> None:
     city = city_map("longgang")
     first, stands = _place(city, Ledger(city), {}, WEST, NORTH)
@@ -175,6 +191,9 @@ def test_whatever_fails_nothing_kept_is_promised_twice_and_all_is_given_back(dat
             rate = data.draw(st.sampled_from((GBPS, 4 * GBPS)))
             slo = Slo(availability=0.9)
             new = _slice(f"x{turn}", a, z, rate_bps=rate, isolation=isolation, protection=protection, slo=slo)
+            if data.draw(st.booleans()):
+                start = NOW + timedelta(hours=data.draw(st.integers(0, 2)))
+                new = replace(new, window=Window(start, start + timedelta(hours=data.draw(st.integers(1, 2)))))
             outcome, every = _place(city, ledger.on(city), every, new)
         ledger = outcome.ledger
         check_labels(p for _, p in every.values())
