@@ -59,7 +59,12 @@ def _tree(name: str, start_h: int, end_h: int) -> Service:
     return plane(name, "buji", "nanwan", rate_bps=60 * GBPS, window=_window(start_h, end_h))
 
 
-KINDS = [_slice, _slots, _wave, _tree]
+def _kept(name: str, start_h: int, end_h: int) -> Service:
+    more = {"isolation": Isolation.TIMESLOT, "protection": Protection.RESTORATION}
+    return _slice(name, start_h, end_h, 40 * GBPS, **more)
+
+
+KINDS = [_slice, _slots, _wave, _kept, _tree]
 
 
 def _plan(*wanted: Service, city: CityMap = CITY, ledger: Ledger | None = None) -> PlanOutcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 
 import pytest
@@ -12,12 +13,12 @@ from hypothesis import strategies as st
 
 from controller.changes.pipeline import Wanted
 from controller.errors import ConfigurationError, UnknownNameError
-from controller.intent.model import Isolation, Protection, Service, Slo
+from controller.intent.model import Isolation, Protection, Service, Slo, Window
 from controller.network.damage import Elements, damaged
 from controller.simulation.campaign import Campaign, scenarios
 from controller.simulation.report import WORST_FIRST, Fate, Outcome, ServiceEffect
 from controller.simulation.simulate import Simulation, Snapshot, with_added
-from tests.support.intents import plane, slice_between
+from tests.support.intents import GBPS, plane, slice_between
 from tests.verification.scene import NOW, Scene, empty, standing
 
 LOOSE = {"isolation": Isolation.NRP, "protection": Protection.NONE, "slo": Slo(availability=0.9)}
@@ -95,6 +96,25 @@ def test_two_failures_at_once_do_what_neither_does_alone() -> None:
     assert _fail(simulation, "fibre:f-bantian-pinghu").harmless
     both = _fail(simulation, "fibre:f-nanwan-buji", "fibre:f-bantian-pinghu")
     assert _effect(both, "gov/safe").fate is Fate.BREAKS
+
+
+def test_a_service_in_its_window_is_brought_where_others_stand_only_later() -> None:
+    """The way around is full tomorrow: enough for what ends today, too little for what stays."""
+    today = Window(NOW - timedelta(hours=1), NOW + timedelta(hours=1))
+    tomorrow = Window(NOW + timedelta(days=1), NOW + timedelta(days=2))
+    around = slice_between("around", "jihua", "bantian", 60 * GBPS, **LOOSE, window=tomorrow)
+    for window, fate in ((today, Fate.REPLACED), (None, Fate.BREAKS)):
+        moved = slice_between("moved", "buji", "zhihui", 60 * GBPS, **LOOSE, window=window)
+        simulation = _with(moved, around)
+        assert simulation.services == 1, "what stands tomorrow carries nothing yet"
+        for found in (_fail, _quickly):
+            outcome = found(simulation, "fibre:f-nanwan-buji")
+            assert _effect(outcome, "gov/moved").fate is fate
+            assert len(outcome.effects) == 1
+
+
+def _quickly(simulation: Simulation, name: str) -> Outcome:
+    return simulation.quick([simulation.elements.named(name)])
 
 
 def test_a_duct_is_everything_that_runs_in_it() -> None:
