@@ -26,7 +26,7 @@ from controller.rendering.desired import edits as edits_between
 from controller.verification.model import ConfigurationModel
 from controller.verification.prove import renew
 
-GATHER_S = 0.01  # while others are under way, those that come so soon one after the other are planned in one go
+GATHER_S = 0.02  # while others are under way, those that come so soon one after the other are planned in one go
 ROOM_PATIENCE_S = 5.0  # how long a refusal may wait for changes under way that may make room
 
 
