@@ -64,6 +64,9 @@ class Packed(dict[Step, "Tree | Leaf"]):
     def __len__(self) -> int:
         return sum(times for _, _, times, _ in self.shape.parts)
 
+    def __bool__(self) -> bool:
+        return bool(self.shape.parts)
+
     def keys(self) -> Any:
         return opened(self).keys()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from controller.network.model import PortRef
@@ -56,6 +57,12 @@ def access_leaves(step: Step, entry: Tree) -> list[Any]:
     ]
 
 
+@lru_cache(maxsize=1 << 14)
+def _port(node: str, port: str) -> PortRef:
+    """Return a port; many accesses hang on one."""
+    return PortRef(node, port)
+
+
 def access_of(domain: str, vpn_id: str, node: str, default: str, flat: Sequence[Any], at: int) -> Access:
     """Return the access whose leaves stand from `at`; `default`: the profile of one that names none."""
     step, port, vlan, profile, address, length, customer, local_as, peer_as, peer = flat[at : at + 10]
@@ -71,7 +78,7 @@ def access_of(domain: str, vpn_id: str, node: str, default: str, flat: Sequence[
         vpn_id,
         domain,
         node,
-        PortRef(node, port),
+        _port(node, port),
         whole(vlan),
         profile or default,
         address,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from controller.network.light import OTN_SWITCH_S, ROADM_S, TRANSPONDER_PAIR_S
 from controller.network.model import CityMap, Link, PortRef
@@ -21,8 +22,7 @@ from controller.verification.model import ConfigurationModel
 Key = tuple[str, str, str, str]  # (domain, vpn, node, profile)
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """How one instance reaches the origin: through which neighbour, over what."""
 
     rank: int  # of the border crossed first on the way; 0: none

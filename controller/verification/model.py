@@ -110,7 +110,8 @@ class _Update:
         self.seen: set[Unit] = set()
 
     def result(self) -> ConfigurationModel:
-        moved = {owner_of(kind, name) for kind, _, name in self.seen}
+        known = self.base.loads.by_service
+        moved = {owner_of(kind, name) for kind, _, name in self.seen} if known else ()
         return ConfigurationModel(
             self.vpns,
             self.tunnels,

@@ -28,7 +28,12 @@ from controller.rendering.tree import Step, Tree
 from controller.verification.facts import Span
 
 _Row = tuple[Any, ...]
+_Take = Callable[[_Row], _Row]
 _PLACES = (TextAt, ListAt, StepAt, TreeAt)
+
+
+def _not_learnt(row: _Row) -> _Row:
+    raise AssertionError("stands for a shape that is still to be learnt")
 
 
 class Leaves:
@@ -39,23 +44,23 @@ class Leaves:
 
     def __init__(self, find: Callable[[Tree], Sequence[Any]]) -> None:
         self._find = find
-        self._known: dict[Shape, Callable[[_Row], _Row] | None] = {}
+        self._known: dict[Shape, _Take | None] = {}
 
     def of(self, tree: Tree) -> Sequence[Any]:
         if isinstance(tree, Packed):
-            shape = tree.shape
-            take = self._known[shape] if shape in self._known else self._learnt(shape)
+            take = self._known.get(tree.shape, _not_learnt)
+            take = self._learnt(tree.shape) if take is _not_learnt else take
             if take is not None:
                 return take(tree.row)
         return self._find(opened(tree))
 
-    def _learnt(self, shape: Shape) -> Callable[[_Row], _Row] | None:
+    def _learnt(self, shape: Shape) -> _Take | None:
         if len(self._known) >= MOST_SHAPES:
             self._known.clear()
         self._known[shape] = take = self._places(shape)
         return take
 
-    def _places(self, shape: Shape) -> Callable[[_Row], _Row] | None:
+    def _places(self, shape: Shape) -> _Take | None:
         """Return what takes the leaves out of a row; None where the shape does not say where they are."""
         try:
             found = self._find(pattern(shape))
@@ -67,7 +72,7 @@ class Leaves:
         keys = tuple((one.at, one.key) for one in found if isinstance(one, _PLACES) and one.key)
         rest, after = iter(range(shape.width, shape.width + len(same))), iter(range(shape.width + len(same), 1 << 30))
         at = [(next(after) if one.key else one.at) if isinstance(one, _PLACES) else next(rest) for one in found]
-        take: Callable[[_Row], _Row] = itemgetter(*at) if len(at) > 1 else lambda row: tuple(row[i] for i in at)
+        take: _Take = itemgetter(*at) if len(at) > 1 else lambda row: tuple(row[i] for i in at)
         if keys:
             return lambda row: take((*row, *same, *[row[i][key] for i, key in keys]))
         return lambda row: take(row + same)
