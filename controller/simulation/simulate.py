@@ -247,7 +247,10 @@ class Simulation:
                     used[i] += bps
         shares = np.where(self.net.up, used / np.maximum(self._capacity, 1), 0.0)
         shares[list(damage.links)] = 0.0
-        order = np.lexsort((np.arange(len(shares)), -shares))[:MOST_LINKS]
+        most = min(MOST_LINKS, len(shares))
+        least = np.partition(shares, len(shares) - most)[len(shares) - most] if most else 0.0
+        near = np.flatnonzero(shares >= least)  # a handful; of equals the first of the map's order
+        order = near[np.argsort(-shares[near], kind="stable")][:most]
         return tuple(
             LinkLoad(self.city.links[i].id, int(used[i]), int(self._used[i]), self.city.links[i].capacity_bps)
             for i in order.tolist()
