@@ -15,7 +15,7 @@ from controller.intent.model import ServiceId
 from controller.rendering.diff import edit
 from controller.rendering.graft import Graft
 from controller.rendering.merge import LeafConflictError, merge
-from controller.rendering.packed import opened, packed
+from controller.rendering.packed import opened
 from controller.rendering.paths import at, path_text, units
 from controller.rendering.tree import Edit, Leaf, Path, Tree
 
@@ -153,7 +153,9 @@ class Desired:
             merged = _merged(domain, unit, start, fresh if start is not None else everyone, everyone)
             names = tuple(everyone)
             table[unit] = names if len(names) > 1 else alone.setdefault(names[0], names)
-            graft.put(unit, packed(merged) if isinstance(merged, dict) else merged)
+            graft.put(
+                unit, merged
+            )  # shares come packed; the few that are merged stand open, which costs a merge nothing
         return _DomainState(graft.tree, table)
 
 

@@ -247,7 +247,7 @@ class Packer:
             return tree
         row: list[Any] = []
         shape = self._flat(tree, (), row, units=units)
-        if len(row) <= MOST_VALUES:
+        if shape is not None:
             return Packed(shape, tuple(row))
         out: Tree = {}
         for step, value in tree.items():
@@ -255,8 +255,11 @@ class Packer:
             out[self._one(step)] = self._packed(value, units=inner) if isinstance(value, dict) else self._one(value)
         return out if any(out[step] is not value for step, value in tree.items()) else tree
 
-    def _flat(self, tree: Tree, keys: tuple[str, ...], row: list[Any], *, units: bool) -> Shape:
-        """Append the values of a tree to a row and return its shape; `keys` is its step, if it is an entry."""
+    def _flat(self, tree: Tree, keys: tuple[str, ...], row: list[Any], *, units: bool) -> Shape | None:
+        """Append the values of a tree to a row and return its shape; `keys` is its step, if it is an entry.
+
+        None where they are too many; then the row holds some of them.
+        """
         content: list[Any] = []  # the parts, item after item
         start = len(row)
         for step, value in tree.items():
@@ -277,6 +280,8 @@ class Packer:
                 content[-2] += 1
             else:
                 content += (name, below, 1, entry)
+            if len(row) - start > MOST_VALUES:
+                return None
         known = tuple(content)
         return self._shapes.get(known) or self._new(known, len(row) - start)
 
@@ -285,7 +290,7 @@ class Packer:
         start = len(row)
         if value.__class__ is dict and not (units and isinstance(step, tuple)):
             shape = self._flat(value, step if isinstance(step, tuple) else (), row, units=units)
-            if len(row) - start <= MOST_VALUES:
+            if shape is not None:
                 return shape
             del row[start:]
         row.append(self._packed(value, units=units and isinstance(step, str)))
