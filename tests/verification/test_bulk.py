@@ -34,6 +34,8 @@ from tests.support.intents import slice_between
 from tests.verification.plants import PLANTS, RING_TUNNEL, Plant
 from tests.verification.scene import Scene, Trees, changed, empty, standing
 
+OF_TUNNELS = [p for p in PLANTS if {"tunnel", "tunnel's", "standby", "partition", "way", "tunnels"} & {*p.name.split()}]
+
 
 def _in_full(scene: Scene, trees: Trees, at_least: int, monkeypatch: pytest.MonkeyPatch) -> Proofs:
     monkeypatch.setattr(bulk, "AT_LEAST", at_least)
@@ -41,7 +43,7 @@ def _in_full(scene: Scene, trees: Trees, at_least: int, monkeypatch: pytest.Monk
     return prove(ConfigurationModel.build(trees), scene.city, scene.intents, scene.intents)
 
 
-@pytest.mark.parametrize("plant", PLANTS, ids=[p.name for p in PLANTS])
+@pytest.mark.parametrize("plant", OF_TUNNELS, ids=[p.name for p in OF_TUNNELS])
 def test_on_arrays_the_same_counter_examples_are_found(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = standing()
     trees = plant.plant(scene.trees)
