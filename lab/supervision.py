@@ -28,6 +28,7 @@ from lab.city import City, load_city
 from lab.credentials import make_credentials, write_known_hosts, write_private
 from lab.inventory import configuration
 from lab.plant.link import connect
+from lab.ports import free_port, is_free
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 3.0
@@ -253,9 +254,10 @@ def start_city(
     processes = dict(stands_on.processes)
     processes |= {d: _domain(plan, city, d, directory, bring_up_scale, stands_on.devices.get(d)) for d in wanted}
     before = kept(directory)
-    for name, ports in _kept_ports(before).items():
-        if name in processes:
-            processes[name].ports = ports
+    earlier = _kept_ports(before)
+    for name in wanted:
+        protocol = "netconf" if name in plan.ip else "grpc"
+        processes[name].ports = earlier.get(name) or {protocol: free_port(), "gnmi": free_port()}
     running = RunningCity(plan, directory, processes)
     try:
         if plant is not None:  # a plant that is more than one process comes up in order, before anyone looks at it
@@ -270,8 +272,8 @@ def start_city(
     except BaseException:
         running.stop()
         raise
-    listen = listen or before.get("listen") or f"127.0.0.1:{_free_port()}"
-    metrics = metrics or before.get("metrics") or f"127.0.0.1:{_free_port()}"
+    listen = listen or before.get("listen") or f"127.0.0.1:{free_port()}"
+    metrics = metrics or before.get("metrics") or f"127.0.0.1:{free_port()}"
     _write_configuration(running, listen, metrics)
     return running
 
@@ -295,19 +297,9 @@ def _kept_ports(document: dict[str, Any]) -> dict[str, dict[str, int]]:
             ports = {end: int(str(address).rpartition(":")[2]) for end, address in ends.items()}
         except (KeyError, TypeError, ValueError):
             continue
-        if all(map(_is_free, ports.values())):
+        if all(map(is_free, ports.values())):
             found[str(domain.get("name"))] = ports
     return found
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError):
-            return False
-        return True
 
 
 def _wanted(plan: City, domains: Sequence[str] | None) -> list[str]:
@@ -348,12 +340,6 @@ def _write_configuration(running: RunningCity, listen: str, metrics: str) -> Non
     document = configuration(running.city, endpoints, listen, metrics)
     text = yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=120)
     write_private(running.config_path, text.encode())
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def operator_socket(directory: Path) -> socket.socket:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from typing import Any
 
 import yaml
 
+from lab.ports import free_port
 from lab.supervision import LabError
 
 HERE = Path(__file__).resolve().parent
@@ -102,7 +102,7 @@ class Monitoring:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        web, alerts = _free_port(), _free_port()
+        web, alerts = free_port(), free_port()
         self.prometheus, self.alertmanager = f"http://127.0.0.1:{web}", f"http://127.0.0.1:{alerts}"
         try:
             self._start_alertmanager(alerts, tickets)
@@ -211,10 +211,3 @@ class Monitoring:
 
 def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
-
-
-def _free_port() -> int:
-    """Return a port that is free now: neither server can be asked which one it was given."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

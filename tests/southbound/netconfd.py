@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from controller.southbound.driver import DomainSettings, DomainTimers
+from lab.ports import free_port
 
 MODULES = Path(__file__).parent / "thirdparty"
 NETCONFD, SSHD, SUBSYSTEM = ("/usr/sbin/netconfd", "/usr/sbin/sshd", "/usr/sbin/netconf-subsystem")
@@ -56,7 +57,7 @@ class ThirdParty:
 @contextmanager
 def third_party(directory: Path) -> Iterator[ThirdParty]:
     """Yield the server; raises RuntimeError with its log where it does not start."""
-    port = _free_port()
+    port = free_port()
     _keys(directory, port)
     sock = directory / "ncx.sock"
     (directory / "startup-cfg.xml").write_text('<config xmlns="urn:ietf:params:xml:ns:netconf:base:1.0"/>\n')
@@ -120,12 +121,6 @@ def _sshd_config(directory: Path, port: int, sock: Path) -> Path:
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where it drops its privileges; a service would make it
     return config
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _listens(port: int) -> bool:

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,7 @@ class Stage:
         self.log = city.directory / "logs" / "daemon.log"
         self.client = Client(self.address)
         self.daemon = self._start({})
-        wait_ready(self.address)
+        self._await_daemon()
 
     def _start(self, environment: dict[str, str]) -> subprocess.Popen[bytes]:
         guarded = [sys.executable, "-m", "lab.process", str(os.getpid()), "controller.cli.main"]
@@ -116,7 +116,15 @@ class Stage:
         """Start it over the same store; `wait=False` for one that may die before it is ready."""
         self.daemon = self._start(environment)
         if wait:
-            wait_ready(self.address)
+            self._await_daemon()
+
+    def _await_daemon(self) -> None:
+        def last_words() -> str | None:
+            if self.daemon.poll() is None:
+                return None
+            return f"the daemon ended with {self.daemon.returncode}:\n{self.log.read_text(errors='replace')[-2000:]}"
+
+        wait_ready(self.address, ended=last_words)
 
     def stop(self) -> None:
         self.client.channel.close()
@@ -155,8 +163,8 @@ def stage(city: str, directory: Path, **more: Any) -> Iterator[Stage]:
             standing.stop()
 
 
-def wait_ready(address: str, within_s: float = START_S) -> None:
-    """Wait until the health service says that changes are accepted."""
+def wait_ready(address: str, within_s: float = START_S, ended: Callable[[], str | None] = lambda: None) -> None:
+    """Wait until the health service says that changes are accepted; `ended` says why it never will."""
     with grpc.insecure_channel(address) as channel:
         health = health_pb2_grpc.HealthStub(channel)
         deadline = time.monotonic() + within_s
@@ -166,6 +174,8 @@ def wait_ready(address: str, within_s: float = START_S) -> None:
                     return
             except grpc.RpcError:
                 pass
+            if why := ended():
+                raise RuntimeError(why)
             time.sleep(0.05)
     raise RuntimeError(f"no daemon is ready at {address} within {within_s:.0f} s")
 
