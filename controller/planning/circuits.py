@@ -6,8 +6,9 @@ lowest free slots of the fullest ODU link that has room. Protection is 1+1 over 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
@@ -15,9 +16,10 @@ from controller.intent.model import Boundaries, Disjointness, ServiceId
 from controller.network.light import TRANSPONDER_PAIR_S
 from controller.network.model import Fibre, OduLink, PortRef
 from controller.planning.beyond import Bound, why_beyond
-from controller.planning.constrained import DISJOINT, apart, best_pair, best_way
+from controller.planning.constrained import DISJOINT, apart, best_pair, best_way, kept_apart, without
 from controller.planning.containers import LINE_MODE, container, line_container
 from controller.planning.draft import CannotPlaceError, Draft, rate_text
+from controller.planning.in_order import MOST_WAYS, ways_in_order
 from controller.planning.layers import Layers, forbidden_nodes, planes_of
 from controller.planning.limits import DELAY, Limits
 from controller.planning.paths import Graph, Mask, Path, mask_without
@@ -232,9 +234,32 @@ class Search:
             total = sum(self.graph.delay_of(p) for p in paths or ())
             if paths is not None and (best is None or total < best[0]):
                 best = (total, paths, channel)
-        if best is None:
+        if best is not None:
+            return [self._leg(path, channel=best[2]) for path in best[1]]
+        legs = self._one_by_one(src, dst, usable) if self.wish.protected else None
+        if legs is None:
             raise CannotPlaceError(f"no channel is free end to end from {src} to {dst}")
-        return [self._leg(path, channel=best[2]) for path in best[1]]
+        return legs
+
+    def _one_by_one(self, src: str, dst: str, usable: Mask) -> list[Leg | None] | None:
+        """Look for a standby on any channel beside each way on which one is free: both on the same was too much."""
+        for path in self.each_way(self.working_within(usable)):
+            working = self._label(path)
+            if working is None:
+                continue
+            apart_from_it = without(self.burdens, usable, kept_apart(self.burdens, path, self.wish.disjoint))
+            for channel in range(1, max(f.channels for f in self.net.fibre_of) + 1):
+                room = np.array([channel in self.free(p.id) for p in self.parts[::2]], dtype=np.bool_)
+                mask = apart_from_it & np.repeat(room, 2)
+                standby = best_way(self.burdens, src, dst, mask, self.limits.fits, self.limits.most)
+                if standby:
+                    return [working, self._leg(standby, channel=channel)]
+        return None
+
+    def each_way(self, usable: Mask) -> Iterator[Path]:
+        """Yield the quickest ways of the circuit within its limits; not all where there are very many."""
+        ends = (self.ends.a.node, self.ends.z.node)
+        return islice(ways_in_order(self.burdens, *ends, usable, self.limits.fits, self.limits.most), MOST_WAYS)
 
     def _label(self, path: Path) -> Leg | None:
         """Choose the labels of one way: the lowest common channel, or the fullest ODU link with room on each hop."""

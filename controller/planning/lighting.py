@@ -98,6 +98,10 @@ class _Restorable(Search):
                 working, spare = self._label(path), self._spare(path)
                 if working is not None and spare is not None:
                     return self._held(working, path, spare)
+        for path in self.each_way(first):
+            working, spare = self._label(path), self._spare(path)
+            if working is not None and spare is not None:
+                return self._held(working, path, spare)
         working, spare = self.find()  # says what binds; else each has labels of its own
         return self._held(working, self._onward([self.edge_of[hop] for hop in working.route]), spare)
 

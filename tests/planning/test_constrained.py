@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from controller.intent.model import Disjointness
 from controller.planning.constrained import Burdens, best_pair, best_way
+from controller.planning.in_order import ways_in_order
 from controller.planning.paths import Edge, Graph, Path
 
 NODES = "abcdef"
@@ -63,6 +64,17 @@ def test_the_quickest_way_within_all_limits_is_found(net: Burdens, most: int, ho
         assert found is not None
         assert found in fit
         assert _delay(graph, found) == pytest.approx(min(_delay(graph, w) for w in fit))
+
+
+@settings(max_examples=60, deadline=None)
+@given(networks(), st.integers(0, 25))
+def test_ways_in_order_are_all_that_fit_each_once_and_the_quickest_first(net: Burdens, most: int) -> None:
+    graph = net.graph
+    fit = [w for w in _simple_ways(graph, graph.node_index["a"], graph.node_index["f"]) if net.of(w)[1] <= most]
+    found = list(ways_in_order(net, "a", "f", graph.everything(), lambda s: s[1] <= most))
+    assert sorted(found) == sorted(fit)
+    delays = [_delay(graph, w) for w in found]
+    assert delays == pytest.approx(sorted(delays))
 
 
 KINDS = [

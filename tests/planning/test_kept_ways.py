@@ -216,20 +216,26 @@ def test_nobody_is_refused_who_could_be_kept_a_way(data: st.DataObject) -> None:
     random, ledger = Random(data.draw(st.integers(0, 10**6))), Ledger(city)
     for number in range(30):
         a, z = random.sample(sites, 2)
-        protection = random.choice((Protection.RESTORATION,) * 3 + (Protection.NONE,))
+        protection = random.choice((Protection.RESTORATION,) * 3 + (Protection.STANDBY, Protection.NONE))
         slots, rate = random.choice(((8, 10 * GBPS), (4, 5 * GBPS)))
         rate = 10 * GBPS if isolation is Isolation.WAVELENGTH else rate
         wanted = _slice(
             f"x{number}", a, z, rate_bps=rate, isolation=isolation, protection=protection, slo=Slo(availability=0.5)
         )
         outcome = place(city, ledger, [wanted], {}, NOW)
-        if outcome.refusals and protection is Protection.RESTORATION and "port" not in outcome.refusals[0].binds:
-            assert not _any_pair(city, ledger, isolation, (f"otn-{a}", f"otn-{z}"), slots), outcome.refusals[0]
+        if outcome.refusals and protection is not Protection.NONE and "port" not in outcome.refusals[0].binds:
+            shared = protection is Protection.RESTORATION
+            assert not _any_pair(city, ledger, isolation, (f"otn-{a}", f"otn-{z}"), slots, shared), outcome.refusals[0]
         ledger = outcome.ledger
 
 
-def _any_pair(city: CityMap, ledger: Ledger, isolation: Isolation, ends: tuple[str, str], slots: int) -> bool:
-    """Try every pair of ways without a fibre or duct in common: one that is free, and one that may be kept."""
+def _any_pair(
+    city: CityMap, ledger: Ledger, isolation: Isolation, ends: tuple[str, str], slots: int, shared: bool
+) -> bool:
+    """Try every pair of ways without a fibre or duct in common: one that is free, and one that may be kept.
+
+    Not `shared`: both have to be free.
+    """
     wave = isolation is Isolation.WAVELENGTH
     parts: Mapping[str, Fibre | OduLink] = city.fibres if wave else city.odu_links
 
@@ -254,7 +260,7 @@ def _any_pair(city: CityMap, ledger: Ledger, isolation: Isolation, ends: tuple[s
 
     ways = [(route, *under(route)) for route in _routes(parts, *ends)]
     return any(
-        not cables & others and fits(working, set()) and fits(kept, cables | nodes)
+        not cables & others and fits(working, set()) and fits(kept, cables | nodes if shared else set())
         for working, cables, nodes in ways
         for kept, others, _ in ways
     )
