@@ -7,7 +7,7 @@ A pattern may leave out module prefixes and keys, and may say `*` for a name or 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pygnmi.spec.v080 import gnmi_pb2
@@ -88,6 +88,16 @@ def matches(pattern: Elements, elements: Elements) -> bool:
     if pattern[0].name == "...":
         return any(matches(pattern[1:], elements[n:]) for n in range(len(elements) + 1))
     return bool(elements) and _step_matches(pattern[0], elements[0]) and matches(pattern[1:], elements[1:])
+
+
+def of_shape(pattern: Elements, elements: Elements) -> bool:
+    """True if the pattern would match a path of these names for some values of its keys."""
+    return matches(tuple(replace(step, keys={}) for step in pattern), elements)
+
+
+def with_keys(pattern: Elements) -> bool:
+    """Return whether a pattern asks for certain values of keys."""
+    return any(value != "*" for step in pattern for value in step.keys.values())
 
 
 def _step_matches(pattern: PathElement, element: PathElement) -> bool:

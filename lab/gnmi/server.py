@@ -6,7 +6,6 @@ ON_CHANGE. Nothing can be set: configuration goes through the domain's own proto
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -17,10 +16,9 @@ import grpc.aio
 from pygnmi.spec.v080 import gnmi_pb2, gnmi_pb2_grpc
 
 from lab.gnmi.paths import Elements, from_messages
-from lab.gnmi.telemetry import TelemetryLeaf, TelemetryTree, Watch, notifications
+from lab.gnmi.stream import Stream
+from lab.gnmi.telemetry import TelemetryTree, notifications
 
-SHORTEST_SAMPLE_S = 0.1
-BATCH_DELAY_S = 0.01  # after news for so long further changes gather and then travel together
 _ENCODINGS = (gnmi_pb2.JSON, gnmi_pb2.JSON_IETF)
 
 
@@ -87,8 +85,12 @@ class _GnmiService(gnmi_pb2_grpc.gNMIServicer):  # type: ignore[misc]
         await self._check_encoding(wanted.encoding, context)
         every = [from_messages(wanted.prefix, s.path) for s in wanted.subscription]
         if wanted.mode == gnmi_pb2.SubscriptionList.STREAM:
-            async for response in self._stream(wanted):
-                yield response
+            stream = Stream(self._tree, wanted)
+            try:
+                async for response in stream.responses():
+                    yield response
+            finally:
+                stream.close()
             return
         for response in self._now(every):
             yield response
@@ -100,60 +102,6 @@ class _GnmiService(gnmi_pb2_grpc.gNMIServicer):  # type: ignore[misc]
     def _now(self, patterns: Sequence[Elements]) -> list[Any]:
         answers = [gnmi_pb2.SubscribeResponse(update=n) for n in notifications(self._tree.select(patterns))]
         return [*answers, gnmi_pb2.SubscribeResponse(sync_response=True)]
-
-    async def _stream(self, wanted: Any) -> AsyncIterator[Any]:
-        on_change = [from_messages(wanted.prefix, s.path) for s in wanted.subscription if s.mode != gnmi_pb2.SAMPLE]
-        sampled = [s for s in wanted.subscription if s.mode == gnmi_pb2.SAMPLE]
-        outgoing: asyncio.Queue[list[Any]] = asyncio.Queue(maxsize=4)
-        every = [from_messages(wanted.prefix, s.path) for s in wanted.subscription]
-        watches = [self._tree.watch(on_change)]
-        tasks = [asyncio.create_task(self._changes(watches[0], outgoing))]
-        beats = [s.heartbeat_interval / 1e9 for s in wanted.subscription if s.mode != gnmi_pb2.SAMPLE]
-        if any(beats):
-            pause_s = max(min(beat for beat in beats if beat), SHORTEST_SAMPLE_S)
-            tasks.append(asyncio.create_task(self._heartbeats(pause_s, watches[0], outgoing)))
-        try:
-            for response in [] if wanted.updates_only else self._now(every)[:-1]:
-                yield response
-            yield gnmi_pb2.SubscribeResponse(sync_response=True)
-            for subscription in sampled:
-                watches.append(self._tree.watch([from_messages(wanted.prefix, subscription.path)], sampled=True))
-                tasks.append(asyncio.create_task(self._samples(subscription, watches[-1], outgoing)))
-            while True:
-                for notification in await outgoing.get():
-                    yield gnmi_pb2.SubscribeResponse(update=notification)
-        finally:
-            for task in tasks:
-                task.cancel()
-            for watch in watches:
-                self._tree.unwatch(watch)
-
-    async def _changes(self, watch: Watch, outgoing: asyncio.Queue[list[Any]]) -> None:
-        while True:
-            await watch.changed.wait()
-            await outgoing.put(notifications(*watch.take()))
-            await asyncio.sleep(BATCH_DELAY_S)
-
-    async def _heartbeats(self, pause_s: float, watch: Watch, outgoing: asyncio.Queue[list[Any]]) -> None:
-        """Tell again, now and then, what has not changed: who hears nothing cannot know that it still holds."""
-        while True:
-            await asyncio.sleep(pause_s)
-            await outgoing.put(notifications(list(watch.members.values())))
-
-    async def _samples(self, subscription: Any, watch: Watch, outgoing: asyncio.Queue[list[Any]]) -> None:
-        interval = max(subscription.sample_interval / 1e9, SHORTEST_SAMPLE_S) if subscription.sample_interval else 1.0
-        last_sent: dict[TelemetryLeaf, int] = {}
-        loop = asyncio.get_running_loop()
-        due = loop.time()
-        while True:
-            due = max(due + interval, loop.time())
-            await asyncio.sleep(due - loop.time())
-            leaves = list(watch.members.values())
-            if subscription.suppress_redundant:
-                # What was measured again is news, also with the same value: a silent probe must not look steady.
-                leaves = [leaf for leaf in leaves if last_sent.get(leaf) != leaf.at_ns]
-                last_sent.update({leaf: leaf.at_ns for leaf in leaves})
-            await outgoing.put(notifications(leaves))
 
 
 def _text(path: Any) -> str:
