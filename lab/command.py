@@ -293,6 +293,9 @@ def _status(options: argparse.Namespace) -> int:
     print(f"{answer['city']} is up" + (f", without {', '.join(dead)}" if dead else ""))
     for domain, units in answer["units"].items():
         print(f"  {domain:<14}{units} units of configuration")
+    for link in answer["lit"]:
+        state = f"over {link['circuit'] or 'no circuit'}, {'up' if link['up'] else 'down'}"
+        print(f"  {link['link']} is lit: {link['rate_bps'] / 1e9:g} Gbit/s {state}")
     broken = broken_lines(answer)
     print("\n".join(f"  {line}" for line in broken) or "  nothing is broken")
     return 1 if dead else 0

@@ -41,7 +41,7 @@ class IpDomainController:
             Journal(directory / domain),
             guard,
             DomainResources(self._schema, self.topology),
-            self.topology.device_data(),
+            self.topology.laid_over,
         )
         secrets = directory / "secrets"
         login = Login(
@@ -63,6 +63,7 @@ class IpDomainController:
         self.datastore.start()
         self.datastore.listen(self._moved)
         self._measure(self.datastore.running)
+        self.topology.follow(self.datastore.running, up=True)
         self._write_states()
         certs = self._directory / "certs"
         token = (self._directory / "secrets" / "token").read_text()
@@ -91,7 +92,10 @@ class IpDomainController:
 
     def _all_units(self) -> dict[str, Any]:
         self._told = self.datastore.running
-        return changed_units(self._schema, self._own_network, {}, self._told)[0]
+        return self._units_between({}, self._told)[0]
+
+    def _units_between(self, old: Data, new: Data) -> tuple[dict[str, Any], list[str]]:
+        return changed_units(self._schema, self._own_network, self.topology.links, old, new)
 
     def _moved(self, event: ConfigChanged | ConfirmedCommitEvent) -> None:
         """Tell the plant once the commit has been answered; commits in a row are told together."""
@@ -101,12 +105,21 @@ class IpDomainController:
     def _tell_plant(self) -> None:
         self._telling = None
         running = self.datastore.running
-        put, drop = changed_units(self._schema, self._own_network, self._told, running)
+        put, drop = self._units_between(self._told, running)
         if lookup(running, _NETWORKS) is not lookup(self._told, _NETWORKS):
             self._measure(running)
+            self._follow_links(running)
         self._told = running
         if put or drop:
             self._plant.send(put, drop)
+
+    def _follow_links(self, running: Data) -> None:
+        """Say of links that clients wrote or took away that they are down; the plant says when one is up."""
+        came, went = self.topology.follow(running)
+        for link in went:
+            self._telemetry.link_gone(link)
+        for link in (*went, *came):
+            self._netconf.link_changed(self._own_network, link, False)
 
     def _measure(self, running: Data) -> None:
         """Find the network of each measured tunnel."""
@@ -144,5 +157,5 @@ class IpDomainController:
             self._telemetry.node_state(node.id, True)
         for port in self.topology.domain.ports:
             self._telemetry.port_state(port.node, port.id, True)
-        for link in self.topology.links:
+        for link in (*self.topology.links, *self.topology.written.links):
             self._telemetry.link_state(link, True)

@@ -1,4 +1,4 @@
-"""What the devices of a domain can carry out, beyond what the schema says: ports, VLANs, hops, partition numbers.
+"""What the devices of a domain can carry out, beyond what the schema says: ports, links, VLANs, hops, partitions.
 
 Only what a change touches is looked at. A customer address outside its subnet is accepted, as real devices do.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.ip.topology import DomainTopology
+from lab.ip.written import WrittenLinks
 from lab.netconf.data import Data, changed_entries, lookup
 from lab.netconf.editing import schema_error
 from lab.netconf.errors import NetconfError
@@ -55,11 +56,23 @@ class DomainResources:
         self._schema, self._topology = schema, topology
         self._holders: dict[_Claim, InstancePath] = {}
         self._numbers: dict[str, str] = {}  # nrp-id → policy
+        self._leaving: dict[tuple[str, str], set[tuple[str, ...]]] = {}  # port of no own link → tunnels over it
 
     def errors(self, old: Data, new: Data) -> list[NetconfError]:
-        return [*self._access_errors(old, new), *self._tunnel_errors(old, new), *self._policy_errors(old, new)]
+        links = self._topology.written_in(new)
+        return [
+            *self._link_errors(old, new, links),
+            *self._access_errors(old, new, links),
+            *self._tunnel_errors(old, new, links),
+            *self._policy_errors(old, new),
+        ]
 
     def follow(self, old: Data, new: Data) -> None:
+        for key, tunnel, tunnel_new in changed_entries(lookup(old, _TUNNELS), lookup(new, _TUNNELS)):
+            for port in self._foreign_hops(tunnel):
+                self._leaving[port].discard(key)
+            for port in self._foreign_hops(tunnel_new):
+                self._leaving.setdefault(port, set()).add(key)
         accesses = list(_changed_accesses(old, new))
         for access in accesses:
             before = access.claims()[0]
@@ -75,16 +88,50 @@ class DomainResources:
             if after is not None and "nrp:nrp-id" in after:
                 self._numbers[after["nrp:nrp-id"]] = after["nrp:name"]
 
+    # links
+
+    def _link_errors(self, old: Data, new: Data, links: WrittenLinks) -> Iterator[NetconfError]:
+        if lookup(old, self._topology.links_path) is lookup(new, self._topology.links_path):
+            return
+        yield from links.errors(self._schema, self._topology.network_path, self._topology.sockets)
+        freed = {access.claims()[0] for access in _changed_accesses(old, new)}
+        for claim, holder in self._holders.items():
+            found = links.from_port.get((claim.node, claim.port))
+            if found and claim not in freed:
+                where: InstancePath = (*self._topology.network_path, ("nt:link", (found[0].id,)), "nt:source")
+                message = f"{claim.port} of {claim.node} is in use by {holder[-1][1][0]}"
+                yield schema_error(self._schema, "in-use", message, (*where, "nt:source-tp"))
+        yield from self._left_behind(old, new, links)
+
+    def _left_behind(self, old: Data, new: Data, links: WrittenLinks) -> Iterator[NetconfError]:
+        """Yield an error for each tunnel over a link that goes, but for those that this very change looks at."""
+        tunnels, tunnels_new = lookup(old, _TUNNELS) or {}, lookup(new, _TUNNELS) or {}
+        for port, gone in self._topology.written_in(old).from_port.items():
+            if links.far_end(*port) == gone[0].destination[0]:
+                continue
+            for key in sorted(self._leaving.get(port, ())):
+                if tunnels.get(key) is tunnels_new.get(key):
+                    where = (*_TUNNELS[:-1], ("te:tunnel", key))
+                    message = f"{gone[0].id} is still in use"
+                    yield schema_error(self._schema, "data-missing", message, where, "instance-required")
+
+    def _foreign_hops(self, tunnel: Data | None) -> set[tuple[str, str]]:
+        """Return the ports that a tunnel leaves by and that have no link of the device's own."""
+        paths = [p for holder, name in _PATH_LISTS for p in (tunnel or {}).get(holder, {}).get(name, {}).values()]
+        hops = (hop.get("te:unnumbered-link-hop") or {} for p in paths for hop in (lookup(p, _HOPS) or {}).values())
+        ports = {(hop.get("te:node-id-uri", ""), hop.get("te:link-tp-id-uri", "")) for hop in hops}
+        return ports - self._topology.far_end.keys()
+
     # accesses
 
-    def _access_errors(self, old: Data, new: Data) -> Iterator[NetconfError]:
+    def _access_errors(self, old: Data, new: Data, links: WrittenLinks) -> Iterator[NetconfError]:
         accesses = list(_changed_accesses(old, new))
         freed = {access.claims()[0] for access in accesses}
         taken: dict[_Claim, InstancePath] = {}
         for access in accesses:
             if access.new is None:
                 continue
-            yield from self._place_errors(access)
+            yield from self._place_errors(access, links)
             claim = access.claims()[1]
             if claim is None:
                 continue
@@ -102,7 +149,7 @@ class DomainResources:
         message = f"{what} in use on {claim.node} {claim.port} by {holder[-1][1][0]}"
         return schema_error(self._schema, "in-use", message, (*access.path, *leaf))
 
-    def _place_errors(self, access: _Access) -> Iterator[NetconfError]:
+    def _place_errors(self, access: _Access, links: WrittenLinks) -> Iterator[NetconfError]:
         assert access.new is not None
         node, port = access.new_node, access.new.get("l3nm:interface-id", "")
         if node not in self._topology.nodes:
@@ -111,10 +158,14 @@ class DomainResources:
         elif port and (node, port) not in self._topology.ports:
             where = (*access.path, "l3nm:interface-id")
             yield schema_error(self._schema, "invalid-value", f"{node} has no port {port!r}", where)
+        elif (node, port) in links.from_port:
+            where = (*access.path, "l3nm:interface-id")
+            message = f"{port} of {node} is used by {links.from_port[node, port][0].id}"
+            yield schema_error(self._schema, "in-use", message, where)
 
     # tunnels
 
-    def _tunnel_errors(self, old: Data, new: Data) -> Iterator[NetconfError]:
+    def _tunnel_errors(self, old: Data, new: Data, links: WrittenLinks) -> Iterator[NetconfError]:
         for key, _, tunnel in changed_entries(lookup(old, _TUNNELS), lookup(new, _TUNNELS)):
             if tunnel is None:
                 continue
@@ -127,9 +178,11 @@ class DomainResources:
             for holder, name in _PATH_LISTS:
                 for path_key, path in tunnel.get(holder, {}).get(name, {}).items():
                     where = (*here, holder, (name, path_key), *_HOPS[:-1])
-                    yield from self._route_errors(path, ends["te:source"], ends["te:destination"], where)
+                    yield from self._route_errors(path, ends["te:source"], ends["te:destination"], where, links)
 
-    def _route_errors(self, path: Data, source: str, destination: str, where: InstancePath) -> Iterator[NetconfError]:
+    def _route_errors(
+        self, path: Data, source: str, destination: str, where: InstancePath, links: WrittenLinks
+    ) -> Iterator[NetconfError]:
         """Each hop names the port by which its node sends on; the next hop is whatever is at the other end."""
         hops = lookup(path, _HOPS) or {}
         at = source
@@ -139,7 +192,7 @@ class DomainResources:
                 return  # a kind of hop that the schema has and these devices resolve by themselves
             node, port = link.get("te:node-id-uri", ""), link.get("te:link-tp-id-uri", "")
             here: InstancePath = (*where, (_HOPS[-1], key), "te:unnumbered-link-hop")
-            far = self._topology.far_end.get((node, port))
+            far = self._topology.far_end.get((node, port)) or links.far_end(node, port)
             if node not in self._topology.nodes:
                 yield schema_error(
                     self._schema, "invalid-value", f"{node!r} is no node of this domain", (*here, "te:node-id-uri")

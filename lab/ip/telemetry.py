@@ -49,6 +49,12 @@ class IpTelemetry:
         self._status(f"{self._own}/{_NT}:link[link-id={escape(link)}]", up)
         self._alarm(f"link:{link}", "LINK_DOWN", "MAJOR", f"{link} is down", up)
 
+    def link_gone(self, link: str) -> None:
+        """Forget a link that is no longer configured: what is not there is not down."""
+        self._tree.remove(f"{self._own}/{_NT}:link[link-id={escape(link)}]/{_TET}:te/oper-status")
+        clear_alarm(self._tree, f"link:{link}", "LINK_DOWN")
+        self._octets.pop(link, None)
+
     def node_state(self, node: str, up: bool) -> None:
         self._status(f"{self._own}/node[node-id=node:{escape(node)}]", up)
         self._alarm(f"node:node:{node}", "openconfig-alarm-types:EQPT", "CRITICAL", f"{node} does not answer", up)
@@ -112,12 +118,14 @@ class IpTelemetry:
         self._tree.update(path, value, at_ns)
 
     def _link(self, link: str, values: Values, elapsed_s: float, at_ns: int) -> None:
-        known = self._topology.links.get(link)
-        if known is not None and "throughput_bps" in values:
-            node, port = known[1]
+        known = self._topology.source_of(link)
+        if known is None:
+            return  # written once, and gone since the sample was taken
+        node, port = known
+        if "throughput_bps" in values:
             self._octets[link] = self._octets.get(link, 0.0) + float(values["throughput_bps"]) * elapsed_s / 8
-            entry = f"{_NT}:termination-point[tp-id=tp:{escape(port)}]"
-            counters = f"{self._own}/node[node-id=node:{escape(node)}]/{entry}/ietf-network-vpn-pm:pm-statistics"
+            entry = f"{_NT}:termination-point[tp-id={escape(port)}]"
+            counters = f"{self._own}/node[node-id={escape(node)}]/{entry}/ietf-network-vpn-pm:pm-statistics"
             self._put(f"{counters}/outbound-octets", str(int(self._octets[link])), at_ns)
         holder = f"{self._own}/{_NT}:link[link-id={escape(link)}]/ietf-network-vpn-pm:perf-mon"
         self._statistics(holder, "pm-type-network-link", values, at_ns)

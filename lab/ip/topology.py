@@ -1,23 +1,26 @@
 """What one IP domain knows of its network: RFC 8345/8795 topology, shared-risk names and service profiles.
 
-It stands in running, read-only, because references of clients point into it. State (oper-status, position) is laid
-over it for `get` and follows the plant.
+It stands in running, read-only, because references of clients point into it; beside its own links stand those that
+clients write between its ports towards the optical network. State (oper-status, position) is laid over it for `get`
+and follows the plant.
 """
 
 from __future__ import annotations
 
 import base64
-import struct
 from collections.abc import Iterable, Mapping
 
+from lab.bandwidth import te_bandwidth
 from lab.city import PROPAGATION_S_PER_M, City, IpDomain, IpLink, IpNode, IpPort
-from lab.netconf.data import Data, grafted
+from lab.ip.written import Sockets, WrittenLinks, read_link
+from lab.netconf.data import Data, grafted, lookup
 from lab.netconf.schema import InstancePath, Schema, SchemaNode
 
 QOS_PROFILES = ("plane-default", "slice-committed", "vip")
 ROUTING_PROFILES = ("border-primary", "border-secondary")
 BFD_PROFILES = ("border",)
 _PLANES = ("A", "B")
+_LINKS = "nt:link"
 _PROFILES_PATH = ("l3nm:l3vpn-ntw", "l3nm:vpn-profiles")
 _GLOBALS_PATH = ("te:te", "te:globals")
 
@@ -36,28 +39,81 @@ class DomainTopology:
             for link, src, dst in self.links.values()
             if link.domain is not None
         }
+        self.links_path: InstancePath = (*self.network_path, _LINKS)
+        by_port = {(f"node:{src[0]}", f"tp:{src[1]}"): wire for wire, (_, src, _) in self.links.items()}
+        self.sockets = Sockets(self.ports, by_port)
+        self.written = WrittenLinks(())  # as running has them
+        self._read: tuple[Data | None, WrittenLinks] = (None, self.written)
+        self._written_up: dict[str, bool | None] = {}  # None: the plant has not said
         self._up: dict[InstancePath, bool] = {}
         self._network = self._network_data()
         self._state = self._network
         self._lay_over_state()
 
-    def device_data(self) -> tuple[tuple[InstancePath, Data], ...]:
-        """What stands in running whatever clients do."""
-        return (
-            (self.network_path, self._network),
-            (_PROFILES_PATH, _profiles()),
-            (_GLOBALS_PATH, self._globals()),
-        )
+    def laid_over(self, saved: Data) -> Data:
+        """Return a configuration with what stands in it whatever clients do.
+
+        Links that clients wrote stay where their ports are still what they were.
+        """
+        entries = self.written_entries(saved)
+        kept = {key: entry for key, entry in entries.items() if self.sockets.takes(read_link(entry))}
+        network = {**self._network, _LINKS: {**self._network[_LINKS], **kept}} if kept else self._network
+        saved = grafted(saved, self.network_path, network)
+        return grafted(grafted(saved, _PROFILES_PATH, _profiles()), _GLOBALS_PATH, self._globals())
 
     def operational(self, running: Data) -> Data:
         """Running with state laid over it."""
-        return grafted(running, self.network_path, self._state)
+        state, entries = self._state, self.written_entries(running)
+        if entries:
+            links = {key: self._with_state(key[0], entry) for key, entry in entries.items()}
+            state = {**state, _LINKS: {**state[_LINKS], **links}}
+        return grafted(running, self.network_path, state)
+
+    def _with_state(self, link: str, entry: Data) -> Data:
+        return grafted(entry, ("tet:te", "tet:oper-status"), "up" if self._written_up.get(link) else "down")
+
+    # links that clients write
+
+    def written_entries(self, data: Data) -> Data:
+        """Return the entries of links that clients wrote, by their keys."""
+        links = lookup(data, self.links_path) or {}
+        if len(links) <= len(self.links):
+            return {}
+        return {key: entry for key, entry in links.items() if key[0] not in self.links}
+
+    def written_in(self, data: Data) -> WrittenLinks:
+        links = lookup(data, self.links_path)
+        if self._read[0] is not links:  # shared between versions that do not differ in it
+            self._read = links, WrittenLinks(read_link(entry) for entry in self.written_entries(data).values())
+        return self._read[1]
+
+    def follow(self, running: Data, up: bool | None = None) -> tuple[list[str], list[str]]:
+        """Take note of written links; return which came (in this state until the plant says more) and which went."""
+        before, self.written = self.written.links, self.written_in(running)
+        came = [name for name in self.written.links if name not in before]
+        went = [name for name in before if name not in self.written.links]
+        for name in went:
+            del self._written_up[name]
+        self._written_up.update(dict.fromkeys(came, up))
+        return came, went
 
     # state
 
+    def source_of(self, link: str) -> tuple[str, str] | None:
+        """Return the node and port on the wire by which a link leaves; None for one that is not there."""
+        if link in self.links:
+            node, port = self.links[link][1]
+            return f"node:{node}", f"tp:{port}"
+        written = self.written.links.get(link)
+        return None if written is None else written.source
+
     def set_link(self, link: str, up: bool) -> bool:
         """Take a link's state; True if it changed."""
-        return link in self.links and self._set((("nt:link", (link,)), "tet:te", "tet:oper-status"), up)
+        if link in self._written_up:
+            changed = self._written_up[link] is not up
+            self._written_up[link] = up
+            return changed
+        return link in self.links and self._set(((_LINKS, (link,)), "tet:te", "tet:oper-status"), up)
 
     def set_node(self, node: str, up: bool) -> bool:
         return f"node:{node}" in self.nodes and self._set(
@@ -187,27 +243,27 @@ class DomainTopology:
 
 
 class DeviceGuard:
-    """Denies edits of what the device brought with it."""
+    """Denies edits of what the device brought with it. Of its own network clients may write links, and nothing else."""
 
     def __init__(self, schema: Schema, topology: DomainTopology) -> None:
-        self._own_network = (topology.domain.network_id,)
+        self._own_network, self._own_links = (topology.domain.network_id,), topology.links
         self._whole = {schema.node("/" + "/".join(p)) for p in (_PROFILES_PATH, _GLOBALS_PATH)}
         holders = [schema.node(f"/{name}") for name in ("nw:networks", "l3nm:l3vpn-ntw", "te:te")]
-        self._networks = schema.node("/nw:networks/nw:network")
-        for node in (*self._whole, *holders, self._networks):
+        networks = schema.node("/nw:networks/nw:network")
+        for node in (*self._whole, *holders, networks, *networks.children.values()):
             node.guarded = True
 
-    def denies(self, node: SchemaNode, key: tuple[str, ...] | None) -> bool:
-        return node in self._whole or (node is self._networks and key == self._own_network)
-
-
-def te_bandwidth(rate_bps: int) -> str:
-    """A rate as ietf-te-types writes it: bytes per second, nearest float32, in lower-case hex."""
-    (nearest,) = struct.unpack("<f", struct.pack("<f", rate_bps / 8))
-    mantissa, _, exponent = float(nearest).hex().partition("p")
-    whole, _, fraction = mantissa.partition(".")
-    fraction = fraction.rstrip("0")
-    return f"{whole}.{fraction}p{exponent}" if fraction else f"{whole}p{exponent}"
+    def denies(self, node: SchemaNode, path: InstancePath, operation: str) -> bool:
+        if node in self._whole:
+            return True
+        if len(path) == 1:
+            return operation in ("replace", "delete", "remove")
+        if path[1] != ("nw:network", self._own_network):
+            return False
+        if len(path) == 2:
+            return operation not in ("merge", "none")
+        step = path[2]
+        return not (isinstance(step, tuple) and step[0] == _LINKS and step[1][0] not in self._own_links)
 
 
 def _own_directions(domain: IpDomain) -> Iterable[tuple[str, IpLink, tuple[str, str], tuple[str, str]]]:

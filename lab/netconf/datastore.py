@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from lxml import etree
 
 from lab.netconf.checking import Changes, References
-from lab.netconf.data import Data, Delta, delta, grafted
+from lab.netconf.data import Data, Delta, delta
 from lab.netconf.editing import Editing, Guard
 from lab.netconf.errors import NetconfError, SeveralNetconfError, lock_denied
 from lab.netconf.journal import Journal, Pending, Record, Saved
-from lab.netconf.schema import InstancePath, Schema
+from lab.netconf.schema import Schema
 
 DISK_RETRY_S = 0.2
 COMPACTION_DELAY_S = 0.2  # after the commit has been answered
@@ -65,8 +65,9 @@ class Datastore:
         journal: Journal,
         guard: Guard,
         inspector: Inspector,
-        device_data: Sequence[tuple[InstancePath, Data]] = (),
+        device: Callable[[Data], Data] = dict,
     ) -> None:
+        """device: lays over a configuration what the device itself brings, whatever clients write."""
         self.schema = schema
         self._journal, self._guard, self._inspector = journal, guard, inspector
         self._references = References(schema)
@@ -74,13 +75,12 @@ class Datastore:
         self._locks: dict[str, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._valid: tuple[Data, Changes] | None = None  # the candidate that was found valid last, and how it differs
-        saved = journal.load(_with({}, device_data))
-        self.running = _with(saved.running, device_data)
+        saved = journal.load(device({}))
+        self.running = device(saved.running)
         self._pending = saved.pending
         if saved.pending is not None:
-            self._pending = Pending(
-                _with(saved.pending.before, device_data), saved.pending.deadline, saved.pending.persist, 0
-            )
+            before = device(saved.pending.before)
+            self._pending = Pending(before, saved.pending.deadline, saved.pending.persist, 0)
         self.candidate = self.running
         self._references.follow({}, self.running)
         self._inspector.follow({}, self.running)
@@ -261,9 +261,3 @@ class Datastore:
     def _compact(self) -> None:
         if self._journal.is_long():
             self._journal.compact(Saved(self.running, self._pending))
-
-
-def _with(data: Data, device_data: Sequence[tuple[InstancePath, Data]]) -> Data:
-    for path, value in device_data:
-        data = grafted(data, path, value)
-    return data

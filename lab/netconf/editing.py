@@ -26,7 +26,8 @@ _PREDICATE = re.compile(r"""\[\s*(?:[\w.-]+:)?([\w.-]+)\s*=\s*(?:'([^']*)'|"([^"
 class Guard(Protocol):
     """Says which places belong to the device."""
 
-    def denies(self, node: SchemaNode, key: tuple[str, ...] | None) -> bool: ...
+    def denies(self, node: SchemaNode, path: InstancePath, operation: str) -> bool:
+        """Whether a client may not do this to a guarded node; `path` ends in it, with the keys of all lists."""
 
 
 class Editing:
@@ -115,7 +116,7 @@ class Editing:
         self, node: SchemaNode, data: Data, element: etree._Element, operation: str, path: InstancePath
     ) -> None:
         here = (*path, node.name)
-        if node.guarded and (self._guard.denies(node, None) or operation in ("replace", "delete", "remove")):
+        if node.guarded and self._guard.denies(node, here, operation):
             raise self._error("access-denied", "this belongs to the device and can only be read", here)
         exists = node.name in data
         if operation in ("delete", "remove"):
@@ -136,7 +137,7 @@ class Editing:
     def _entry(self, node: SchemaNode, data: Data, element: etree._Element, operation: str, path: InstancePath) -> None:
         key = self._key(node, element, path)
         here = (*path, (node.name, key))
-        if node.guarded and self._guard.denies(node, key):
+        if node.guarded and self._guard.denies(node, here, operation):
             raise self._error("access-denied", "this belongs to the device and can only be read", here)
         there = data.get(node.name)
         exists = there is not None and key in there

@@ -12,7 +12,8 @@ from typing import Any
 
 from lab.city import City
 from lab.openflow.routing import Advert, Place, Tables, adverts, settle
-from lab.plant.physical import Link, Physical, Port
+from lab.plant.cable import Link, Port
+from lab.plant.physical import Physical
 from lab.plant.units import Access, Partition, Path, Tunnel, Vrf, read_partition, read_tunnel, read_vpn
 
 

@@ -166,6 +166,9 @@ class Circuits:
         found = (self._leg(spec, leg, name) for leg, name in zip(spec.legs, ("working", "protect"), strict=False))
         return next((leg for leg in found if leg.up), state)
 
+    def length_m(self, fibres: tuple[str, ...]) -> int:
+        return sum(self._fibres[f].length_m for f in fibres if f in self._fibres)
+
     def odu_up(self, link: str) -> bool:
         state = self.states.get(self.odu_links[link].circuit)
         return state is not None and state.up

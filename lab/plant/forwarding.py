@@ -9,7 +9,8 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from lab.plant.physical import Link, Physical, Port
+from lab.plant.cable import Link, Port
+from lab.plant.physical import Physical
 from lab.plant.routes import Session, Table, VrfKey, tables
 from lab.plant.units import Access, Partition, Tunnel, Vrf, read_partition, read_tunnel, read_vpn
 
@@ -128,6 +129,10 @@ class Forwarding:
         self._paths.clear()
         return {key[1] for key in reach}
 
+    def links_changed(self) -> None:
+        """Follow links that came, went, or carry something else than before: every inner way may be another."""
+        self._paths.clear()
+
     def settle(self) -> None:
         """Bring the routing tables up to date."""
         keys = {k for k in self._unsettled if k in self.vrfs}
@@ -180,7 +185,7 @@ class Forwarding:
     # ── inside a domain ─────────────────────────────────────────────────────────────────────────────────────────
 
     def shortest(self, domain: str, source: str, target: str) -> tuple[Link, ...] | None:
-        """Return the links of the IGP's path (planning delay over links that are up); None where there is none."""
+        """Return the links of the IGP's path (length by metric, over links that are up); None where there is none."""
         found = self._paths.get((domain, source))
         if found is None:
             found = self._paths[domain, source] = self._dijkstra(domain, source)
@@ -190,19 +195,18 @@ class Forwarding:
         physical = self.physical
         out: dict[str, list[Link]] = {}
         for link in physical.links.values():
-            if link.domain == domain and physical.link_up[link.id]:
+            if link.domain == domain and physical.link_up[link.id] and link.cost is not None:
                 out.setdefault(link.source[0], []).append(link)
         done: dict[str, tuple[Link, ...]] = {}
-        queue: list[tuple[int, tuple[str, ...], str, tuple[Link, ...]]] = [(0, (), source, ())]
+        queue: list[tuple[float, tuple[str, ...], str, tuple[Link, ...]]] = [(0, (), source, ())]
         while queue:
             metric, names, node, path = heapq.heappop(queue)
             if node in done:
                 continue
             done[node] = path
             for link in out.get(node, ()):
-                if link.destination[0] not in done:
-                    cost = metric + max(1, link.length_m)
-                    heapq.heappush(queue, (cost, (*names, link.id), link.destination[0], (*path, link)))
+                if link.destination[0] not in done and link.cost is not None:
+                    heapq.heappush(queue, (metric + link.cost, (*names, link.id), link.destination[0], (*path, link)))
         return done
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
 from lab.city import PROPAGATION_S_PER_M, City, Fibre, IpLink
+from lab.plant.cable import Link, Port
 from lab.plant.circuits import Circuits
+from lab.plant.units import WrittenLink
+from lab.plant.written import WrittenLinks
 
 STRAINED_FIBRE_DB = 3.0  # a fibre that loses packets also loses light
-Port = tuple[str, str]  # router, port
 
 
 class PlantError(Exception):
@@ -37,19 +39,6 @@ class Degradation:
         return self.age_s >= self.in_s
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One direction of a cable between two routers. `domain` None: a border."""
-
-    id: str
-    source: Port
-    destination: Port
-    domain: str | None
-    rate_bps: int
-    circuit: str | None
-    length_m: int
-
-
 class Physical:
     """The city with its faults. Every answer follows from city file, faults and circuits."""
 
@@ -64,9 +53,12 @@ class Physical:
         self.port_role = {(p.node, p.id): p.role for d in city.ip.values() for p in d.ports}
         self.client_of = _cables(city)
         self.router_of = {client: port for port, client in self.client_of.items()}
-        self.links = {link.id: link for link in _directions(city)}
+        self._own_links = {link.id: link for link in _directions(city)}
+        self.links = dict(self._own_links)
         self.link_from = {link.source: link for link in self.links.values()}
         self.circuits = Circuits(city, self.fibre_up, self.node_up, self._strain)
+        self.written = WrittenLinks(self._own_links.values(), self.client_of, self.circuits)
+        self.light_known = False  # whether the optical domain has said which circuits it has
         self.port_up: dict[Port, bool] = {}
         self.link_up: dict[str, bool] = {}
         self.refresh_ports()
@@ -200,13 +192,32 @@ class Physical:
             return 0.0, 0.0, 0.0
         return d.loss, d.delay_s, d.light_now_db + (STRAINED_FIBRE_DB if d.loss else 0.0)
 
+    def write_links(self, put: Iterable[WrittenLink], drop: Iterable[tuple[str, str]]) -> None:
+        """Take links that clients configured; `refresh_ports` has them carry traffic."""
+        self.written.change(put, drop)
+
     def refresh_ports(self) -> bool:
-        """Follow circuits and nodes up to ports and links; return whether anything changed."""
+        """Follow circuits, written links and nodes up to ports and links; return whether anything changed."""
+        written, lit = self.written.now()
+        links = {**written, **self._own_links}
+        moved = links != self.links
+        if moved:
+            was, self.links = self.links, links
+            self.link_from = {link.source: link for link in links.values()}
+            self._forget_faults_of(was.keys() - links.keys())
         ports = {port: self._port_state(port) for port in self.port_rate}
-        links = {k: ports[link.source] and ports[link.destination] for k, link in self.links.items()}
-        changed = ports != self.port_up or links != self.link_up
-        self.port_up, self.link_up = ports, links
+        ups = {
+            k: ports.get(link.source, False) and ports.get(link.destination, False) and (not link.written or k in lit)
+            for k, link in links.items()
+        }
+        changed = moved or ports != self.port_up or ups != self.link_up
+        self.port_up, self.link_up = ports, ups
         return changed
+
+    def _forget_faults_of(self, links: Iterable[str]) -> None:
+        for gone in links:
+            self.floods.pop(gone, None)
+            self.degraded.pop(gone, None)
 
     def _port_state(self, port: Port) -> bool:
         if not self.node_up(port[0]):
@@ -253,11 +264,15 @@ class Physical:
         return {
             "ports": {f"{n}/{p}": up for (n, p), up in self.port_up.items() if n in mine},
             "nodes": {n: self.node_up(n) for n in sorted(mine)},
-            "links": {k: up for k, up in self.link_up.items() if self.links[k].source[0] in mine},
+            "links": {k: up for k, up in self.link_up.items() if self._told(self.links[k], mine)},
             "fibres": {},
             "odu_links": {},
             "circuits": {},
         }
+
+    def _told(self, link: Link, mine: Set[str]) -> bool:
+        """Whether a domain with these nodes hears of a link: of one over circuits not before those are known."""
+        return link.source[0] in mine and (self.light_known or not link.written)
 
 
 def _cables(city: City) -> dict[Port, str]:

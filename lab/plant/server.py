@@ -110,8 +110,7 @@ class PlantServer:
         if message.get("type") != "config":
             return
         put, drop = message.get("put") or {}, list(message.get("drop") or ())
-        self.world.configure(domain.name, put, drop, bool(message.get("replace")))
-        if domain.name == self.world.city.optical.name:
+        if self.world.configure(domain.name, put, drop, bool(message.get("replace"))):
             self._tell_all()
 
     def _operate(self, line: bytes) -> dict[str, Any]:

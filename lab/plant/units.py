@@ -12,6 +12,8 @@ from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from lab.bandwidth import te_bandwidth_bps
+
 Prefix = tuple[int, int, int]  # IP version, length, network as a number
 Address = tuple[int, int]  # IP version, number
 Doc = Mapping[str, Any]
@@ -138,9 +140,23 @@ class Partition:
     rates_bps: Mapping[str, int]  # link id → rate that this partition has for itself there
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenLink:
+    """One direction of an IP link that a client configured between two routers' ports towards the optical network."""
+
+    id: str
+    domain: str
+    source: tuple[str, str]  # node, port
+    destination: tuple[str, str]
+    rate_bps: int
+    admin_up: bool
+    igp_metric: int
+
+
 BORDER_PREFERENCE = {"border-primary": 200, "border-secondary": 50}
 DEFAULT_PREFERENCE = 100
 DEFAULT_QUEUE = 0
+DEFAULT_METRIC = 10
 
 
 def read_vpn(domain: str, doc: Doc) -> tuple[Vrf, ...]:
@@ -324,6 +340,22 @@ def read_partition(domain: str, doc: Doc) -> Partition:
         for link in _list(group.get("link")):
             rates[str(link.get("link-ref", "")) if isinstance(link, Mapping) else str(link)] = rate
     return Partition(domain, str(doc.get("name", "")), _int(doc.get("nrp-id")), rates)
+
+
+def read_written_link(domain: str, doc: Doc) -> WrittenLink:
+    """Return one direction of a link; its rate is 0 where the configuration says none."""
+    attributes = _at(doc, "te", "te-link-attributes")
+    rate = te_bandwidth_bps(str(_at(attributes, "max-link-bandwidth", "te-bandwidth").get("generic", "")))
+    source, destination = doc.get("source") or {}, doc.get("destination") or {}
+    return WrittenLink(
+        id=str(doc.get("link-id", "")),
+        domain=domain,
+        source=(_bare(source.get("source-node", ""), "node:"), _bare(source.get("source-tp", ""), "tp:")),
+        destination=(_bare(destination.get("dest-node", ""), "node:"), _bare(destination.get("dest-tp", ""), "tp:")),
+        rate_bps=rate or 0,
+        admin_up=attributes.get("admin-status", "up") == "up",
+        igp_metric=_int(attributes.get("te-igp-metric", DEFAULT_METRIC)),
+    )
 
 
 def _admin_up(doc: Doc) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
+from lab.plant.cable import Link
 from lab.plant.forwarding import Forwarding
-from lab.plant.physical import Link
 from lab.plant.routes import Route, VrfKey
 from lab.plant.units import Access, Action, Address, Path, Rule, Tunnel, covers
 
@@ -235,7 +235,8 @@ def _only(forwarding: Forwarding, place: tuple[str, str, int]) -> Access:
 
 def _take(way: Walk, link: Link, partition: int, queue: int, how: str) -> None:
     way.links.append((link, partition, queue))
-    way.text.append(f"{link.source[0]}/{link.source[1]} → {link.destination[0]} ({how})")
+    over = f", over circuit {link.circuit}" if link.written else ""
+    way.text.append(f"{link.source[0]}/{link.source[1]} → {link.destination[0]} ({how}{over})")
 
 
 def _say(way: Walk, where: str, target: str, queue: int) -> None:

@@ -13,18 +13,20 @@ from zlib import crc32
 import numpy as np
 
 from lab.city import City
+from lab.plant.cable import Link
 from lab.plant.circuits import read_circuit
 from lab.plant.flows import Flow, flows_of, host_of
 from lab.plant.forwarding import Forwarding
 from lab.plant.lines import lines
-from lab.plant.physical import Physical, PlantError, Port
+from lab.plant.physical import Physical, PlantError
 from lab.plant.queues import Model
-from lab.plant.units import Access, parse_address
+from lab.plant.units import Access, parse_address, read_written_link
 from lab.plant.walk import SHARED, Packet, live_path, walk
 
 PLANE_TURNS = (
     10  # a plane's accesses are measured every ten seconds, slices and VIPs every second (RFC 9375 defaults 60)
 )
+LINK = "link/"  # units that are links which clients wrote
 FLOWS_A_SLICE = 200  # walks before the event loop gets its turn
 
 
@@ -49,15 +51,18 @@ class World:
         self._tick = 0
         self._tunnels: list[tuple[str, str, float]] = []
         self._random = np.random.default_rng(1)
+        self._ports = self.physical.port_up  # as routing knows them
+        self._written: dict[str, tuple[Link, bool]] = {}  # as routing knows them: whether up
 
     # ── in ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def configure(self, domain: str, put: Mapping[str, Any], drop: list[str], replace: bool) -> None:
-        """Take a domain's running configuration, all of it or what changed."""
+    def configure(self, domain: str, put: Mapping[str, Any], drop: list[str], replace: bool) -> bool:
+        """Take a domain's running configuration, all of it or what changed; return whether equipment heeds it."""
         known = self._units.setdefault(domain, set())
         gone = set(drop) | ((known - put.keys()) if replace else set())
         known.update(put)
         known.difference_update(gone)
+        self._model = None
         if domain == self.city.optical.name:
             circuits = {
                 c.id: c
@@ -66,12 +71,18 @@ class World:
                 for c in [read_circuit({"id": u[8:], **doc})]
             }
             dropped = {u.removeprefix("circuit/") for u in gone}
+            self.physical.light_known = True
             self.physical.circuits.change(circuits, dropped)
             self._stale |= {c.split("/")[0] for c in (*circuits, *dropped)}
-            self._follow_ports(self.physical.port_up)
-        else:
-            self._stale |= self.forwarding.change(domain, put, gone)
-        self._model = None
+            self._follow_equipment()
+            return True
+        self._stale |= self.forwarding.change(domain, put, gone)
+        links = [read_written_link(domain, doc) for u, doc in put.items() if u.startswith(LINK)]
+        no_longer = [(domain, u.removeprefix(LINK)) for u in gone if u.startswith(LINK)]
+        self.physical.write_links(links, no_longer)
+        if links or no_longer:
+            self._follow_equipment()
+        return bool(links or no_longer)
 
     def operate(self, command: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out an operator's command; raises PlantError."""
@@ -83,9 +94,8 @@ class World:
             honest = self._honest_again(what) if kind == "restore" else ()
             if honest and what != "all":
                 return {"ok": True, "message": f"{what} tells the truth again"}
-            before = self.physical.port_up
             sentence = self._stick(command) if kind == "stick" else self.physical.apply(command)
-            self._follow_ports(before)
+            self._follow_equipment()
             self._stale |= self.forwarding.by_vpn.keys()  # any path may run over it
             self._model = None
             also = f"; {', '.join(honest)} {'tells' if len(honest) == 1 else 'tell'} the truth again" if honest else ""
@@ -99,6 +109,7 @@ class World:
                 "ok": True,
                 "city": self.city.name,
                 "units": {d: len(u) for d, u in self._units.items()},
+                "lit": self._lit_links(),
                 "lying": sorted(self.lying),
                 "clocks": dict(sorted(self.clocks.items())),
                 **self.physical.faults(),
@@ -107,6 +118,14 @@ class World:
             f"unknown command {kind!r}; there are cut, degrade, down, fail, flood, stick, clock, lie, restore, "
             "trace, offer, status"
         )
+
+    def _lit_links(self) -> list[dict[str, Any]]:
+        """Return the IP links that clients had lit, each in one of its directions."""
+        lit = sorted(
+            (k for k in self.physical.links.values() if k.written and k.source < k.destination), key=lambda k: k.id
+        )
+        ups = self.physical.link_up
+        return [{"link": k.id, "rate_bps": k.rate_bps, "circuit": k.circuit, "up": ups[k.id]} for k in lit]
 
     def _stick(self, command: Mapping[str, Any]) -> str:
         names = [*self.physical.circuits.specs, *(name for _, name in self.forwarding.tunnels)]
@@ -131,19 +150,25 @@ class World:
             self.lying.discard(domain)
         return misled
 
-    def _follow_ports(self, before: Mapping[Port, bool]) -> None:
-        """Let routing hear of ports that went up or down."""
-        self.physical.refresh_ports()
-        changed = [p for p, up in self.physical.port_up.items() if before[p] is not up]
+    def _follow_equipment(self) -> None:
+        """Let routing hear of ports that went up or down, and of written links that are others than it knows."""
+        physical = self.physical
+        physical.refresh_ports()
+        changed = [p for p, up in physical.port_up.items() if self._ports.get(p) is not up]
+        self._ports = physical.port_up
         if changed:
             self._stale |= self.forwarding.ports_changed(changed)
+        written = {k: (link, physical.link_up[k]) for k, link in physical.links.items() if link.written}
+        if written != self._written:
+            self._written = written
+            self.forwarding.links_changed()
+            self._stale |= self.forwarding.by_vpn.keys()
 
     def age(self, elapsed_s: float) -> bool:
         """Let what wears out wear on; return whether domains see another state of their equipment."""
-        before = self.physical.port_up
         if not self.physical.age(elapsed_s):
             return False
-        self._follow_ports(before)
+        self._follow_equipment()
         self._stale |= self.forwarding.by_vpn.keys()
         self._model = None
         return True

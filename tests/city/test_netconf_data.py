@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.ip.topology import te_bandwidth
+from lab.bandwidth import te_bandwidth, te_bandwidth_bps
 from lab.netconf.data import delta, grafted, lookup, patched
 from lab.netconf.framing import Deframer, FramingError, framed
 from lab.netconf.journal import Journal, Record, Saved
@@ -100,6 +100,7 @@ def test_what_is_grafted_is_found_and_the_original_is_untouched() -> None:
 )
 def test_bandwidth_is_written_in_bytes_per_second(rate_bps: int, text: str) -> None:
     assert te_bandwidth(rate_bps) == text
+    assert te_bandwidth_bps(text) == rate_bps
 
 
 @pytest.mark.parametrize(

@@ -151,3 +151,57 @@ def steering(node_id: str, remote: str, tunnel_name: str) -> str:
         f"<oc:steering><oc:remote-ne-id>{remote}</oc:remote-ne-id><oc:class-id>*</oc:class-id>"
         f"<oc:tunnel>{tunnel_name}</oc:tunnel><oc:fallback>drop</oc:fallback></oc:steering>"
     )
+
+
+def own_network(*entries: str) -> str:
+    return networks(f"<network><network-id>net:city-ip</network-id>{''.join(entries)}</network>")
+
+
+GBPS_100, GBPS_10 = "0x1.74876ep+33", "0x1.2a05f2p+30"
+A, Z = ("node:lg-buji", "tp:otn-1"), ("node:lg-zhihui", "tp:otn-1")
+
+
+def link_name(source: tuple[str, str], destination: tuple[str, str]) -> str:
+    there, back = (".".join(end).replace("node:", "").replace("tp:", "") for end in (source, destination))
+    return f"link:{there}..{back}"
+
+
+def link(
+    source: tuple[str, str] = A,
+    destination: tuple[str, str] = Z,
+    rate: str = GBPS_100,
+    name: str = "",
+    operation: str = "create",
+    reservable: str = "",
+) -> str:
+    """One direction of an IP link, in the domain's own network."""
+
+    def bandwidth(holder: str, value: str, more: str = "") -> str:
+        return f"<{holder}>{more}<te-bandwidth><generic>{value}</generic></te-bandwidth></{holder}>" if value else ""
+
+    unreserved = "".join(bandwidth("unreserved-bandwidth", rate, f"<priority>{n}</priority>") for n in range(8))
+    return (
+        f'<link xmlns="urn:ietf:params:xml:ns:yang:ietf-network-topology" nc:operation="{operation}">'
+        f"<link-id>{name or link_name(source, destination)}</link-id>"
+        f"<source><source-node>{source[0]}</source-node><source-tp>{source[1]}</source-tp></source>"
+        f"<destination><dest-node>{destination[0]}</dest-node><dest-tp>{destination[1]}</dest-tp></destination>"
+        '<te xmlns="urn:ietf:params:xml:ns:yang:ietf-te-topology"><te-link-attributes>'
+        "<access-type>point-to-point</access-type><admin-status>up</admin-status><name>link/buji..zhihui</name>"
+        f"{bandwidth('max-link-bandwidth', rate)}{bandwidth('max-resv-link-bandwidth', reservable or rate)}{unreserved}"
+        "<te-default-metric>16777214</te-default-metric><te-delay-metric>98</te-delay-metric>"
+        "<te-igp-metric>16777214</te-igp-metric><te-srlgs><value>1001</value><value>1002</value></te-srlgs>"
+        "</te-link-attributes></te></link>"
+    )
+
+
+def link_both_ways(a: tuple[str, str] = A, z: tuple[str, str] = Z, **more: str) -> str:
+    return own_network(link(a, z, **more), link(z, a, **more))
+
+
+def link_removed(*names: str) -> str:
+    entries = (
+        f'<link xmlns="urn:ietf:params:xml:ns:yang:ietf-network-topology" nc:operation="delete">'
+        f"<link-id>{name}</link-id></link>"
+        for name in names
+    )
+    return own_network(*entries)
