@@ -56,6 +56,7 @@ def domain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IpProcess]:
                 doc.services(service),
                 doc.tunnels(doc.tunnel(name, route, nrp_id=4001)),
                 doc.networks(doc.partition("slice/gov.a", 4001, link)),
+                doc.link_both_ways(),
             ),
             target="candidate",
         )

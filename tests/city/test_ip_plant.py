@@ -133,6 +133,69 @@ def test_a_link_that_goes_down_is_told_in_every_way(domain: IpProcess, plant: Fa
     assert _measured(domain, f"{_LINK_PATH}/ietf-te-topology:te/oper-status") == "down"
 
 
+def _absent(domain: IpProcess, path: str, within_s: float = 20.0) -> None:
+    """Wait until nothing is measured there any more."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        try:
+            _measured(domain, path, within_s=0.0)
+        except grpc.RpcError:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{path} is still there")
+
+
+def test_a_written_link_is_told_of_like_any_other_and_forgotten_with_its_configuration(
+    domain: IpProcess, plant: FakePlant
+) -> None:
+    there, back = doc.link_name(doc.A, doc.Z), doc.link_name(doc.Z, doc.A)
+    link = f"/ietf-network:networks/network[network-id=net:city-ip]/ietf-network-topology:link[link-id={there}]"
+    alarm = f"/system/alarms/alarm[id=link:{there}/LINK_DOWN]/state/severity"
+    plant.receive(), plant.receive()
+    with domain.session() as session:
+        session.create_subscription()
+
+        def told() -> str:
+            return str(session.take_notification(timeout=20).notification_xml)
+
+        session.edit_config(doc.config(doc.link_both_ways()), target="candidate")
+        session.commit()
+        units = plant.receive()["put"]
+        assert set(units) == {f"link/{there}", f"link/{back}"}
+        assert units[f"link/{there}"]["source"] == {"source-node": "node:lg-buji", "source-tp": "tp:otn-1"}
+        assert f"nt:link[nt:link-id='{there}']" in told()  # netconf-config-change
+        assert {f"<link-id>{n}</link-id><oper-status>down</oper-status>" in told() for n in (there, back)} == {True}
+        plant.send({"type": "state", "full": False, "links": {there: True, back: True}})
+        assert f"<link-id>{there}</link-id><oper-status>up</oper-status>" in told()
+        told()
+        state = session.get(filter=("subtree", doc.own_network())).data
+        assert [e.text for e in state.iter("{*}oper-status")].count("down") == 0
+        assert _measured(domain, f"{link}/ietf-te-topology:te/oper-status") == "up"
+        values = {"delay_s": 0.0001, "jitter_s": 0.000002, "loss_ratio": 1e-6, "throughput_bps": 8e9}
+        for at in (1000.0, 1001.0):
+            plant.send({"type": "samples", "at": at, "links": {there: values}})
+        one_way = "perf-mon/pm[pm-type=ietf-network-vpn-pm:pm-type-network-link]/pm-attributes/one-way-pm-statistics"
+        delay = f"{link}/ietf-network-vpn-pm:{one_way}/delay-statistics/intermediate-delay-percentile"
+        assert _measured(domain, delay) == "100"
+        port = "/networks/network/node[node-id=node:lg-buji]/termination-point[tp-id=tp:otn-1]"
+        assert int(_measured(domain, f"{port}/pm-statistics/outbound-octets")) in (0, 10**9)
+        plant.send({"type": "state", "full": False, "links": {there: False}})
+        assert f"<link-id>{there}</link-id><oper-status>down</oper-status>" in told()
+        assert _measured(domain, f"{link}/ietf-te-topology:te/oper-status") == "down"
+        assert _measured(domain, alarm) == "openconfig-alarm-types:MAJOR"
+        session.edit_config(doc.config(doc.link_removed(there, back)), target="candidate")
+        session.commit()
+        assert sorted(plant.receive()["drop"]) == sorted([f"link/{there}", f"link/{back}"])
+        told()
+        assert f"<link-id>{there}</link-id><oper-status>down</oper-status>" in told()
+        _absent(domain, f"{link}/ietf-te-topology:te/oper-status")
+        _absent(domain, alarm)
+        plant.send({"type": "samples", "at": 1002.0, "links": {there: values}})  # taken before the plant heard of it
+        plant.send({"type": "samples", "at": 1003.0, "links": {_LINK: values}})
+        _measured(domain, delay.replace(there, _LINK))
+        _absent(domain, delay)
+
+
 def test_samples_appear_where_the_models_say(domain: IpProcess, plant: FakePlant) -> None:
     link = {"delay_s": 0.000060, "jitter_s": 0.000002, "loss_ratio": 1e-6, "throughput_bps": 8e9}
     access = {"delay_s": 0.0005, "loss_ratio": 0.0, "reachable": 2, "expected": 3}

@@ -197,6 +197,11 @@ async def test_events_tell_of_connection_change_and_loss(
     assert (event.kind, event.detail) == (EventKind.CONFIG_CHANGED, "gov.event/a-b")
     await apply(other, f"{txn}-gone", edit_of("city-otn", edit.after, {}))
     assert (await asyncio.wait_for(anext(events), 3)).kind is EventKind.CONFIG_CHANGED
+    under = adding("city-otn", await between_sites(optical, "link/a..b", 51))
+    for step, change in ((f"{txn}-lit", under), (f"{txn}-dark", edit_of("city-otn", under.after, {}))):
+        await apply(optical, step, change)  # our own, but under an IP link, which is on the map
+        event = await asyncio.wait_for(anext(events), 3)
+        assert (event.kind, event.detail) == (EventKind.TOPOLOGY_CHANGED, "link/a..b")
     await other.close()
     optical_domain.process.kill()
     assert (await asyncio.wait_for(anext(events), 3)).kind is EventKind.LOST

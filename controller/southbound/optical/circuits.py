@@ -22,6 +22,7 @@ from controller.rendering.tree import Edit, Leaf, OperationKind, Path, Tree
 
 CIRCUIT: Final = "opt:circuit"
 INFRASTRUCTURE: Final = "infrastructure"  # owner of what stood before any service; never ours to touch
+LIGHT_OF_LINKS: Final = "link/"  # how circuits are called that were lit for an IP link and not for one service
 _LAYERS: Final[Mapping[str, pb.Layer]] = {"wavelength": pb.LAYER_WAVELENGTH, "odu": pb.LAYER_ODU}
 _LAYER_NAMES: Final = {number: name for name, number in _LAYERS.items()}
 

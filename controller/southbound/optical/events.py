@@ -14,7 +14,7 @@ from controller.errors import OnecityError
 from controller.southbound.backoff import Backoff
 from controller.southbound.channel import END_OF_STREAM, Metadata
 from controller.southbound.driver import DomainEvent, EventKind
-from controller.southbound.optical.circuits import INFRASTRUCTURE
+from controller.southbound.optical.circuits import INFRASTRUCTURE, LIGHT_OF_LINKS
 
 NAMED = 8  # ids told in an event's detail
 REMEMBERED = 4096  # of our own transactions and of the circuits in them
@@ -45,7 +45,8 @@ class TopologyWatch:
     """Follows one domain for ever: CONNECTED with the first message, LOST once when the stream ends.
 
     The domain tells ids, not what happened to them. A circuit that somebody else's transaction changed or removed is
-    CONFIG_CHANGED; one that is as it was changed its state, like everything that is no circuit: TOPOLOGY_CHANGED.
+    CONFIG_CHANGED; one that is as it was changed its state, like everything that is no circuit: TOPOLOGY_CHANGED, and
+    so is one of our own under an IP link: the link is on the map, and what is under it must be too.
     """
 
     def __init__(
@@ -113,6 +114,8 @@ class TopologyWatch:
                 moved.append(circuit)
             elif not self._own.made(circuit, now):
                 reconfigured.append(circuit)
+            elif circuit.startswith(LIGHT_OF_LINKS):
+                moved.append(circuit)
             if now is None:
                 self._last_txns.pop(circuit, None)
             else:
