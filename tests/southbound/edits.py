@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from controller.rendering.bandwidth import bandwidth_text
 from controller.rendering.diff import edit as edit_of
 from controller.rendering.normalise import normalise
-from controller.rendering.tree import Edit, Tree
+from controller.rendering.tree import Edit, Operation, OperationKind, Path, Tree
 
 
 def vpn_tree(vpn_id: str, *, port: str = "tp:acc-1", node: str = "node:lg-buji", vlan: int = 100) -> Tree:
@@ -76,3 +77,45 @@ def circuit_tree(
 def adding(domain: str, tree: Tree) -> Edit:
     """Return the edit that brings a tree into an empty domain."""
     return edit_of(domain, {}, tree)
+
+
+def lit_link(
+    *,
+    a: tuple[str, str] = ("node:lg-buji", "tp:otn-1"),
+    z: tuple[str, str] = ("node:lg-zhihui", "tp:otn-1"),
+    metric: str = "16777214",
+) -> Edit:
+    """Return what creates an IP link, both its directions, in the own network of Longgang's city domain."""
+    rate: Tree = {"tet:te-bandwidth": {"tet:generic": bandwidth_text(100 * 10**9)}}
+    network: Path = ("nw:networks", ("nw:network", "net:city-ip"))
+    operations = []
+    for (node, port), (far, far_port) in ((a, z), (z, a)):
+        name = f"link:{node[5:]}.{port[3:]}..{far[5:]}.{far_port[3:]}"
+        attributes: Tree = {
+            "tet:access-type": "point-to-point",
+            "tet:admin-status": "up",
+            "tet:max-link-bandwidth": rate,
+            "tet:max-resv-link-bandwidth": rate,
+            "tet:te-default-metric": metric,
+            "tet:te-delay-metric": "98",
+            "tet:te-igp-metric": metric,
+            "tet:te-srlgs": {"tet:value": ("1001", "1002")},
+        }
+        for priority in map(str, range(8)):
+            attributes["tet:unreserved-bandwidth", priority] = {"tet:priority": priority, **rate}
+        entry: Tree = {
+            "nt:link-id": name,
+            "nt:source": {"nt:source-node": node, "nt:source-tp": port},
+            "nt:destination": {"nt:dest-node": far, "nt:dest-tp": far_port},
+            "tet:te": {"tet:te-link-attributes": attributes},
+        }
+        operations.append(Operation(OperationKind.CREATE, (*network, ("nt:link", name)), entry))
+    links: Tree = {operation.path[-1]: operation.value or {} for operation in operations}
+    after = normalise({"nw:networks": {network[1]: {"nw:network-id": "net:city-ip", **links}}})
+    return Edit("city-ip", tuple(operations), tuple(operation.path for operation in operations), {}, after)
+
+
+def removed(edit: Edit) -> Edit:
+    """Return what takes the entries away again that an edit creates."""
+    operations = tuple(Operation(OperationKind.DELETE, path) for path in edit.touched)
+    return Edit(edit.domain, operations, edit.touched, edit.after, {})

@@ -17,7 +17,7 @@ from controller.rendering.tree import Edit, Tree
 from controller.southbound.driver import EventKind, TransactionState
 from controller.southbound.netconf.driver import NetconfDriver, netconf_driver
 from tests.southbound.conftest import RunningDomain
-from tests.southbound.edits import adding, vpn_tree
+from tests.southbound.edits import adding, lit_link, removed, vpn_tree
 
 
 def removing(edit: Edit) -> Edit:
@@ -56,6 +56,49 @@ async def test_a_service_is_brought_in_read_back_and_taken_away(ip: NetconfDrive
     assert await ip.read(()) == edit.after
     await apply(ip, f"{txn}-away", removing(edit))
     assert await ip.read(()) == {}
+
+
+async def test_a_link_that_we_light_is_written_read_back_and_found_among_those_of_the_domain(
+    ip: NetconfDriver, txn: str
+) -> None:
+    edit, plane = lit_link(), adding("city-ip", vpn_tree("gov.beside", vlan=113))
+    before = await ip.discover()
+    await apply(ip, txn, edit)
+    await apply(ip, f"{txn}-beside", plane)
+    assert await ip.outcome(txn, edit) is TransactionState.CONFIRMED
+    everything = await ip.read(())
+    assert {k: everything[k] for k in edit.after} == edit.after  # none of the domain's own links, nor its nodes
+    assert {k: everything[k] for k in plane.after} == plane.after
+    found = {link.id: link for link in (await ip.discover()).links}
+    assert found.keys() - {link.id for link in before.links} == {path[-1][1] for path in edit.touched}
+    link = found["link:lg-buji.otn-1..lg-zhihui.otn-1"]
+    assert (link.capacity_bps, link.metric, link.srlgs) == (100 * 10**9, 16_777_214, frozenset({1001, 1002}))
+    assert (link.dst, link.dst_port, link.delay_s) == ("node:lg-zhihui", "tp:otn-1", pytest.approx(98e-6))
+    assert not link.up  # nobody has told of light under it
+    await apply(ip, f"{txn}-plane", removing(plane))
+    await apply(ip, f"{txn}-away", removed(edit))
+    assert await ip.read(()) == {}
+    assert await ip.discover() == before
+
+
+async def test_a_link_that_others_wrote_for_routers_to_choose_is_not_taken_for_ours(
+    ip: NetconfDriver, txn: str
+) -> None:
+    edit = lit_link(metric="20")
+    await apply(ip, txn, edit)
+    assert await ip.read(()) == {}
+    await apply(ip, f"{txn}-away", removed(edit))
+
+
+async def test_a_link_is_refused_where_its_port_is_taken_and_the_domain_says_by_whom(
+    ip: NetconfDriver, txn: str
+) -> None:
+    edit = lit_link()
+    await apply(ip, txn, edit)
+    with pytest.raises(DomainError, match=r"tp:otn-1 of node:lg-buji is used by link:lg-buji\.otn-1\.\.lg-zhihui"):
+        await ip.prepare(f"{txn}-2", lit_link(z=("node:lg-nanwan", "tp:otn-1")))
+    await ip.cancel(f"{txn}-2")
+    await apply(ip, f"{txn}-away", removed(edit))
 
 
 async def test_what_was_cancelled_after_the_commit_is_gone(ip: NetconfDriver, txn: str) -> None:

@@ -188,10 +188,11 @@ class NetconfDriver:
         ]
         owned, networks = await client.receive(sent, self._settings.timers.read_s)
         tree: Tree = await client.in_thread(wire.tree_of, self._data(owned), wire.OWNED)
-        monitored = wire.vpn_networks(self._data(networks))
-        if not monitored:
-            return tree
-        return wire.merged([tree, await self._read_at(client, monitored)])
+        listed = self._data(networks)
+        monitored, pinned = wire.vpn_networks(listed), wire.pinned_links(listed, self._settings.network_id)
+        more = [await self._read_at(client, monitored)] if monitored else []
+        more += [wire.lit_links(await self._read_at(client, pinned), pinned)] if pinned else []
+        return wire.merged([tree, *more])
 
     def _data(self, reply: Reply) -> etree._Element | None:
         """Return the data of a reply; a refused read is an error, never an empty answer."""

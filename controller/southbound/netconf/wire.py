@@ -9,7 +9,7 @@ from lxml import etree
 
 from controller.rendering.normalise import normalise
 from controller.rendering.paths import at, extract
-from controller.rendering.tree import Edit, Path, Step, Tree
+from controller.rendering.tree import Edit, Leaf, Path, Step, Tree
 from controller.rendering.xml import edit_xml, filter_xml, from_xml
 
 # Where everything that a controller of ours could own lies, beside the vpn: networks.
@@ -20,11 +20,21 @@ OWNED: Final[tuple[Path, ...]] = (
 )
 VPN_NETWORK_PREFIX: Final = "vpn:"  # network-id of a performance-monitoring network of ours
 
+LAST_METRIC: Final = "16777214"  # te-default-metric of the IP links that we light: only pinned tunnels ride on them
+
+# The ids of all networks, and of the links in them that nothing but pinned tunnels takes.
 NETWORK_IDS_FILTER: Final = (
-    '<filter type="subtree"><networks xmlns="urn:ietf:params:xml:ns:yang:ietf-network">'
-    "<network><network-id/></network></networks></filter>"
+    '<filter type="subtree"><networks xmlns="urn:ietf:params:xml:ns:yang:ietf-network"><network><network-id/>'
+    '<link xmlns="urn:ietf:params:xml:ns:yang:ietf-network-topology">'
+    '<te xmlns="urn:ietf:params:xml:ns:yang:ietf-te-topology"><te-link-attributes>'
+    f"<te-default-metric>{LAST_METRIC}</te-default-metric></te-link-attributes></te></link>"
+    "</network></networks></filter>"
 )
-_NETWORK_ID = "{urn:ietf:params:xml:ns:yang:ietf-network}network-id"
+_NETWORK = "{urn:ietf:params:xml:ns:yang:ietf-network}network"
+_NETWORK_ID = f"{_NETWORK}-id"
+_LINK = "{urn:ietf:params:xml:ns:yang:ietf-network-topology}link"
+_LINK_ID = f"{_LINK}-id"
+_METRIC = "{urn:ietf:params:xml:ns:yang:ietf-te-topology}te-default-metric"
 
 
 def edit_payload(edit: Edit, replay: bool = False) -> str:
@@ -43,8 +53,41 @@ def tree_of(data: etree._Element | None, paths: Sequence[Path]) -> Tree:
 
 def vpn_networks(data: etree._Element | None) -> tuple[Path, ...]:
     """Return the paths of the performance-monitoring networks among all networks listed."""
-    ids = [] if data is None else [(e.text or "").strip() for e in data.iter(_NETWORK_ID)]
-    return tuple(("nw:networks", ("nw:network", name)) for name in ids if name.startswith(VPN_NETWORK_PREFIX))
+    names = [] if data is None else [name for name, _ in _networks(data)]
+    return tuple(("nw:networks", ("nw:network", name)) for name in names if name.startswith(VPN_NETWORK_PREFIX))
+
+
+def pinned_links(data: etree._Element | None, network_id: str) -> tuple[Path, ...]:
+    """Return the paths of the links that only pinned tunnels take; of one network where its id is known."""
+    found = []
+    for name, network in [] if data is None else _networks(data):
+        if name == network_id if network_id else not name.startswith(VPN_NETWORK_PREFIX):
+            found += [
+                ("nw:networks", ("nw:network", name), ("nt:link", (link.findtext(_LINK_ID) or "").strip()))
+                for link in network.iterfind(_LINK)
+                if any((metric.text or "").strip() == LAST_METRIC for metric in link.iter(_METRIC))
+            ]
+    return tuple(found)
+
+
+def lit_links(tree: Tree, links: Sequence[Path]) -> Tree:
+    """Return of these links those that are named as we name what we light, after the ports that they join."""
+    return extract(tree, [path for path in links if _named_after_its_ends(at(tree, path))])
+
+
+def _networks(data: etree._Element) -> list[tuple[str, etree._Element]]:
+    return [((one.findtext(_NETWORK_ID) or "").strip(), one) for one in data.iter(_NETWORK)]
+
+
+def _named_after_its_ends(link: Tree | Leaf | None) -> bool:
+    if not isinstance(link, dict):
+        return False
+    ends = (("nt:source", "nt:source-node", "nt:source-tp"), ("nt:destination", "nt:dest-node", "nt:dest-tp"))
+    names = []
+    for holder, *leaves in ends:
+        node, port = (str(at(link, (holder, leaf)) or "") for leaf in leaves)
+        names.append(f"{node.removeprefix('node:')}.{port.removeprefix('tp:')}")
+    return link.get("nt:link-id") == f"link:{'..'.join(names)}"
 
 
 def same_at(paths: Sequence[Path], left: Tree, right: Tree) -> bool:
