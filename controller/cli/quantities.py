@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import floor, log10
+
 NOTHING = "–"
 _RATES = ((10**12, "Tbit/s"), (10**9, "Gbit/s"), (10**6, "Mbit/s"), (10**3, "kbit/s"))
 _TIMES = ((60.0, 1.0, "s"), (1.0, 1.0, "s"), (1e-3, 1e3, "ms"), (1e-6, 1e6, "µs"), (0.0, 1e9, "ns"))
@@ -44,8 +46,13 @@ def ratio(value: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """0.99995 → "99.995 %": availability keeps its nines."""
-    return NOTHING if value is None else f"{value * 100:.7g} %"
+    """0.99995 → "99.995 %": availability keeps its nines, and is never rounded up to what it is not."""
+    if value is None:
+        return NOTHING
+    digits = 5
+    if 0.9999999 < value < 1:  # as many nines as there are, and one digit after them
+        digits = min(12, 1 - floor(log10((1 - value) * 100)))
+    return f"{floor(round(value * 100 * 10**digits, 3)) / 10**digits:.14g} %"
 
 
 def count(number: int, one: str, many: str = "") -> str:

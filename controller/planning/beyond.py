@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from math import isfinite
+from typing import Any
 
 from controller.intent.model import Disjointness
 from controller.planning.constrained import Burdens, Vector, best_pair, best_way
 from controller.planning.containers import LINE_MODE, reach_hops
 from controller.planning.draft import time_text
 from controller.planning.layers import Layers
-from controller.planning.limits import DELAY, HOPS, JITTER, REACH, Limits, jitter_text, loss_of, margin_text
+from controller.planning.limits import DELAY, HOPS, JITTER, LOSS, REACH, Limits, jitter_text, loss_of, margin_text
 from controller.planning.paths import Mask, Path
 from controller.planning.reasons import short, why_no_pair
 
+MOST_PAIRS = 16  # looked at for the one that comes nearest to a limit
 _ONE_EACH = (("delay_s",), ("jitter_s",), ("loss_ratio",), ("hops",), ("reach", "mode"))  # what is one limit to people
 
 
@@ -53,7 +55,8 @@ def why_beyond(bound: Bound, src: str, dst: str, usable: Mask) -> str:
     for names in _ONE_EACH:
         only = replace(Limits(), **{name: getattr(bound.limits, name) for name in names})
         if bound.protected and not bound.paths(src, dst, usable, only):
-            return _words(bound, names[0], src, dst, usable, free, "standby")
+            best = _least_pair(bound, names[0], src, dst, usable, free)
+            return _words(bound, names[0], src, dst, usable, best, "standby")
     asked = [words for name, words in _ASKED.items() if getattr(bound.limits, name) is not None]
     if not bound.net.nodes or not asked:
         return f"no two ways from {short(src)} to {short(dst)} are apart"
@@ -64,6 +67,25 @@ def why_beyond(bound: Bound, src: str, dst: str, usable: Mask) -> str:
     )
 
 
+def _least_pair(
+    bound: Bound, name: str, src: str, dst: str, usable: Mask, pair: tuple[Path, ...]
+) -> tuple[Path, ...]:
+    """Return the pair whose worse way has the least of one sum: the pair that is quickest in all need not be it."""
+    column = _COLUMN.get(name)
+    for _ in range(MOST_PAIRS if column is not None else 0):
+        assert column is not None
+        worst = max(bound.burdens.of(p)[column] for p in pair)
+        less = round(worst) - 1 if column == HOPS else worst * (1 - 1e-6)
+        limit = loss_of((0.0,) * LOSS + (less,)) if column == LOSS else less
+        asked: dict[str, Any] = {name: limit}
+        better = bound.paths(src, dst, usable, replace(Limits(), **asked))
+        if not better or max(bound.burdens.of(p)[column] for p in better) >= worst:
+            break
+        pair = better
+    return pair
+
+
+_COLUMN = {"delay_s": DELAY, "jitter_s": JITTER, "loss_ratio": LOSS, "hops": HOPS}
 _ASKED = {"delay_s": "latency", "jitter_s": "jitter", "loss_ratio": "loss", "hops": "hops", "reach": "reach"}
 
 

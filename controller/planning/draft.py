@@ -165,6 +165,32 @@ def time_text(seconds: float) -> str:
     return f"{seconds * 1e3:.3g} ms"
 
 
+def asked_rate_text(rate_bps: int) -> str:
+    """Write a rate without rounding it: whoever asks for what is written asks for the same."""
+    for scale, unit in ((10**12, "Tbit/s"), (10**9, "Gbit/s"), (10**6, "Mbit/s"), (10**3, "kbit/s")):
+        if rate_bps >= scale:
+            return f"{rate_bps / scale:.15g} {unit}"
+    return f"{rate_bps} bit/s"
+
+
+def asked_time_text(seconds: float) -> str:
+    """Write a delay that was asked, to a nanosecond: `0.2345 ms`."""
+    return f"{round(seconds * 1e3, 6):.12g} ms"
+
+
+def asked_ratio_text(ratio: float) -> str:
+    """Write an availability that was asked with all its nines: `99.99999 %`."""
+    return f"{ratio * 100:.12g} %"
+
+
+def rounded_up(value: float, digits: int = 3) -> float:
+    """Return the value with so many significant digits, never less than it is: an offer has to hold as written."""
+    if value <= 0:
+        return value
+    step = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
+    return float(f"{math.ceil(value / step * (1 - 1e-12)) * step:.{digits}g}")
+
+
 def ratio_text(ratio: float) -> str:
     """Write an availability as people do, never rounded up: `99.99 %`."""
     return f"{math.floor(ratio * 10**6) / 10**4:.6g} %"

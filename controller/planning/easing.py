@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from controller.intent.model import (
-    Boundaries,
     DedicatedPlane,
     Disjointness,
     ExclusiveSlice,
@@ -21,13 +20,15 @@ from controller.intent.model import (
     VipAssurance,
     Window,
 )
-from controller.planning.draft import CannotPlaceError, instant_words, ratio_text, time_text
+from controller.planning.draft import CannotPlaceError, instant_words, ratio_text, rounded_up, time_text
 from controller.planning.limits import jitter_text
 from controller.planning.placement import Placement
 
 Place = Callable[[Service], Placement]
 MOST_MORE_HOPS = 8
-FACTORS = (1.5, 2, 5, 10, 100)  # by which a jitter or a loss is eased
+MOST_QUICKER = 8  # attempts to find a quicker way than the first one that fits
+MOST_JITTER_S, MOST_LOSS = 1.0, 0.5
+HALVINGS = 5  # of the gap between a jitter or a loss that does not fit and one that does
 
 
 def attempt(place: Place, variant: Service) -> Placement | None:
@@ -39,7 +40,7 @@ def attempt(place: Place, variant: Service) -> Placement | None:
 
 
 def eased(service: Service, said: str, place: Place) -> Iterator[str]:
-    """Yield offers that ease hops, jitter, loss, company, plane or boundaries; `said`: rate and latency as asked."""
+    """Yield offers that ease hops, jitter, loss, company or plane; `said`: rate and latency as asked."""
     yield from _objectives(service, said, place)
     if isinstance(service, ExclusiveSlice):
         yield from _slice_ties(service, said, place)
@@ -47,11 +48,9 @@ def eased(service: Service, said: str, place: Place) -> Iterator[str]:
     if planar and attempt(place, replace(service, plane=None)) is not None:  # type: ignore[arg-type]
         yield f"{said} over both planes"
     if not isinstance(service, ExclusiveSlice):
-        found = attempt(place, _with(service, availability=0.0))
-        if found is not None and found.promises:
-            yield f"{said} at availability {ratio_text(min(p.availability for p in found.promises))}"
-    if service.boundaries != Boundaries() and attempt(place, replace(service, boundaries=Boundaries())) is not None:
-        yield f"{said} without the boundaries"
+        given = most_available(service, service.slo.availability, place)
+        if given is not None:
+            yield f"{said} at availability {ratio_text(given)}"
 
 
 def at_times(service: Service, said: str, place: Place, times: Iterable[Window]) -> Iterator[str]:
@@ -65,7 +64,8 @@ def at_times(service: Service, said: str, place: Place, times: Iterable[Window])
             return
 
 
-def _with(service: Service, **slo: float | None) -> Service:
+def with_slo(service: Service, **slo: float | None) -> Service:
+    """Return the same request with other promises."""
     changed: Slo = replace(service.slo, **slo)  # type: ignore[arg-type]
     return replace(service, slo=changed)
 
@@ -74,19 +74,35 @@ def _objectives(service: Service, said: str, place: Place) -> Iterator[str]:
     slo = service.slo
     if slo.most_hops is not None:
         for hops in range(slo.most_hops + 1, slo.most_hops + MOST_MORE_HOPS + 1):
-            if attempt(place, _with(service, most_hops=hops)) is not None:
+            if attempt(place, with_slo(service, most_hops=hops)) is not None:
                 yield f"{said} in {hops} hops"
                 break
-    for factor in FACTORS if slo.jitter_s is not None else ():
-        jitter = (slo.jitter_s or 0.0) * factor
-        if attempt(place, _with(service, jitter_s=jitter)) is not None:
+    if slo.jitter_s is not None:
+        jitter = least_above(slo.jitter_s, MOST_JITTER_S, lambda x: with_slo(service, jitter_s=x), place)
+        if jitter is not None:
             yield f"{said} with jitter ≤ {jitter_text(jitter)}"
-            break
-    for factor in FACTORS if slo.loss_ratio is not None else ():
-        loss = min(0.5, (slo.loss_ratio or 0.0) * factor)
-        if attempt(place, _with(service, loss_ratio=loss)) is not None:
+    if slo.loss_ratio is not None:
+        loss = least_above(slo.loss_ratio, MOST_LOSS, lambda x: with_slo(service, loss_ratio=x), place)
+        if loss is not None:
             yield f"{said} with loss ≤ {loss:.2g}"
+
+
+def least_above(asked: float, most: float, variant: Callable[[float], Service], place: Place) -> float | None:
+    """Return about the least value above the one asked that fits, rounded up to two digits; None where none does."""
+    if attempt(place, variant(most)) is None:
+        return None
+    low, high = asked, asked
+    while high < most:
+        low, high = high, min(most, high * 8)
+        if attempt(place, variant(high)) is not None:
             break
+    for _ in range(HALVINGS):
+        middle = (low * high) ** 0.5
+        if attempt(place, variant(middle)) is not None:
+            high = middle
+        else:
+            low = middle
+    return rounded_up(high, 2)
 
 
 def _slice_ties(service: ExclusiveSlice, said: str, place: Place) -> Iterator[str]:
@@ -112,16 +128,51 @@ def _slice_ties(service: ExclusiveSlice, said: str, place: Place) -> Iterator[st
                 break
 
 
+def most_available(service: Service, asked: float, place: Place) -> float | None:
+    """Return about the highest availability up to that asked, as an offer writes it, at which a service fits.
+
+    None where it fits at none.
+    """
+    found = attempt(place, with_slo(service, availability=0.0))
+    if found is None or not found.promises:
+        return None
+    given = written(min(p.availability for p in found.promises))
+    if attempt(place, with_slo(service, availability=given)) is not None:
+        return given
+    # A plane promises from its root; between two of its accesses more can fail.
+    missed = least_above(max(1e-9, 1 - min(asked, given)), 1.0, lambda x: with_slo(service, availability=1 - x), place)
+    return None if missed is None else written(1 - missed)
+
+
+def written(ratio: float) -> float:
+    """Return an availability as an offer writes it."""
+    return float(ratio_text(ratio).removesuffix(" %")) / 100
+
+
 def by_latency(service: Service, rate: str, place: Place) -> Iterator[str]:
     """Yield the same request at the least latency that this network gives it, and over which nodes."""
     if service.slo.latency_s is None:
         return
-    found = attempt(place, _with(service, latency_s=None))
-    if found is not None and found.promises and _worst(found) > service.slo.latency_s:
-        yield f"{rate} ≤ {time_text(_worst(found) * 1.0005)}{_of_standby(found)}"
+    found = attempt(place, with_slo(service, latency_s=None))
+    if found is None or not found.promises or worst_delay_s(found) <= service.slo.latency_s:
+        return
+    for _ in range(MOST_QUICKER):  # of two ways the quickest in all are not those whose slower one is quickest
+        below_s = max(service.slo.latency_s, worst_delay_s(found) * (1 - 1e-6))
+        quicker = attempt(place, with_slo(service, latency_s=below_s))
+        if quicker is None or worst_delay_s(quicker) >= worst_delay_s(found):
+            break
+        found = quicker
+    yield f"{rate} ≤ {time_text(rounded_up(worst_delay_s(found)))}{_as_kind(service, found)}{_of_standby(found)}"
 
 
-def _worst(placement: Placement) -> float:
+def _as_kind(service: Service, found: Placement) -> str:
+    """Name the kind of isolation where the planner is free to choose it: what binds is told of its first choice."""
+    free = isinstance(service, ExclusiveSlice) and service.isolation is Isolation.AUTO
+    return f" as {found.isolation}" if free else ""
+
+
+def worst_delay_s(placement: Placement) -> float:
+    """Return the highest delay, in seconds, that a placement gives over any way of its pairs, standbys included."""
     if placement.kind == "DedicatedPlane":  # a pair of accesses meets at the tree's root
         delays = sorted((p.delay_s for p in placement.promises), reverse=True)
         return sum(delays[:2])
@@ -133,7 +184,7 @@ def _of_standby(placement: Placement) -> str:
     working = max(p.delay_s for p in placement.promises)
     if placement.kind == "DedicatedPlane":
         return ""
-    if _worst(placement) <= working:
+    if worst_delay_s(placement) <= working:
         slowest = max(placement.promises, key=lambda p: p.delay_s)
         nodes = [n.removeprefix("node:") for n in slowest.via[2:-1:2]]
         return f" over {', '.join(nodes[:4])}{', …' if len(nodes) > 4 else ''}" if nodes else ""

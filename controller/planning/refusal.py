@@ -10,16 +10,19 @@ from dataclasses import replace
 from itertools import chain
 
 from controller.intent.model import (
+    Boundaries,
     DedicatedPlane,
     Disjointness,
     ExclusiveSlice,
     Isolation,
     Protection,
     Service,
+    Slo,
     VipAssurance,
     Window,
 )
-from controller.planning.draft import rate_text, ratio_text, time_text
+from controller.planning.compromise import boundary_offers, compromise
+from controller.planning.draft import asked_rate_text, asked_ratio_text, asked_time_text, ratio_text
 from controller.planning.easing import Place, at_times, attempt, by_latency, eased
 from controller.planning.limits import jitter_text
 from controller.planning.placement import Refusal
@@ -47,11 +50,14 @@ def _needs(service: Service) -> str:
     slo = service.slo
     parts = [_rate(service), _latency(slo.latency_s)]
     parts += [] if slo.jitter_s is None else [f"jitter ≤ {jitter_text(slo.jitter_s)}"]
-    parts += [] if slo.most_hops is None else [f"≤ {slo.most_hops} hops"]
+    parts += [] if slo.loss_ratio is None else [f"loss ≤ {slo.loss_ratio:.2g}"]
+    parts += [] if slo.most_hops is None else [f"≤ {slo.most_hops} {'hop' if slo.most_hops == 1 else 'hops'}"]
     if isinstance(service, ExclusiveSlice):
         parts += ["" if service.isolation is Isolation.AUTO else str(service.isolation), _standby(service)]
         parts += [f"diverse from {s}" for s in service.diverse_from]
         parts += [f"together with {s}" for s in service.together_with]
+    if isinstance(service, DedicatedPlane):
+        parts.append(f"availability ≥ {asked_ratio_text(slo.availability)}")
     if isinstance(service, DedicatedPlane | ExclusiveSlice) and service.plane is not None:
         parts.append(f"plane {service.plane}")
     parts.append("" if bounds == "none" else bounds)
@@ -64,23 +70,23 @@ def _standby(service: ExclusiveSlice) -> str:
     if service.protection is Protection.STANDBY:
         words = {Disjointness.LINK: "link", Disjointness.SRLG: "SRLG", Disjointness.NODE: "node"}
         return f"{'- and '.join(words[k] for k in service.disjoint)}-disjoint standby"
-    return f"availability ≥ {ratio_text(service.slo.availability)}"
+    return f"availability ≥ {asked_ratio_text(service.slo.availability)}"
 
 
 def _rate(service: Service) -> str:
     if isinstance(service, ExclusiveSlice):
-        return rate_text(max((d.rate_bps for d in service.demands), default=0))
+        return asked_rate_text(max((d.rate_bps for d in service.demands), default=0))
     if isinstance(service, DedicatedPlane):
-        return f"{len(service.accesses)} accesses, {rate_text(sum(a.rate_bps for a in service.accesses))} in all"
+        return f"{len(service.accesses)} accesses, {asked_rate_text(sum(a.rate_bps for a in service.accesses))} in all"
     if service.conference is not None:
         media = sum(f.rate_bps for f in service.conference.flows)
         count = len(service.conference.parties)
-        return f"{count} {'party' if count == 1 else 'parties'} with {rate_text(media)} each"
-    return rate_text(service.rate_bps) if service.rate_bps else "the whole of what it protects"
+        return f"{count} {'party' if count == 1 else 'parties'} with {asked_rate_text(media)} each"
+    return asked_rate_text(service.rate_bps) if service.rate_bps else "the whole of what it protects"
 
 
 def _latency(budget_s: float | None) -> str:
-    return "" if budget_s is None else f"≤ {time_text(budget_s)}"
+    return "" if budget_s is None else f"≤ {asked_time_text(budget_s)}"
 
 
 def _offers(service: Service, place: Place, times: Sequence[Window]) -> Iterable[str]:
@@ -92,13 +98,17 @@ def _offers(service: Service, place: Place, times: Sequence[Window]) -> Iterable
         _protection(service, said, place),
         by_latency(service, _rate(service), place),
         eased(service, said, place),
+        boundary_offers(service, said, place),
     ):
         if offer not in found:
             found.append(offer)
         if len(found) == MOST_OFFERS - 1:
             break
     yield from found
-    yield from _less(service, place)
+    less = list(_less(service, place))
+    yield from less
+    if not found and not less:
+        yield from _in_all(service, place)
 
 
 def _protection(service: Service, said: str, place: Place) -> Iterable[str]:
@@ -118,21 +128,40 @@ def _protection(service: Service, said: str, place: Place) -> Iterable[str]:
         yield f"{said} at availability {ratio_text(min(p.availability for p in found.promises))}"
 
 
+def _in_all(service: Service, place: Place) -> Iterable[str]:
+    """Where easing one thing is not enough: the most of everything that fits together."""
+    found = list(compromise(service, _rate(service), place))
+    yield from found
+    if not found and isinstance(service, ExclusiveSlice | DedicatedPlane):
+        bare = replace(service, boundaries=Boundaries(), plane=None, slo=Slo(availability=0.0))
+        if isinstance(bare, ExclusiveSlice):
+            bare = replace(
+                bare, isolation=Isolation.AUTO, protection=Protection.NONE, diverse_from=(), together_with=()
+            )
+        share = _largest_share(bare, place)
+        if share is not None:
+            smaller = _scaled(service, share)
+            yield from compromise(smaller, _rate(smaller), place)
+
+
 def _less(service: Service, place: Place) -> Iterable[str]:
     """The largest share of the asked rates that fits."""
+    share = _largest_share(service, place)
+    if share is not None:
+        yield f"{_rate(_scaled(service, share))} {_latency(service.slo.latency_s)}".rstrip()
+
+
+def _largest_share(service: Service, place: Place) -> float | None:
     low, high = 0.0, 1.0
-    best: Service | None = None
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        variant = _scaled(service, middle)
-        if attempt(place, variant) is not None:
-            low, best = middle, variant
+        if attempt(place, _scaled(service, middle)) is not None:
+            low = middle
         else:
             high = middle
-        if best is None and middle < 1 / 256:
-            return
-    if best is not None:
-        yield f"{_rate(best)} {_latency(service.slo.latency_s)}".rstrip()
+        if low == 0.0 and middle < 1 / 256:
+            return None
+    return low or None
 
 
 def _scaled(service: Service, share: float) -> Service:

@@ -59,18 +59,22 @@ def place_slice(
     if wanted.isolation is not Isolation.AUTO:
         return _place_as(city, net, draft(), wanted, wanted.isolation, beside)
     order = isolation_order(wanted)
-    first: CannotPlaceError | None = None
+    errors: list[CannotPlaceError] = []
     for kind in order:
         try:
             placement = _place_as(city, net, draft(), wanted, kind, beside)
         except CannotPlaceError as error:
-            first = first or error
+            errors.append(error)
             continue
-        if first is None:
+        if not errors:
             return placement
-        return replace(placement, notes=(*placement.notes, f"isolation is {kind}, not {order[0]}: {first}"))
-    assert first is not None
-    raise first
+        return replace(placement, notes=(*placement.notes, f"isolation is {kind}, not {order[0]}: {errors[0]}"))
+    if str(errors[0]).partition(":")[0] not in _DIFFERS_BY_KIND:
+        raise errors[0]
+    raise CannotPlaceError(f"{errors[0]} (as {order[0]})", errors[0].full)
+
+
+_DIFFERS_BY_KIND = ("latency", "jitter", "loss", "hops", "availability")  # what another kind may do better in
 
 
 def isolation_order(wanted: ExclusiveSlice) -> tuple[Isolation, ...]:
@@ -110,7 +114,13 @@ def _place_as(
     try:
         return _build(city, net, scratch, wanted, kind, beside, False)
     except TooRareError:
-        return _build(city, net, draft, wanted, kind, beside, True)
+        try:
+            return _build(city, net, draft, wanted, kind, beside, True)
+        except CannotPlaceError as error:
+            if str(error).startswith("availability"):
+                raise
+            why = f"{error}, and one way alone misses the availability"
+            raise CannotPlaceError(why, error.full) from None
 
 
 def _build(

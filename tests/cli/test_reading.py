@@ -172,7 +172,8 @@ def test_quantities_are_written_as_people_write_them() -> None:
         "0.21 ms", "20 ms", "300 ns", "2.5 s", "0 ms", "–",
     ]  # fmt: skip
     assert [ratio(1e-4), ratio(0.02), ratio(0), ratio(1.5e-6)] == ["1e-4", "2 %", "0", "1.5e-6"]
-    assert [percent(0.99995), percent(0.999)] == ["99.995 %", "99.9 %"]
+    assert [percent(0.99995), percent(0.999), percent(1)] == ["99.995 %", "99.9 %", "100 %"]
+    assert [percent(0.999999996), percent(0.9999999)] == ["99.9999996 %", "99.99999 %"]  # never what it is not
 
 
 def test_tables_stay_straight_with_chinese_names() -> None:
