@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LAB_PACKAGES := openvswitch-switch mininet iperf3 ethtool iproute2 iputils-ping net-tools util-linux frr
 
+# Processes start by the hundred: none shall compile all of its modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 
 help:           ## Say what there is
@@ -59,10 +62,13 @@ bench-lab: $(READY) ## Measure real packets; writes build/bench-lab.json (root)
 campaign: $(READY) ## Break a city many times and judge the repairs; writes build/campaign.json
 	@$(BIN)/python -m tests.campaign
 
+properties: $(READY) ## Try every property with many more examples, others each time (20 minutes)
+	@$(BIN)/python -m tests.properties
+
 stubs: $(READY) ## Regenerate protocol stubs after a change under protos/
 	@$(BIN)/python protos/build_stubs.py
 
 clean:          ## Remove what was built
 	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help lab-deps lab-ryu lab-demo bench-lab setup demo monitoring dashboards test bench chaos stubs clean campaign
+.PHONY: help lab-deps lab-ryu lab-demo bench-lab setup demo monitoring dashboards test bench chaos stubs clean campaign properties

@@ -6,17 +6,24 @@ then measure the neighbours: these run afterwards, one after the other (`-m alon
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from controller.network.model import CityMap
+from tests import properties
 from tests.support.cities import city_map
 
-# How long one example takes says how busy the machine is, and nothing of the code.
-settings.register_profile("onecity", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("onecity")
+# Some five hundred processes start in a run. That none of them compiles all of its modules again, and that none has
+# threads for matrices of a size that we do not have, saves an eighth of it.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+properties.load_profile()
 # Whoever starts the tests in the background of a script has them ignore Ctrl-C, and so would all that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -33,10 +40,18 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if properties.under_way():
+        items[:] = properties.keep_properties(items)
     for item in items:
         if any(part in item.nodeid for part in ALONE):
             item.add_marker(pytest.mark.alone)
     items.sort(key=_turn)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    with properties.its_share(item) if properties.under_way() else nullcontext():
+        return (yield)
 
 
 def _turn(item: pytest.Item) -> int:
