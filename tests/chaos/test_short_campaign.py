@@ -9,6 +9,7 @@ import pytest
 
 from tests.chaos.campaign import Campaign
 from tests.chaos.faults import schedule
+from tests.chaos.lit import loose_ends
 from tests.chaos.verdict import judge
 from tests.chaos.world import World, world
 from tests.support.stage import COMMITTED, FAILED, eventually
@@ -91,3 +92,50 @@ def test_a_seed_says_what_happens() -> None:
     domains = ("city-ip", "city-otn")
     assert schedule("a/1", domains) == schedule("a/1", domains)
     assert schedule("a/1", domains) != schedule("a/2", domains)
+
+
+_THERE, _BACK = "link:lg-buji.otn-1..lg-zhihui.otn-1", "link:lg-zhihui.otn-1..lg-buji.otn-1"
+_OWN = "link:lg-buji.ge-1..lg-nanwan.ge-2"
+_LIGHT = "link/lg-buji.otn-1..lg-zhihui.otn-1"
+
+
+def _running(links: tuple[str, ...], hops: tuple[str, ...]) -> str:
+    """The links and a tunnel over ports, as `tp:otn-1` of lg-buji."""
+    topology, te = "urn:ietf:params:xml:ns:yang:ietf-network-topology", "urn:ietf:params:xml:ns:yang:ietf-te"
+
+    def source(link: str) -> str:
+        node, port = link.removeprefix("link:").partition("..")[0].split(".")
+        return f"<source><source-node>node:{node}</source-node><source-tp>tp:{port}</source-tp></source>"
+
+    entries = "".join(f"<link><link-id>{link}</link-id>{source(link)}</link>" for link in links)
+    route = "".join(
+        f"<unnumbered-link-hop><link-tp-id-uri>tp:{h}</link-tp-id-uri><node-id-uri>node:lg-buji</node-id-uri>"
+        "</unnumbered-link-hop>"
+        for h in hops
+    )
+    return f'<data><network xmlns="{topology}">{entries}</network><te xmlns="{te}">{route}</te></data>'
+
+
+@pytest.mark.parametrize(
+    ("links", "hops", "circuits", "says"),
+    [
+        ((_THERE, _BACK, _OWN), ("otn-1",), (_LIGHT, "t0.timeslot-1/a-b"), []),
+        ((_OWN,), ("ge-1",), (), []),
+        ((_OWN,), (), (_LIGHT,), [f"circuit {_LIGHT} lights no link"]),
+        ((_THERE,), ("otn-1",), (_LIGHT,), [f"d: {_THERE} has no other direction"]),
+        (
+            (_THERE, _BACK), ("otn-1",), (),
+            [f"d: {_THERE} has no light under it", f"d: {_BACK} has no light under it"],
+        ),
+        (
+            (_THERE, _BACK), (), (_LIGHT,),
+            [f"d: {_THERE} stands and nobody rides on it", f"d: {_BACK} stands and nobody rides on it"],
+        ),
+        ((_OWN,), ("otn-1",), (), ["d: a tunnel leaves node:lg-buji by tp:otn-1, where no link is"]),
+    ],
+    ids=["whole", "none", "light alone", "one direction", "dark", "leaked", "into nothing"],
+)  # fmt: skip
+def test_the_verdict_sees_each_part_of_a_lit_link_that_stands_alone(
+    links: tuple[str, ...], hops: tuple[str, ...], circuits: tuple[str, ...], says: list[str]
+) -> None:
+    assert loose_ends({"d": _running(links, hops)}, circuits) == says

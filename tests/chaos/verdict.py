@@ -11,6 +11,7 @@ from onecity.v1 import controller_pb2 as pb
 from onecity.v1 import plan_pb2, status_pb2
 
 from tests.chaos.clients import Customer, Order, Record
+from tests.chaos.lit import LIGHT
 from tests.chaos.world import World, patiently
 from tests.support.stage import COMMITTED, UNCHANGED, Client
 
@@ -150,7 +151,8 @@ def _compare(world: World, client: Client, customers: list[Customer], verdict: V
     running = world.vpns()
     verdict.torn += [f"{vpn} runs on an IP domain and was not reported committed" for vpn in running - ids]
     verdict.lost += [f"{vpn} runs on no IP domain" for vpn in ids - running]
-    ours = {c.split("/")[0] for c in world.circuits()}
+    verdict.torn += world.loose_ends()
+    ours = {c.split("/")[0] for c in world.circuits() if not c.startswith(LIGHT)}
     wanted = {s.replace("/", ".") for s in expected if "/timeslot-" in s}
     verdict.torn += [f"circuits of {c} stand without it" for c in ours - wanted]
     verdict.lost += [f"{c} has no circuit" for c in wanted - ours]

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 IP_SITES = ("buji", "longgang", "nanwan", "pingdi", "henggang", "longcheng")
 PAIRS = (("buji", "longgang"), ("nanwan", "pingdi"), ("henggang", "longcheng"), ("buji", "nanwan"))
-KINDS = ("plane", "timeslot", "nrp", "plane", "timeslot", "vip")
+# Two of these do not fit on one IP link of 100 Gbit/s: another is lit for the second, and whoever fits rides along.
+WIDE_PAIRS = (("jihua", "nanwan"), ("buji", "nanwan"))
+KINDS = ("plane", "timeslot", "nrp", "plane", "timeslot", "vip", "wide", "wide")
 
 
 @dataclass
@@ -37,6 +39,8 @@ class Family:
             return self._plane(name, lan, draw)
         if kind == "vip":
             return self._vip(name, draw)
+        if kind == "wide":
+            return self._wide(name, lan, draw)
         return self._slice(name, kind, lan, draw)
 
     def _head(self, name: str, kind: str) -> str:
@@ -58,6 +62,14 @@ class Family:
         return (
             f"{self._head(name, 'ExclusiveSlice')}  bandwidth: {rate}\n  isolation: {isolation}\n"
             f"  protection: {protection}\n  slo: {{latency: 15ms, availability: 99%}}\n  endpoints:\n"
+            f"    - {{site: {a}, lan: {lan}.1.0/24}}\n    - {{site: {z}, lan: {lan}.2.0/24}}\n"
+        )
+
+    def _wide(self, name: str, lan: str, draw: random.Random) -> str:
+        a, z = draw.choice(WIDE_PAIRS)
+        return (
+            f"{self._head(name, 'ExclusiveSlice')}  bandwidth: {draw.choice((30, 45, 60))}Gbps\n  isolation: nrp\n"
+            f"  protection: none\n  slo: {{latency: 15ms}}\n  endpoints:\n"
             f"    - {{site: {a}, lan: {lan}.1.0/24}}\n    - {{site: {z}, lan: {lan}.2.0/24}}\n"
         )
 

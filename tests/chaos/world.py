@@ -23,6 +23,7 @@ from onecity.v1 import controller_pb2 as pb
 
 from lab.credentials import write_known_hosts
 from lab.supervision import RunningCity, start_city
+from tests.chaos.lit import FILTER, loose_ends
 from tests.chaos.proxy import Proxies
 from tests.city.optical_client import Client as OpticalClient
 from tests.support.stage import Client, Stage
@@ -265,6 +266,12 @@ class World:
         answer = self._optical("ListCircuits", optical_pb2.ListCircuitsRequest())
         return {c.spec.id for c in answer.circuits if c.spec.owner != "infrastructure"}
 
+    def loose_ends(self) -> list[str]:
+        """Return what stands of a link that was lit for services without the rest of it."""
+        with ThreadPoolExecutor(4) as pool:
+            running = dict(zip(self.ip_domains, pool.map(self._links_and_tunnels, self.ip_domains), strict=True))
+        return loose_ends(running, self.circuits())
+
     def _open_optical(self) -> list[str]:
         found = self._optical("ListTransactions", optical_pb2.ListTransactionsRequest()).transactions
         return [f"{OPTICAL}: transaction {t.txn_id} is open" for t in found]
@@ -299,6 +306,13 @@ class World:
             with contextlib.suppress(Exception):
                 session.close_session()
         return ""
+
+    def _links_and_tunnels(self, domain: str) -> str:
+        session = self._session(domain)
+        try:
+            return str(session.get_config("running", filter=FILTER).data_xml)
+        finally:
+            session.close_session()
 
     def _vpns(self, domain: str) -> set[str]:
         session = self._session(domain)
