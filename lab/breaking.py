@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lab.quantities import decibels, duration, rate, ratio, span
+from lab.quantities import decibels, duration, length, rate, ratio, span
 from lab.supervision import LabError
 
 Verb = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
@@ -17,12 +17,17 @@ def add_faults(verb: Verb, tell: Tell) -> None:
     """Add the verbs; `verb` makes one, from its name, what it runs and what it does in a line."""
     cut = verb("cut", lambda o: tell(o, {"type": "cut", "fibre": o.fibre}), "cut a fibre, or every fibre in a duct")
     cut.add_argument("fibre")
-    degrade = verb("degrade", lambda o: tell(o, _degraded(o)), "make a link or a fibre lossy or slow")
+    degrade = verb("degrade", lambda o: tell(o, _degraded(o)), "make a link, a fibre or a wavelength lossy or slow")
     degrade.add_argument("link")
     degrade.add_argument("--loss", type=ratio, help="1%% or 0.01")
     degrade.add_argument("--delay", type=duration, help="5ms")
-    degrade.add_argument("--light", type=decibels, help="span loss added to a fibre: 32dB leaves little margin")
+    degrade.add_argument(
+        "--light", type=decibels, help="lost on a fibre (32dB leaves little margin) or in a patch cord"
+    )
     degrade.add_argument("--over", type=duration, help="30s: the light goes little by little")
+    detour = verb("detour", lambda o: tell(o, _longer(o)), "lead a fibre or a wavelength a longer way, untold")
+    detour.add_argument("way", help="a fibre or a wavelength")
+    detour.add_argument("--by", type=length, required=True, help="12km; 3 km more are told by their dispersion")
     down = verb("down", lambda o: tell(o, {"type": "down", "node": o.node}), "switch a node off")
     down.add_argument("node")
     fail = verb("fail", lambda o: tell(o, {"type": "fail", "circuit": o.circuit}), "break a line card of a circuit")
@@ -55,6 +60,10 @@ def _degraded(options: argparse.Namespace) -> dict[str, Any]:
     return {"type": "degrade", "link": options.link, **{k: v or 0.0 for k, v in worn.items()}}
 
 
+def _longer(options: argparse.Namespace) -> dict[str, Any]:
+    return {"type": "detour", "link": options.way, "longer_m": options.by}
+
+
 def _flooded(options: argparse.Namespace) -> dict[str, Any]:
     return {"type": "flood", "link": options.link, "rate_bps": options.rate}
 
@@ -85,6 +94,7 @@ def broken_lines(status: Mapping[str, Any]) -> list[str]:
     ]
     lines += [f"a line card of {circuit} is broken" for circuit in status["failed"]]
     lines += [f"{link} carries {bps / 1e9:g} Gbit/s of somebody else's" for link, bps in status["floods"].items()]
+    lines += [f"{way} is {m / 1000:g} km longer than anybody was told" for way, m in status.get("detours", {}).items()]
     lines += [f"{name} stays on its first way" for name in status["stuck"]]
     lines += [f"{domain} goes on telling what it told last" for domain in status["lying"]]
     return lines + [f"the clock of {domain} is {step_s:+g} s wrong" for domain, step_s in status["clocks"].items()]

@@ -1,4 +1,4 @@
-"""How operators of the lab write quantities: 1%, 5ms, 32dB, 130Gbps, 1h."""
+"""How operators of the lab write quantities: 1%, 5ms, 32dB, 12km, 130Gbps, 1h."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h)")
 _SPAN_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*(k|M|G|T)bps")
 _BPS = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+_LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(m|km)")
 _DECIBELS = re.compile(r"(\d+(?:\.\d+)?)\s*dB")
 
 
@@ -39,6 +40,14 @@ def decibels(text: str) -> float:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no loss of light; write 3dB or 32.5dB")
     return float(match[1])
+
+
+def length(text: str) -> float:
+    """Return metres."""
+    match = _LENGTH.fullmatch(text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no length; write 800m or 12km")
+    return float(match[1]) * (1000.0 if match[2] == "km" else 1.0)
 
 
 def span(text: str) -> float:

@@ -202,6 +202,10 @@ class Domains:
         every = (c for t in self._topologies.values() for c in t.circuits)
         return {c.id: (c.route, c.protect_route) for c in every if c.layer == "wavelength"}
 
+    def line_modes(self) -> dict[str, str]:
+        """Return lit wavelength → its line mode, "" where its domain does not tell."""
+        return {c.id: c.mode for t in self._topologies.values() for c in t.circuits if c.layer == "wavelength"}
+
     def wavelengths_by_domain(self) -> dict[str, tuple[str, ...]]:
         """Return domain → its lit wavelengths."""
         every = self._topologies.items()

@@ -6,7 +6,7 @@ by a domain that is heard otherwise, was cleared while nobody listened. A domain
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
@@ -34,13 +34,15 @@ class Alarm:
     severity: int
     since: float  # monotonic seconds
     heard: float  # monotonic seconds, last
+    words: str = ""  # what was measured, where we judged it ourselves
 
     @property
     def text(self) -> str:
         """Say it as the domain did."""
         if not self.severity:
             return f"{self.domain}: alarm {self.kind.upper()} cleared on {self.component}"
-        return f"{self.domain}: alarm {self.kind.upper()} ({WORDS[self.severity]}) on {self.component}"
+        text = f"{self.domain}: alarm {self.kind.upper()} ({WORDS[self.severity]}) on {self.component}"
+        return f"{text}: {self.words}" if self.words else text
 
 
 class Alarms:
@@ -98,6 +100,27 @@ class Alarms:
         if alarm.severity:
             self._standing[key] = alarm
         return alarm
+
+    def judge(self, domain: str, component: str, kind: str, severity: int, words: str) -> Alarm:
+        """Take an alarm that we raise, change or clear (severity 0) by measurements; return it."""
+        key, now = (component, kind), self._clock()
+        known = self._standing.pop(key, None)
+        alarm = Alarm(domain, component, kind, severity, known.since if known is not None else now, now, words)
+        if severity and len(self._standing) < MOST:
+            self._standing[key] = alarm
+        return alarm
+
+    def hold(self, component: str, kinds: Iterable[str]) -> None:
+        """Note that what we judged ourselves still stands: a gap in what is measured clears nothing."""
+        for kind in kinds:
+            known = self._standing.get((component, kind))
+            if known is not None:
+                self._standing[component, kind] = replace(known, heard=self._clock())
+
+    def end(self, component: str, kind: str) -> tuple[Alarm, ...]:
+        """Drop an alarm that we judged; return it as cleared, nothing where it did not stand."""
+        known = self._standing.pop((component, kind), None)
+        return (replace(known, severity=0, words=""),) if known is not None else ()
 
     def expire(self) -> tuple[Alarm, ...]:
         """Drop what was cleared unheard; return it as cleared."""

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
-from controller.assurance.causes import Cause, Quality, causes, impaired
+from controller.assurance.causes import Cause, Quality, QualityBounds, causes, impaired
 from controller.assurance.fading import joined
 from controller.assurance.incidents import Incident, Incidents
 from controller.changes.domains import Domains
@@ -113,7 +113,7 @@ class Tickets:
 
     def _hear_alarms(self, samples: Sequence[Sample]) -> None:
         """Keep what equipment says of itself for the incident that explains it, which may open a moment later."""
-        self._note_later(self._alarms.hear(samples))
+        self._note_later((*self._alarms.hear(samples), *self._lights.hear(samples)))
 
     def _note_later(self, alarms: Sequence[Alarm]) -> None:
         if alarms:
@@ -164,7 +164,8 @@ class Tickets:
             self._note_later(self._alarms.expire())
             fading = self._lights.look()
             worn_fibres = {c.root[6:] for c in fading if c.root.startswith("fibre:")}
-            self._degraded = joined(self._judge_links(worn_fibres), fading)
+            spoilt = {m for c in fading if c.felt for m in c.members}  # links over light whose frames are spoilt
+            self._degraded = joined(self._judge_links(worn_fibres, spoilt), fading)
         if all(s.up and self._telemetry.silence_s(n) is not None for n, s in self._domains.states().items()):
             self._incidents.heard()
         city, routes = self._domains.discovered, self._domains.lit()
@@ -175,7 +176,7 @@ class Tickets:
         dead = {m for c in found for m in c.members}
         worn = tuple(c for c in self._degraded if dead.isdisjoint(c.members))
         every = (*found, *worn)
-        known = {m for c in every for m in c.members}
+        known = {m for c in (*every, *self._degraded) for m in c.members}
         known |= {m for i in self._incidents.open if i.kind != "alarm" for m in i.members}
         every = (*every, *self._alarms.unexplained(known))
         for incident in self._incidents.update(every, self._repairs.concerned_by, wall, now):
@@ -213,7 +214,7 @@ class Tickets:
         self._missed -= {name for name, silence in silences.items() if silence is not None}
         return {n for n, s in silences.items() if (s is None and n in self._missed) or (s is not None and s > SILENT_S)}
 
-    def _judge_links(self, worn: AbstractSet[str]) -> tuple[Cause, ...]:
+    def _judge_links(self, worn: AbstractSet[str], explained: AbstractSet[str]) -> tuple[Cause, ...]:
         city = self._domains.discovered
         quality = {}
         for link in city.links:
@@ -223,6 +224,8 @@ class Tickets:
             )
             if delay is not None or loss is not None:
                 load = rate.value / link.capacity_bps if rate is not None and link.capacity_bps else None
+                if subject in explained and (load is None or load < QualityBounds().full):
+                    continue
                 quality[link.id] = Quality(delay.value if delay else None, loss.value if loss else None, load)
         found = impaired(city, self._domains.lit(), quality, worn=worn)
         self._worn = {c.root: self._worn.get(c.root, 0) + 1 for c in found}

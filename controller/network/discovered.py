@@ -106,6 +106,7 @@ class DiscoveredCircuit:
     slots: tuple[tuple[int, ...], ...] = ()  # odu: tributary slots on each hop of `route`
     protect_channel: int | None = None
     protect_slots: tuple[tuple[int, ...], ...] = ()
+    mode: str = ""  # wavelength: its line mode
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,11 +80,15 @@ _LOGICAL_CHANNEL: Final[tuple[Step, ...]] = (
     ("otn", {}),
     ("state", {}),
 )
+_RECEIVER: Final[tuple[Step, ...]] = (("components", {}), ("component", {"name": "*"}), ("optical-channel", {}))
 _FIBRE: Final[tuple[Step, ...]] = (("onecity-flow:fibres", {}), ("fibre", {"id": "*"}), ("state", {}))
 OPTICAL_SAMPLED: Final[tuple[tuple[Step, ...], ...]] = (
     _CIRCUIT,
     (*_FIBRE, ("span-loss-db", {})),
     (*_LOGICAL_CHANNEL, ("pre-fec-ber", {})),
+    (*_LOGICAL_CHANNEL, ("fec-uncorrectable-blocks", {})),
+    (*_RECEIVER, ("state", {}), ("input-power", {})),
+    (*_RECEIVER, ("state", {}), ("chromatic-dispersion", {})),
 )
 OPTICAL_SLOW: Final[tuple[tuple[Step, ...], ...]] = (
     (("optical-amplifier", {}), ("amplifiers", {}), ("amplifier", {"name": "*"}), ("state", {})),

@@ -40,6 +40,7 @@ _AMPLIFIER: Final = {
     "input-power-total": "input_dbm",
     "output-power-total": "output_dbm",
 }
+_RECEIVER: Final = {"input-power": "rx_dbm", "chromatic-dispersion": "dispersion_ps_nm"}
 _STATES: Final = frozenset({"up", "active_leg"})
 _OPER: Final = {"up": 1.0, "down": 0.0}
 SEVERITIES: Final = {"WARNING": 1.0, "MINOR": 2.0, "MAJOR": 3.0, "CRITICAL": 4.0}
@@ -100,7 +101,7 @@ class Translator:
         self._domain, self._link_of_port = domain, link_of_port
         self._units: dict[tuple[str, str], str] = {}
         self._best: dict[tuple[str, str], int] = {}
-        self._octets: dict[tuple[str, str], tuple[int, float]] = {}
+        self._counters: dict[tuple[str, str], tuple[int, float]] = {}
         self._told_at: dict[tuple[str, str], float] = {}
         self._alarms: dict[str, dict[str, str]] = {}  # openconfig-alarms: id → leaf → value
         self._raised: set[str] = set()  # of them, those heard in this notification
@@ -210,6 +211,9 @@ class Translator:
                 yield _Found(f"tunnel:{name}", "up", _OPER[state])
         elif "pm-statistics" in names and names[-1] == "outbound-octets" and "vpn-network-access" not in names:
             yield from self._throughput(path, value, at)
+        elif names[-1] == "fec-uncorrectable-blocks" and (channel := path[-4].keys.get("index")):
+            for rate in self._growth((channel, names[-1]), value, at):
+                yield _Found(f"circuit:{channel}", "uncorrectable_per_s", rate)
         elif names[-2:] == ["te", "oper-status"] and "link" in names:
             link = path[names.index("link")].keys.get("link-id", "")
             if value in _OPER:
@@ -218,16 +222,22 @@ class Translator:
             yield _Found(f"node:{path[-3].keys.get('node-id', '')}", "up", _OPER[str(value)])
 
     def _throughput(self, path: Sequence[Element], value: object, at: float) -> Iterator[_Found]:
-        number = _number(value)
         node = next((e.keys.get("node-id", "") for e in path if e.name == "node"), "")
         port = next((e.keys.get("tp-id", "") for e in path if e.name == "termination-point"), "")
         link = self._link_of_port((node, port))
-        if number is None or link is None:
+        if link is not None:
+            for rate in self._growth((node, port), value, at):
+                yield _Found(f"link:{link}", "throughput_bps", rate * 8)
+
+    def _growth(self, counter: tuple[str, str], value: object, at: float) -> Iterator[float]:
+        """Yield by how much a counter grew a second since it was told last; nothing the first time."""
+        number = _number(value)
+        if number is None:
             return
-        before = self._octets.get((node, port))
-        self._octets[node, port] = (int(number), at)
+        before = self._counters.get(counter)
+        self._counters[counter] = (int(number), at)
         if before is not None and at > before[1] and number >= before[0]:  # a counter that went back was reset
-            yield _Found(f"link:{link}", "throughput_bps", (int(number) - before[0]) * 8 / (at - before[1]))
+            yield (int(number) - before[0]) / (at - before[1])
 
     def _forget(self, path: Sequence[Element]) -> None:
         subject = _pm_subject(path) or _state_subject(path)
@@ -255,7 +265,7 @@ def _meaning(path: _Path) -> _Meaning:
     if path[0].name in _OWN_TREES:
         subject = _state_subject(path)
         return _Linear(subject, *_STATE_LEAVES[leaf]) if subject is not None and leaf in _STATE_LEAVES else path
-    if path[0].name in ("terminal-device", "optical-amplifier", "channel-monitors"):
+    if path[0].name in ("terminal-device", "components", "optical-amplifier", "channel-monitors"):
         return _optical(path)
     subject = _pm_subject(path) if any(e.name == "perf-mon" for e in path) else None
     if subject is None:
@@ -273,8 +283,8 @@ def _meaning(path: _Path) -> _Meaning:
 def _optical(path: _Path) -> _Meaning:
     """Return what a leaf of OpenConfig's optical models means.
 
-    Logical channels of terminal-device are our circuits; of statistics the instant value counts; a channel's power may
-    stand as the leaf itself.
+    Logical channels of terminal-device and components with an optical channel are our circuits; of statistics the
+    instant value counts; a channel's power may stand as the leaf itself.
     """
     names = {element.name: element.keys for element in path}
     group, leaf = path[-2].name, path[-1].name
@@ -282,6 +292,10 @@ def _optical(path: _Path) -> _Meaning:
         channel = names.get("channel", {}).get("index", "")
         if channel and (group, leaf) == ("pre-fec-ber", "instant"):
             return _Linear(f"circuit:{channel}", "pre_fec_ber", 1.0)
+    elif path[0].name == "components":
+        component = names.get("component", {}).get("name", "")
+        if component and "optical-channel" in names and group in _RECEIVER and leaf == "instant":
+            return _Linear(f"circuit:{component}", _RECEIVER[group], 1.0)
     elif path[0].name == "optical-amplifier":
         amplifier = names.get("amplifier", {}).get("name", "")
         if amplifier and group in _AMPLIFIER and leaf == "instant":

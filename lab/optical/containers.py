@@ -47,6 +47,7 @@ class LineMode:
     q_limit_db: float  # Q² at the limit of its FEC
     reach: tuple[tuple[int, int], ...]
     total_m: int | None = None  # where dispersion is not compensated
+    least_rx_dbm: float | None = None  # what its receiver needs
 
 
 _REACH_100G = ((20_000, 24), (40_000, 24), (80_000, 17), (160_000, 8))
@@ -54,8 +55,8 @@ MODES = {
     m.name: m
     for m in (
         LineMode("10G NRZ", 10_312_500_000, 16.0, 8.34, ((80_000, 24),), total_m=80_000),
-        LineMode("100G QPSK SC-FEC", 104_355_980_000, 17.0, 8.34, _REACH_100G),
-        LineMode("100G QPSK oFEC", 104_355_980_000, 12.0, 6.25, _REACH_100G),
+        LineMode("100G QPSK SC-FEC", 104_355_980_000, 17.0, 8.34, _REACH_100G, least_rx_dbm=-22.0),
+        LineMode("100G QPSK oFEC", 104_355_980_000, 12.0, 6.25, _REACH_100G, least_rx_dbm=-18.0),
     )
 }
 

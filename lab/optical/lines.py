@@ -45,8 +45,8 @@ class Lines:
             over_db = loss_db - fibre.loss_db
             text = f"{name} loses {over_db:.1f} dB more light than it should"
             self._alarm(self._span, f"fibre:{name}", SPAN_LOSS, -over_db, SPAN_DB, text)
-            for node in (fibre.a, fibre.z) if "gain_db" in values else ():
-                self._end(f"{name}@{node}", values, at_ns)
+            for node, end in values["ends"].items():
+                self._end(f"{name}@{node}", end, at_ns)
         for gone in before - self._written:
             self._tree.remove(gone)
 

@@ -44,6 +44,7 @@ class World:
         self.circuits: dict[str, dict[str, Any]] = {}
         self.link = PlantLink(socket, engine.equipment.domain.name, self._units, self._heard)
         self._lines = Lines(engine.equipment, tree)
+        self._received: set[str] = set()  # wavelengths whose receivers have told something
         self.on_event: Callable[[Sequence[str]], None] = lambda changed: None
         engine.on_change = self._lit
 
@@ -58,6 +59,10 @@ class World:
         for circuit in gone:
             self.circuits.pop(circuit, None)
             self.tree.remove(f"/onecity-flow:circuits/circuit[id={circuit}]")
+            if circuit in self._received:  # to look for what is below a path takes the time of the whole tree
+                self._received.discard(circuit)
+                self.tree.remove(f"/components/component[name={escape(circuit)}]")
+                self.tree.remove(f"/terminal-device/logical-channels/channel[index={circuit}]")
         self.on_event(sorted(lit))
 
     def _heard(self, message: dict[str, Any]) -> None:
@@ -127,6 +132,17 @@ class World:
                 if circuit in self.circuits:  # light may fade without any change of state
                     self.circuits[circuit]["margin_db"] = sample["margin_db"]
                 self._lines.light(self.engine.circuits[circuit].spec, sample["margin_db"], sample["pre_fec_ber"])
+            if "rx_dbm" in sample:
+                self._stream_receiver(circuit, sample, at_ns)
+
+    def _stream_receiver(self, circuit: str, sample: Mapping[str, Any], at_ns: int) -> None:
+        """Tell what a wavelength's receiver measures; while it is dark its leaves grow old, and are not told again."""
+        self._received.add(circuit)
+        channel = f"/components/component[name={escape(circuit)}]/optical-channel/state"
+        self.tree.update(f"{channel}/input-power/instant", f"{sample['rx_dbm']:.2f}", at_ns)
+        self.tree.update(f"{channel}/chromatic-dispersion/instant", f"{sample['dispersion_ps_nm']:.2f}", at_ns)
+        otn = f"/terminal-device/logical-channels/channel[index={circuit}]/otn/state"
+        self.tree.update(f"{otn}/fec-uncorrectable-blocks", str(sample["uncorrectable_blocks"]), at_ns)
 
     # ── messages ────────────────────────────────────────────────────────────────────────────────────────────────
 

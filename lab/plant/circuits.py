@@ -8,16 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lab.city import PROPAGATION_S_PER_M, City, Fibre, OduLink
 from lab.optical.containers import slots_needed
 from lab.plant.light import margin_db, pre_fec_ber
+from lab.plant.receivers import (
+    DETOUR_DB_M,
+    DISPERSION_PS_NM_M,
+    least_dbm,
+    power_penalty_db,
+    received_dbm,
+    uncorrected,
+)
 
 OTN_SWITCH_S, ROADM_S, TRANSPONDERS_S, AMPLIFIER_S = 10e-6, 0.5e-6, 10e-6, 0.1e-6
 AMPLIFIER_SPAN_M = 80_000
 WAVELENGTH = "LAYER_WAVELENGTH"
 Claim = tuple[str, str, int]
+
+
+class Strain(NamedTuple):
+    """What faults do to a fibre, or to a wavelength by itself: its line card, its patch cord, a way of its own."""
+
+    loss: float = 0.0  # of blocks
+    delay_s: float = 0.0
+    light_db: float = 0.0
+    longer_m: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +78,8 @@ class CircuitState:
     loss: float = 0.0
     reason: str = ""
     fibres: tuple[str, ...] = ()
+    rx_dbm: float | None = None
+    dispersion_ps_nm: float | None = None
 
     def wire(self) -> dict[str, Any]:
         return {"up": self.up, "active": self.active, "latency_s": self.latency_s, "margin_db": self.margin_db}
@@ -89,14 +108,14 @@ def read_circuit(doc: Mapping[str, Any]) -> Circuit:
 
 
 class Circuits:
-    """All circuits with their states. `fibre_up`, `node_up` and `strain` (loss, delay, dB) come from the faults."""
+    """All circuits with their states. `fibre_up`, `node_up`, `strain` (of a fibre or a wavelength) are the faults."""
 
     def __init__(
         self,
         city: City,
         fibre_up: Callable[[str], bool],
         node_up: Callable[[str], bool],
-        strain: Callable[[str], tuple[float, float, float]],
+        strain: Callable[[str], Strain],
     ) -> None:
         self._fibre_up, self._node_up, self._strain = fibre_up, node_up, strain
         self._fibres: dict[str, Fibre] = {f.id: f for f in city.optical.fibres}
@@ -253,20 +272,34 @@ class Circuits:
 
     def _light(self, spec: Circuit, leg: CircuitLeg, name: str) -> CircuitState:
         fibres = [self._fibres[f] for f in leg.route]
-        strains = [self._strain(f.id) for f in fibres]
-        metres = sum(f.length_m for f in fibres)
+        strains, own = [self._strain(f.id) for f in fibres], self._strain(spec.id)
+        metres = sum(f.length_m for f in fibres) + sum(s.longer_m for s in (*strains, own))
         amplifiers = sum(f.length_m // AMPLIFIER_SPAN_M for f in fibres)
         delay = metres * PROPAGATION_S_PER_M + TRANSPONDERS_S + ROADM_S * (len(fibres) + 1) + AMPLIFIER_S * amplifiers
-        losses = [f.loss_db + s[2] for f, s in zip(fibres, strains, strict=True)]
-        margin = margin_db(spec.mode, losses)
+        losses = [f.loss_db + s.light_db for f, s in zip(fibres, strains, strict=True)]
+        losses += [DETOUR_DB_M * own.longer_m] if own.longer_m else []
+        margin, power = margin_db(spec.mode, losses), received_dbm(losses, own.light_db)
         if margin is None:
             return CircuitState(False, "none", reason=f"no line mode {spec.mode!r}")
+        least = least_dbm(spec.mode)
+        if least is not None and power < least:
+            return CircuitState(False, "none", reason=f"{power:.1f} dBm where {spec.mode} needs {least:g}")
+        margin -= power_penalty_db(spec.mode, power)
         if margin < 0:
             return CircuitState(False, "none", reason=f"margin {margin:.1f} dB")
-        passed = 1.0
-        for loss, extra_s, _ in strains:
-            passed, delay = passed * (1 - loss), delay + extra_s
-        return CircuitState(True, name, delay, margin, pre_fec_ber(spec.mode, margin), 1 - passed, "", leg.route)
+        passed = (1 - own.loss) * (1 - uncorrected(margin))
+        for strain in strains:
+            passed, delay = passed * (1 - strain.loss), delay + strain.delay_s
+        ber, dispersion = pre_fec_ber(spec.mode, margin), metres * DISPERSION_PS_NM_M
+        return CircuitState(True, name, delay, margin, ber, 1 - passed, "", leg.route, power, dispersion)
+
+    def walk(self, spec: Circuit, leg: CircuitLeg) -> tuple[str, ...]:
+        """Return the nodes that a wavelength passes, one more than fibres; its route must join up."""
+        nodes = [self._port_node.get(spec.a[0]) or self._fibres[leg.route[0]].a]
+        for hop in leg.route:
+            fibre = self._fibres[hop]
+            nodes.append(fibre.z if fibre.a == nodes[-1] else fibre.a)
+        return tuple(nodes)
 
     def _route_problem(self, spec: Circuit, leg: CircuitLeg) -> str:
         wave = spec.layer == WAVELENGTH

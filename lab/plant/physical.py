@@ -9,11 +9,13 @@ from typing import Any
 
 from lab.city import PROPAGATION_S_PER_M, City, Fibre, IpLink
 from lab.plant.cable import Link, Port
-from lab.plant.circuits import Circuits
+from lab.plant.circuits import WAVELENGTH, Circuits, Strain
+from lab.plant.receivers import DETOUR_DB_M
 from lab.plant.units import WrittenLink
 from lab.plant.written import WrittenLinks
 
 STRAINED_FIBRE_DB = 3.0  # a fibre that loses packets also loses light
+NO_STRAIN = Strain()
 
 
 class PlantError(Exception):
@@ -22,7 +24,7 @@ class PlantError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
-    """What wears a link or fibre. `light_db`: span loss added in the end, `in_s` seconds from the beginning."""
+    """What wears a link, fibre or wavelength. `light_db`: light lost in the end, `in_s` seconds from the beginning."""
 
     loss: float
     delay_s: float
@@ -47,6 +49,7 @@ class Physical:
         self.cut: set[str] = set()
         self.down: set[str] = set()
         self.degraded: dict[str, Degradation] = {}
+        self.detours: dict[str, int] = {}  # fibre or wavelength → metres that it is longer than anybody was told
         self.floods: dict[str, float] = {}  # link → best-effort traffic of others on it, bit/s
         self.node_domain = {n.id: d.name for d in city.ip.values() for n in d.nodes}
         self.port_rate = {(p.node, p.id): p.rate_bps for d in city.ip.values() for p in d.ports}
@@ -59,6 +62,8 @@ class Physical:
         self.circuits = Circuits(city, self.fibre_up, self.node_up, self._strain)
         self.written = WrittenLinks(self._own_links.values(), self.client_of, self.circuits)
         self.light_known = False  # whether the optical domain has said which circuits it has
+        stuck, failed = self.circuits.stuck, self.circuits.failed
+        self._everything = (self.cut, self.down, self.degraded, self.detours, failed, self.floods, stuck)
         self.port_up: dict[Port, bool] = {}
         self.link_up: dict[str, bool] = {}
         self.refresh_ports()
@@ -66,7 +71,7 @@ class Physical:
     # ── faults ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def apply(self, command: Mapping[str, Any]) -> str:
-        """Carry out cut, degrade, down, fail, flood or restore; return one sentence. Raises PlantError."""
+        """Carry out cut, degrade, detour, down, fail, flood or restore; return one sentence. Raises PlantError."""
         kind = command["type"]
         if kind == "cut":
             sentence = self._cut(str(command.get("fibre", "")))
@@ -76,6 +81,8 @@ class Physical:
             sentence = f"{node} is down"
         elif kind == "degrade":
             sentence = self._degrade(command)
+        elif kind == "detour":
+            sentence = self._detour(str(command.get("link", "")), float(command["longer_m"]))
         elif kind == "fail":
             circuit = self._known(str(command.get("circuit", "")), sorted(self.circuits.specs), "circuit")
             self.circuits.failed.add(circuit)
@@ -111,11 +118,24 @@ class Physical:
         light, in_s = float(command.get("light_db") or 0.0), float(command.get("in_s") or 0.0)
         if not 0 <= light <= 60 or in_s < 0:
             raise PlantError("light is 0 to 60 dB, the time in which it is lost not negative")
-        fibres = [f.id for f in self.city.optical.fibres]
-        link = self._known(str(command.get("link", "")), fibres if light else [*self.links, *fibres], "link or fibre")
+        lit = self._lit_ways()
+        name = str(command.get("link", ""))
+        link = self._known(name, lit if light else [*self.links, *lit], "link, fibre or wavelength")
         self.degraded[link] = Degradation(loss, delay, light, in_s)
         dimmer = f", and {light:g} dB of light" + (f" within {in_s:g} s" if in_s else "") if light else ""
         return f"{link} loses {loss:.4%} and delays {delay * 1e3:g} ms more{dimmer}"
+
+    def _detour(self, name: str, longer_m: float) -> str:
+        if not 0 < longer_m <= 200_000:
+            raise PlantError("a detour is up to 200 km long")
+        way = self._known(name, self._lit_ways(), "fibre or wavelength")
+        self.detours[way] = round(longer_m)
+        return f"{way} is {longer_m / 1000:g} km longer than anybody was told"
+
+    def _lit_ways(self) -> list[str]:
+        """Return what light can be lost on: fibres and wavelengths."""
+        waves = sorted(c.id for c in self.circuits.specs.values() if c.layer == WAVELENGTH)
+        return [*(f.id for f in self.city.optical.fibres), *waves]
 
     def age(self, elapsed_s: float) -> bool:
         """Let fibres that wear out lose more light; return whether a circuit went dark by it."""
@@ -129,27 +149,23 @@ class Physical:
         return any(s.up is not before.get(c) for c, s in self.circuits.states.items())
 
     def span_loss_db(self, fibre: Fibre) -> float:
-        return fibre.loss_db + self._strain(fibre.id)[2]
+        return fibre.loss_db + self._strain(fibre.id).light_db
 
     def _restore(self, what: str) -> str:
         if what == "all":
-            everything = (self.cut, self.down, self.degraded, self.circuits.failed, self.floods, self.circuits.stuck)
-            count = sum(len(some) for some in everything)
-            self.circuits.stuck.clear()
-            self.circuits.failed.clear()
-            self.floods.clear()
-            self.cut.clear()
-            self.down.clear()
-            self.degraded.clear()
+            count = sum(len(some) for some in self._everything)
+            for some in self._everything:
+                some.clear()
             return f"{count} fault{'' if count == 1 else 's'} repaired"
         fibres = {f.id for f in self.city.optical.fibres if what in f.ducts} & self.cut or {what}
-        faulty = [*self.cut, *self.down, *self.degraded, *self.circuits.failed, *self.floods, *self.circuits.stuck]
+        faulty = [name for some in self._everything for name in some]
         for name in fibres:
             if name not in faulty:
                 self._known(name, faulty, "fault at")
         self.cut -= fibres
         self.down.discard(what)
         self.degraded.pop(what, None)
+        self.detours.pop(what, None)
         self.circuits.failed.discard(what)
         self.floods.pop(what, None)
         self.circuits.stuck.pop(what, None)
@@ -174,6 +190,7 @@ class Physical:
         broken = {
             "failed": sorted(self.circuits.failed),
             "floods": dict(sorted(self.floods.items())),
+            "detours": dict(sorted(self.detours.items())),
             "stuck": sorted(self.circuits.stuck),
         }
         return {"cut": sorted(self.cut), "down": sorted(self.down), "degraded": degraded, **broken}
@@ -186,11 +203,16 @@ class Physical:
     def node_up(self, node: str) -> bool:
         return node not in self.down
 
-    def _strain(self, fibre: str) -> tuple[float, float, float]:
-        d = self.degraded.get(fibre)
-        if d is None:
-            return 0.0, 0.0, 0.0
-        return d.loss, d.delay_s, d.light_now_db + (STRAINED_FIBRE_DB if d.loss else 0.0)
+    def _strain(self, name: str) -> Strain:
+        """Return what faults do to a fibre or a wavelength; the detour of a wavelength has amplifiers of its own."""
+        worn, longer_m = self.degraded.get(name), self.detours.get(name, 0)
+        if worn is None and not longer_m:
+            return NO_STRAIN
+        loss, delay_s = (worn.loss, worn.delay_s) if worn else (0.0, 0.0)
+        light_db = worn.light_now_db if worn else 0.0
+        if name not in self.circuits.specs:
+            light_db += DETOUR_DB_M * longer_m + (STRAINED_FIBRE_DB if loss else 0.0)
+        return Strain(loss, delay_s, light_db, longer_m)
 
     def write_links(self, put: Iterable[WrittenLink], drop: Iterable[tuple[str, str]]) -> None:
         """Take links that clients configured; `refresh_ports` has them carry traffic."""

@@ -121,6 +121,6 @@ class PlantServer:
             return {"ok": False, "error": str(error)}
         except (ValueError, KeyError, TypeError) as error:
             return {"ok": False, "error": f"bad command: {type(error).__name__}: {error}"}
-        if command.get("type") in ("cut", "degrade", "down", "fail", "flood", "stick", "restore"):
+        if command.get("type") in ("cut", "degrade", "detour", "down", "fail", "flood", "stick", "restore"):
             self._tell_all()
         return answer

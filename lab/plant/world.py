@@ -14,12 +14,13 @@ import numpy as np
 
 from lab.city import City
 from lab.plant.cable import Link
-from lab.plant.circuits import read_circuit
+from lab.plant.circuits import CircuitState, read_circuit
 from lab.plant.flows import Flow, flows_of, host_of
 from lab.plant.forwarding import Forwarding
 from lab.plant.lines import lines
 from lab.plant.physical import Physical, PlantError
 from lab.plant.queues import Model
+from lab.plant.receivers import blocks_per_s
 from lab.plant.units import Access, parse_address, read_written_link
 from lab.plant.walk import SHARED, Packet, live_path, walk
 
@@ -50,6 +51,7 @@ class World:
         self._told: set[str] = set()  # accesses told at least once
         self._tick = 0
         self._tunnels: list[tuple[str, str, float]] = []
+        self._uncorrected: dict[str, int] = {}  # wavelength → blocks that its code could not correct so far
         self._random = np.random.default_rng(1)
         self._ports = self.physical.port_up  # as routing knows them
         self._written: dict[str, tuple[Link, bool]] = {}  # as routing knows them: whether up
@@ -89,7 +91,7 @@ class World:
         kind = command.get("type")
         if kind in ("clock", "lie"):
             return self._mislead(command)
-        if kind in ("cut", "degrade", "down", "fail", "flood", "stick", "restore"):
+        if kind in ("cut", "degrade", "detour", "down", "fail", "flood", "stick", "restore"):
             what = str(command.get("what", "all"))
             honest = self._honest_again(what) if kind == "restore" else ()
             if honest and what != "all":
@@ -115,8 +117,8 @@ class World:
                 **self.physical.faults(),
             }
         raise PlantError(
-            f"unknown command {kind!r}; there are cut, degrade, down, fail, flood, stick, clock, lie, restore, "
-            "trace, offer, status"
+            f"unknown command {kind!r}; there are cut, degrade, detour, down, fail, flood, stick, clock, lie, "
+            "restore, trace, offer, status"
         )
 
     def _lit_links(self) -> list[dict[str, Any]]:
@@ -358,7 +360,7 @@ class World:
         circuits = optical["circuits"]
         for circuit in self.physical.circuits.states:
             state = self.physical.circuits.told(circuit)
-            margin = None if state.margin_db is None else state.margin_db + float(self._random.uniform(-0.05, 0.05))
+            margin = self._measured(state.margin_db, 0.05)
             circuits[circuit] = {
                 "latency_s": state.latency_s,
                 "margin_db": margin,
@@ -366,6 +368,23 @@ class World:
                 "pre_fec_ber": state.ber,
                 "up": state.up,
             }
+            if state.up and state.rx_dbm is not None:
+                circuits[circuit] |= self._received(circuit, state)
+        self._uncorrected = {c: n for c, n in self._uncorrected.items() if c in circuits}
+
+    def _received(self, circuit: str, state: CircuitState) -> dict[str, Any]:
+        """Return what the receiver of a wavelength measures: power, dispersion, and a counter of lost blocks."""
+        expected = blocks_per_s(self.physical.circuits.specs[circuit].mode) * state.loss
+        lost = self._uncorrected.get(circuit, 0) + int(self._random.poisson(expected))
+        self._uncorrected[circuit] = lost
+        return {
+            "rx_dbm": self._measured(state.rx_dbm, 0.05),
+            "dispersion_ps_nm": self._measured(state.dispersion_ps_nm, 2.0),
+            "uncorrectable_blocks": lost,
+        }
+
+    def _measured(self, value: float | None, wavers: float) -> float | None:
+        return None if value is None else value + float(self._random.uniform(-wavers, wavers))
 
 
 def _turn(name: str) -> int:

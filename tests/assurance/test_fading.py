@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.assurance.causes import Cause
-from controller.assurance.fading import PACES, SPENT_DB, Light, Margin, fading, joined, riders_of, spent_in_s
+from controller.assurance.fading import (
+    PACES,
+    SPENT_DB,
+    Light,
+    Margin,
+    fading,
+    joined,
+    longer,
+    riders_of,
+    spent_in_s,
+    spoilt,
+)
 from lab.plant.light import margin_db
 from tests.support.cities import city_map, topologies
 
@@ -45,6 +56,67 @@ def test_a_wavelength_that_fades_alone_accuses_its_transponder() -> None:
     lights = _lights("none") | {circuit: Light(ROUTES[circuit], 0.8, 16.0, None, True)}
     (found,) = fading(lights, frozenset(), RIDERS)
     assert found.root == f"circuit:{circuit}"
+
+
+LONE, UNDER = "own/a-z", "f-with-one-wavelength"
+
+
+def _alone() -> dict[str, Light]:
+    return _lights("none") | {LONE: Light((UNDER,), 0.8, 16.0, None, True)}
+
+
+def test_line_equipment_decides_whether_a_lone_wavelength_or_its_fibre_fades() -> None:
+    (of_fibre,) = fading(_alone(), frozenset(), RIDERS, {UNDER: 16.2})
+    assert of_fibre.root == f"fibre:{UNDER}"
+    (of_transponder,) = fading(_alone(), frozenset(), RIDERS, {UNDER: 0.03})
+    assert of_transponder.root == f"circuit:{LONE}"
+    assert f"fibre:{UNDER}" not in of_transponder.members
+    assert "its transponder, or the patch cord" in of_transponder.title
+    (of_neither,) = fading(_alone(), frozenset(), RIDERS, {})
+    assert of_neither.root == f"circuit:{LONE}"
+    assert {f"fibre:{UNDER}", f"circuit:{LONE}"} <= of_neither.members
+    assert f"its transponder or fibre {UNDER}, which nobody measures" in of_neither.title
+
+
+def test_a_fibre_that_lost_less_than_the_light_that_is_missing_is_not_the_reason() -> None:
+    for worn in (frozenset[str](), frozenset({UNDER})):
+        found = {c.root: c for c in fading(_alone(), worn, RIDERS, {UNDER: 1.2})}
+        assert f"circuit:{LONE}" in found
+    weaker = _lights("none") | {LONE: Light((UNDER,), 16.5, 0.4, None, True, 7.0, True)}
+    (cord,) = fading(weaker, frozenset(), RIDERS, {UNDER: 0.6})
+    assert cord.root == f"circuit:{LONE}"
+    assert cord.at_risk == cord.members
+
+
+SHARED = [f for f in CITY.fibres if sum(f in r for r in ROUTES.values()) > 1]
+
+
+@pytest.mark.parametrize("fibre", SHARED)
+def test_frames_are_spoilt_by_the_fibre_that_all_who_lose_them_share_or_by_each_card(fibre: str) -> None:
+    losing = {c: r for c, r in ROUTES.items() if fibre in r}
+    (found,) = spoilt(losing, ROUTES, RIDERS, ())
+    assert {c for c, r in ROUTES.items() if found.root[6:] in r} == losing.keys()
+    assert found.felt
+    assert {f"circuit:{c}" for c in losing} <= found.members
+    worn = Cause(f"fibre:{fibre}", "degraded", "it is worn", frozenset({f"fibre:{fibre}"}), felt=False)
+    (known,) = spoilt(losing, ROUTES, RIDERS, (worn,))
+    assert (known.root, known.title, known.felt) == (worn.root, worn.title, True)
+    one = min(losing)
+    (card,) = spoilt({one: ROUTES[one]}, ROUTES, RIDERS, ())
+    assert card.root == f"circuit:{one}"
+    assert card.members == {f"circuit:{one}"} | RIDERS[one]
+
+
+@pytest.mark.parametrize("fibre", SHARED)
+def test_what_grew_longer_together_has_its_fibre_as_the_cause_and_what_did_alone_has_not(fibre: str) -> None:
+    over = [c for c, r in ROUTES.items() if fibre in r]
+    (found,) = longer({c: 12.0 + n / 10 for n, c in enumerate(over)}, ROUTES, RIDERS, {fibre: 3.0})
+    assert found.root == f"fibre:{fibre}"
+    assert "12 km longer" in found.title
+    apart = longer({c: 12.0 + 5 * n for n, c in enumerate(over)}, ROUTES, RIDERS, {})
+    assert sorted(c.root for c in apart) == sorted(f"circuit:{c}" for c in over)
+    (alone,) = longer({over[0]: 12.0}, ROUTES, RIDERS, {})
+    assert alone.root == f"circuit:{over[0]}"
 
 
 def test_who_fell_a_little_accuses_nobody_and_who_did_not_fall_acquits() -> None:

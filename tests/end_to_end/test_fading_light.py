@@ -1,7 +1,8 @@
-"""A fibre that loses its light, on a running city: its alarms make one ticket before a packet suffers, and end it."""
+"""Light on a running city: what fades, spoils frames or grows longer makes one ticket, mostly before packets suffer."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -102,3 +103,39 @@ def test_who_rides_a_fibre_that_fades_is_led_away_before_a_packet_is_lost(longga
     assert _around(longgang, "asked", 2)
     assert not _around(longgang, "kept", 3)
     assert not any(longgang.client.differences().values())
+
+
+CORD = "infra/lg-jihua.ge-2-lg-bantian.ge-1"
+CARD = "infra/lg-bantian.ge-2-lg-pinghu.ge-1"
+ASTRAY = "infra/lg-pingdi.ge-2-lg-yuanshan.ge-1"
+
+
+def _lab(longgang: Stage, *words: str) -> None:
+    ended = longgang.command("lab", *words, "--dir", str(longgang.city.directory))
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_four_faults_of_light_at_once_are_four_incidents_each_with_what_is_truly_broken(longgang: Stage) -> None:
+    _lab(longgang, "degrade", CORD, "--light", "6dB")
+    _lab(longgang, "degrade", CARD, "--loss", "0.2%")
+    _lab(longgang, "detour", FIBRE, "--by", "12km")
+    _lab(longgang, "detour", ASTRAY, "--by", "8km")
+    wanted = {
+        f"circuit:{CORD}": ("RX_POWER (warning)", "its transponder, or the patch cord to it"),
+        f"circuit:{CARD}": (
+            "FEC_UNCORRECTABLE (critical)",
+            "spoils more frames than its code corrects",
+        ),
+        f"fibre:{FIBRE}": ("DISPERSION_STEP (major)", f"fibre {FIBRE}"),
+        f"circuit:{ASTRAY}": ("DISPERSION_STEP (major)", "runs another way than its domain tells: +8 km"),
+    }
+    eventually(lambda: {i.root for i in _open(longgang)} == wanted.keys(), 30)
+    ids = {i.root: i.id for i in _open(longgang)}
+    eventually(lambda: all(any(wanted[r][0] in line for line in _story(longgang, i)) for r, i in ids.items()), 30)
+    found = {i.root: i for i in _open(longgang)}
+    assert {root: i.id for root, i in found.items()} == ids
+    for root, (_, title) in wanted.items():
+        assert title in found[root].title
+    assert any(re.search(r"\+1[12]\.\d km", line) for line in _story(longgang, ids[f"fibre:{FIBRE}"]))
+    told = longgang.command("incidents").stdout
+    assert all(incident in told for incident in ids.values())

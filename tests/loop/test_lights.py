@@ -24,7 +24,10 @@ class Room:
         self.telemetry = Telemetry((), lambda: self.now)
         self.routes = {"one": ((A,), ()), "two": ((A, B), ()), "three": ((C,), ())}
         domains: Any = SimpleNamespace(
-            discovered=CITY, wavelengths=lambda: self.routes, odu_servers=lambda: {"odu-1": "one"}
+            discovered=CITY,
+            wavelengths=lambda: self.routes,
+            odu_servers=lambda: {"odu-1": "one"},
+            line_modes=dict,
         )
         alarms = Alarms(lambda: self.now, self.telemetry.silence_s)
         self.lights = Lights(domains, self.telemetry, alarms, lambda: self.now)

@@ -58,6 +58,27 @@ def test_bit_errors_of_a_logical_channel_are_its_circuits_and_darkness_is_no_per
     assert translator.samples(told("0.0", 6)) == ()
 
 
+def test_what_receivers_measure_belongs_to_their_circuits_and_a_counter_tells_by_its_growth() -> None:
+    def told(names: tuple[str, ...], value: str, at_s: int) -> gnmi_pb2.Notification:
+        keys = {"channel": {"index": "t.s/a-z"}, "component": {"name": "t.s/a-z"}}
+        path = [gnmi_pb2.PathElem(name=n, key=keys.get(n, {})) for n in names]
+        value_message = gnmi_pb2.TypedValue(json_ietf_val=json.dumps(value).encode())
+        update = gnmi_pb2.Update(path=gnmi_pb2.Path(elem=path), val=value_message)
+        return gnmi_pb2.Notification(timestamp=at_s * 10**9, update=[update])
+
+    translator = Translator("otn", lambda _: None)
+    optical = ("components", "component", "optical-channel", "state")
+    for leaf, metric in (("input-power", "rx_dbm"), ("chromatic-dispersion", "dispersion_ps_nm")):
+        (sample,) = translator.samples(told((*optical, leaf, "instant"), "-9.50", 5))
+        assert (sample.subject, sample.metric, sample.value) == ("circuit:t.s/a-z", metric, -9.5)
+    blocks = ("terminal-device", "logical-channels", "channel", "otn", "state", "fec-uncorrectable-blocks")
+    assert translator.samples(told(blocks, "700", 5)) == ()  # since when is not known
+    (sample,) = translator.samples(told(blocks, "720", 9))
+    assert (sample.subject, sample.metric, sample.value) == ("circuit:t.s/a-z", "uncorrectable_per_s", 5.0)
+    assert translator.samples(told(blocks, "3", 10)) == ()  # it was reset
+    assert [s.value for s in translator.samples(told(blocks, "3", 11))] == [0.0]
+
+
 def test_an_alarm_is_told_with_its_severity_once_all_of_it_is_here_and_again_when_it_is_cleared() -> None:
     def path(leaf: str) -> gnmi_pb2.Path:
         alarm = gnmi_pb2.PathElem(name="alarm", key={"id": "fibre:f-1/LOS"})

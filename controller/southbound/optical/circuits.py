@@ -222,6 +222,7 @@ def _circuit(circuit: pb.Circuit) -> DiscoveredCircuit:
         slots=_slots(spec.working),
         protect_channel=spec.protect.channel or None,
         protect_slots=_slots(spec.protect),
+        mode=spec.mode,
     )
 
 

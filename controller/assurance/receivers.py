@@ -1,0 +1,131 @@
+"""What receivers of light measure, judged: too little power, blocks that no code corrects, a way that became longer.
+
+Equipment may say so itself; this asks for nothing but the measurements. An alarm is raised after two samples in a row
+and cleared after three that are clearly better. A gap is no sample: it neither raises nor clears. Chromatic dispersion
+grows with length alone, so a step of it tells of a way that nobody wrote down; the domain may still be about to tell of
+it, and is given more samples for that. What a wavelength is compared with is learnt on the way that its domain tells:
+whoever is led elsewhere, or restarted, learns anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+LEAST_RX_DBM: Mapping[str, float] = {  # by line mode: what its receiver needs (OpenROADM's catalogue, OIF's 400ZR)
+    "100G QPSK SC-FEC": -22.0,
+    "100G QPSK oFEC": -18.0,
+    "200G QPSK": -18.0,
+    "400G 16QAM": -14.0,
+    "400G QPSK": -15.0,
+    "800G 16QAM": -11.0,
+    "400ZR": -12.0,
+}
+WARNING, MAJOR, CRITICAL = 1, 3, 4
+OVER_LEAST_DB = ((3.0, WARNING), (1.0, MAJOR), (0.0, CRITICAL))  # of power over what the receiver needs
+BETTER_DB = 0.5
+RAISE_AFTER, CLEAR_AFTER = 2, 3
+STEP_PS_NM, CALM_PS_NM = 50.0, 40.0
+STEP_AFTER = 5  # samples: by then a domain has told that it led a wavelength another way
+LEARN = 5  # samples of which the usual dispersion is the mean
+PS_NM_KM = 16.7  # G.652 fibre at 1550 nm
+
+RX_POWER, UNCORRECTABLE, DISPERSION = "rx_power", "fec_uncorrectable", "dispersion_step"
+METRICS = frozenset({"rx_dbm", "uncorrectable_per_s", "dispersion_ps_nm"})
+
+
+@dataclass(slots=True)
+class Patience:
+    """One alarm's severity over samples; 0: none."""
+
+    raise_after: int = RAISE_AFTER
+    severity: int = 0
+    _worse: int = 0
+    _better: int = 0
+    _least: int = 0
+    _most: int = 0
+
+    def step(self, asked: int, calm: int) -> bool:
+        """Take a sample; return whether the severity changed. asked: what it stands for; calm: where it lets it be."""
+        self._least = min(asked, self._least) if self._worse else asked
+        self._worse = self._worse + 1 if asked > self.severity else 0
+        self._most = max(calm, self._most) if self._better else calm
+        self._better = self._better + 1 if calm < self.severity else 0
+        if self._worse >= self.raise_after:
+            self.severity = self._least
+        elif self._better >= CLEAR_AFTER:
+            self.severity = self._most
+        else:
+            return False
+        self._worse = self._better = 0
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A change of one alarm. severity 0: it is over. words: what was measured."""
+
+    kind: str
+    severity: int
+    words: str
+
+
+@dataclass(slots=True)
+class Receiver:
+    """One wavelength's receiver, on the way that its domain tells. `least_dbm` None: nothing is known of its mode."""
+
+    route: tuple[str, ...]
+    least_dbm: float | None
+    power: Patience = field(default_factory=Patience)
+    blocks: Patience = field(default_factory=Patience)
+    dispersion: Patience = field(default_factory=lambda: Patience(STEP_AFTER))
+    _usual: float = 0.0
+    _learnt: int = 0
+    longer_ps_nm: float = 0.0  # than usual, as measured last
+
+    @property
+    def standing(self) -> dict[str, int]:
+        """Return the alarms that stand: kind → severity."""
+        every = {RX_POWER: self.power, UNCORRECTABLE: self.blocks, DISPERSION: self.dispersion}
+        return {kind: one.severity for kind, one in every.items() if one.severity}
+
+    def take(self, metric: str, value: float) -> Complaint | None:
+        """Take a sample of one of METRICS; return what changed by it."""
+        if metric == "rx_dbm":
+            return self._power(value)
+        if metric == "uncorrectable_per_s":
+            severity = CRITICAL if value > 0 else 0
+            changed = self.blocks.step(severity, severity)
+            return self._changed(UNCORRECTABLE, self.blocks, f"{value:.3g} blocks a second") if changed else None
+        return self._dispersion(value)
+
+    def _power(self, value_dbm: float) -> Complaint | None:
+        if self.least_dbm is None:
+            return None
+        over = value_dbm - self.least_dbm
+        asked = max((severity for limit, severity in OVER_LEAST_DB if over < limit), default=0)
+        calm = max((severity for limit, severity in OVER_LEAST_DB if over < limit + BETTER_DB), default=0)
+        if not self.power.step(asked, calm):
+            return None
+        return self._changed(RX_POWER, self.power, f"{value_dbm:.1f} dBm, {over:.1f} dB over what it needs")
+
+    def _dispersion(self, value: float) -> Complaint | None:
+        if self._learnt < LEARN:
+            if self._learnt and abs(value - self._usual) > STEP_PS_NM:
+                self._learnt = 0  # it stepped before anything was known
+            self._usual = (self._usual * self._learnt + value) / (self._learnt + 1)
+            self._learnt += 1
+            return None
+        self.longer_ps_nm = value - self._usual
+        off = abs(self.longer_ps_nm)
+        if not self.dispersion.step(MAJOR if off > STEP_PS_NM else 0, MAJOR if off > CALM_PS_NM else 0):
+            return None
+        return self._changed(DISPERSION, self.dispersion, f"{self.longer_ps_nm:+.0f} ps/nm, {self.longer_km:+.1f} km")
+
+    @property
+    def longer_km(self) -> float:
+        return self.longer_ps_nm / PS_NM_KM
+
+    @staticmethod
+    def _changed(kind: str, patience: Patience, words: str) -> Complaint:
+        return Complaint(kind, patience.severity, words if patience.severity else "")

@@ -1,0 +1,63 @@
+"""Watches the receivers of all wavelengths: their samples become alarms beside those that equipment raises itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from controller.assurance.receivers import DISPERSION, LEAST_RX_DBM, METRICS, Receiver
+from controller.loop.alarms import Alarm, Alarms
+from controller.southbound.driver import Sample
+
+
+class Receivers:
+    """One for each wavelength on the way that its domain tells; `follow` keeps them up to date."""
+
+    def __init__(self, alarms: Alarms) -> None:
+        self._alarms = alarms
+        self._known: dict[str, Receiver] = {}
+
+    @property
+    def longer_km(self) -> dict[str, float]:
+        """Return the wavelengths of which dispersion says that they run further than they did, and by how much."""
+        return {c: r.longer_km for c, r in self._known.items() if r.dispersion.severity}
+
+    def hear(self, samples: Sequence[Sample]) -> tuple[Alarm, ...]:
+        """Take samples; return the alarms that are new, of another severity, or over."""
+        found = []
+        for sample in samples:
+            if sample.metric in METRICS:
+                circuit = sample.subject.partition(":")[2]
+                receiver = self._known.get(circuit)
+                complaint = receiver.take(sample.metric, sample.value) if receiver is not None else None
+                if complaint is not None:
+                    found.append(
+                        self._alarms.judge(
+                            sample.domain, sample.subject, complaint.kind, complaint.severity, complaint.words
+                        )
+                    )
+        return tuple(found)
+
+    def follow(self, routes: Mapping[str, tuple[str, ...]], modes: Mapping[str, str]) -> tuple[Alarm, ...]:
+        """Take the ways that wavelengths have now; return the alarms that are over because their light went elsewhere.
+
+        A new way has another dispersion by right. Power and errors are as they are measured, whatever the way: their
+        alarms stay until they are better. Those of wavelengths that are gone are over.
+        """
+        over: list[Alarm] = []
+        for circuit in [c for c in self._known if c not in routes]:
+            over += self._end(circuit, self._known.pop(circuit))
+        for circuit, route in routes.items():
+            receiver = self._known.get(circuit)
+            if receiver is None:
+                self._known[circuit] = Receiver(route, LEAST_RX_DBM.get(modes.get(circuit, "")))
+            elif receiver.route != route:
+                if receiver.dispersion.severity:
+                    over += self._alarms.end(f"circuit:{circuit}", DISPERSION)
+                anew = Receiver(route, LEAST_RX_DBM.get(modes.get(circuit, "")))
+                anew.power, anew.blocks = receiver.power, receiver.blocks
+                self._known[circuit] = anew
+            self._alarms.hold(f"circuit:{circuit}", self._known[circuit].standing)
+        return tuple(over)
+
+    def _end(self, circuit: str, receiver: Receiver) -> list[Alarm]:
+        return [a for kind in receiver.standing for a in self._alarms.end(f"circuit:{circuit}", kind)]

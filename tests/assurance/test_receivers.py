@@ -1,0 +1,81 @@
+"""What receivers measure: too little light, frames that no code corrects, and a way that became longer unsaid."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.assurance.receivers import (
+    BETTER_DB,
+    CRITICAL,
+    DISPERSION,
+    LEARN,
+    MAJOR,
+    OVER_LEAST_DB,
+    RX_POWER,
+    STEP_AFTER,
+    UNCORRECTABLE,
+    WARNING,
+    Complaint,
+    Receiver,
+)
+
+OFEC = -18.0
+
+
+def _told(receiver: Receiver, metric: str, *values: float) -> list[int | None]:
+    """Return the severity after each sample that changed it."""
+    return [c.severity if (c := receiver.take(metric, v)) is not None else None for v in values]
+
+
+def test_power_alarms_after_two_samples_and_is_calm_after_three_that_are_half_a_decibel_better() -> None:
+    one = Receiver(("f",), OFEC)
+    assert _told(one, "rx_dbm", -10, -15.5, -10, -15.5, -15.5) == [None, None, None, None, WARNING]
+    assert _told(one, "rx_dbm", -17.5, -17.5, -18.2, -18.2) == [None, MAJOR, None, CRITICAL]
+    assert _told(one, "rx_dbm", -14.8, -14.8, -14.8, -14.8) == [None, None, WARNING, None]  # not half a dB over it
+    assert _told(one, "rx_dbm", -14.4, -14.4, -15.1, -14.4, -14.4, -14.4) == [None] * 5 + [0]
+    assert one.standing == {}
+
+
+def test_nothing_is_asked_of_the_power_of_a_mode_that_nobody_knows() -> None:
+    assert _told(Receiver(("f",), None), "rx_dbm", -60, -60, -60) == [None, None, None]
+
+
+def test_blocks_that_no_code_corrects_are_critical_until_three_samples_have_none() -> None:
+    one = Receiver(("f",), OFEC)
+    assert _told(one, "uncorrectable_per_s", 4, 0, 4, 4, 0, 0, 1, 0, 0, 0) == [None] * 3 + [CRITICAL] + [None] * 5 + [0]
+
+
+def test_dispersion_that_stepped_and_stays_tells_how_much_longer_the_way_is() -> None:
+    one = Receiver(("f",), OFEC)
+    assert _told(one, "dispersion_ps_nm", *[501, 499] * LEARN) == [None] * 2 * LEARN
+    assert _told(one, "dispersion_ps_nm", 700, 500, *[549] * 10) == [None] * 12  # a flicker, and less than 50
+    found = [one.take("dispersion_ps_nm", 701.0) for _ in range(STEP_AFTER)]
+    assert found[:-1] == [None] * (STEP_AFTER - 1)
+    assert found[-1] == Complaint(DISPERSION, MAJOR, "+201 ps/nm, +12.0 km")
+    assert one.longer_km == pytest.approx(12.0, abs=0.1)
+    assert _told(one, "dispersion_ps_nm", 500, 500, 500)[-1] == 0
+
+
+def test_what_steps_while_it_is_being_learnt_is_learnt_anew() -> None:
+    one = Receiver(("f",), OFEC)
+    assert _told(one, "dispersion_ps_nm", 500, *[900] * (LEARN + STEP_AFTER)) == [None] * (1 + LEARN + STEP_AFTER)
+    assert one.standing == {}
+
+
+@given(st.lists(st.floats(-30.0, 0.0), max_size=60))
+def test_a_power_alarm_stands_only_on_what_was_measured(values: list[float]) -> None:
+    one, standing = Receiver(("f",), OFEC), 0
+    limit = {severity: OFEC + over for over, severity in OVER_LEAST_DB}
+    for n, value in enumerate(values):
+        told = one.take("rx_dbm", value)
+        before, standing = standing, standing if told is None else told.severity
+        if standing > before:
+            assert all(v < limit[standing] for v in values[n - 1 : n + 1])
+        elif standing < before:
+            assert all(v >= limit[before] + BETTER_DB for v in values[n - 2 : n + 1])
+    for _ in range(6):
+        one.take("rx_dbm", 0.0)
+    assert RX_POWER not in one.standing
+    assert UNCORRECTABLE not in one.standing
