@@ -38,6 +38,10 @@ def add_faults(verb: Verb, tell: Tell) -> None:
     stick = verb("stick", lambda o: tell(o, _stuck(o)), "have a circuit or tunnel stay on its first way, dead or not")
     stick.add_argument("name", help="a circuit or tunnel")
     stick.add_argument("--unnoticed", action="store_true", help="its domain believes that it has switched")
+    alarm = verb("alarm", lambda o: tell(o, _complaint(o)), "have equipment raise an alarm that nothing explains")
+    alarm.add_argument("name", help="a node or fibre")
+    alarm.add_argument("--kind", default="FAN", help="FAN (default), TEMPERATURE, any word")
+    alarm.add_argument("--severity", choices=("warning", "minor", "major", "critical"), default="minor")
     lie = verb(
         "lie",
         lambda o: tell(o, {"type": "lie", "domain": o.domain}),
@@ -72,6 +76,10 @@ def _stuck(options: argparse.Namespace) -> dict[str, Any]:
     return {"type": "stick", "name": options.name, "unnoticed": options.unnoticed}
 
 
+def _complaint(options: argparse.Namespace) -> dict[str, Any]:
+    return {"type": "alarm", "name": options.name, "kind": options.kind, "severity": options.severity}
+
+
 def _stepped(options: argparse.Namespace) -> dict[str, Any]:
     if (options.ahead is None) == (options.behind is None):
         raise LabError("clock needs either --ahead or --behind, as --ahead 1h or --behind 5min")
@@ -95,6 +103,7 @@ def broken_lines(status: Mapping[str, Any]) -> list[str]:
     lines += [f"a line card of {circuit} is broken" for circuit in status["failed"]]
     lines += [f"{link} carries {bps / 1e9:g} Gbit/s of somebody else's" for link, bps in status["floods"].items()]
     lines += [f"{way} is {m / 1000:g} km longer than anybody was told" for way, m in status.get("detours", {}).items()]
+    lines += [f"{alarm} is raised for nothing" for alarm in status.get("alarms", ())]
     lines += [f"{name} stays on its first way" for name in status["stuck"]]
     lines += [f"{domain} goes on telling what it told last" for domain in status["lying"]]
     return lines + [f"the clock of {domain} is {step_s:+g} s wrong" for domain, step_s in status["clocks"].items()]

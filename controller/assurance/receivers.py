@@ -3,14 +3,16 @@
 Equipment may say so itself; this asks for nothing but the measurements. An alarm is raised after two samples in a row
 and cleared after three that are clearly better. A gap is no sample: it neither raises nor clears. Chromatic dispersion
 grows with length alone, so a step of it tells of a way that nobody wrote down; the domain may still be about to tell of
-it, and is given more samples for that. What a wavelength is compared with is learnt on the way that its domain tells:
-whoever is led elsewhere, or restarted, learns anew.
+it, and is given more samples for that. What a wavelength is compared with is learnt on the way that its domain tells,
+anew for whoever is led elsewhere; what is learnt must agree with the lengths of fibres on the map, taken that most
+wavelengths do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import median
 
 LEAST_RX_DBM: Mapping[str, float] = {  # by line mode: what its receiver needs (OpenROADM's catalogue, OIF's 400ZR)
     "100G QPSK SC-FEC": -22.0,
@@ -28,6 +30,8 @@ RAISE_AFTER, CLEAR_AFTER = 2, 3
 STEP_PS_NM, CALM_PS_NM = 50.0, 40.0
 STEP_AFTER = 5  # samples: by then a domain has told that it led a wavelength another way
 LEARN = 5  # samples of which the usual dispersion is the mean
+MOST_SAY = 5  # wavelengths
+UNSURE = 0.1  # lengths on maps are as good as that
 PS_NM_KM = 16.7  # G.652 fibre at 1550 nm
 
 RX_POWER, UNCORRECTABLE, DISPERSION = "rx_power", "fec_uncorrectable", "dispersion_step"
@@ -81,6 +85,7 @@ class Receiver:
     dispersion: Patience = field(default_factory=lambda: Patience(STEP_AFTER))
     _usual: float = 0.0
     _learnt: int = 0
+    expected_ps_nm: float | None = None  # by length and the other wavelengths; None: not known
     longer_ps_nm: float = 0.0  # than usual, as measured last
 
     @property
@@ -115,6 +120,9 @@ class Receiver:
                 self._learnt = 0  # it stepped before anything was known
             self._usual = (self._usual * self._learnt + value) / (self._learnt + 1)
             self._learnt += 1
+            expected = self.expected_ps_nm
+            if not self.learning and expected and abs(self._usual - expected) > max(STEP_PS_NM, UNSURE * expected):
+                self._usual = expected  # it was led another way before we looked
             return None
         self.longer_ps_nm = value - self._usual
         off = abs(self.longer_ps_nm)
@@ -123,9 +131,34 @@ class Receiver:
         return self._changed(DISPERSION, self.dispersion, f"{self.longer_ps_nm:+.0f} ps/nm, {self.longer_km:+.1f} km")
 
     @property
+    def learning(self) -> bool:
+        return self._learnt < LEARN
+
+    @property
+    def usual_ps_nm(self) -> float | None:
+        """Return the dispersion so far; None where there was none."""
+        return self._usual if self._learnt else None
+
+    @property
     def longer_km(self) -> float:
         return self.longer_ps_nm / PS_NM_KM
 
     @staticmethod
     def _changed(kind: str, patience: Patience, words: str) -> Complaint:
         return Complaint(kind, patience.severity, words if patience.severity else "")
+
+
+def expect(receivers: Mapping[str, Receiver], lengths_m: Mapping[str, int]) -> None:
+    """Tell receivers that still learn what dispersion to expect. lengths_m: by wavelength, of its way on the map.
+
+    Fibres of one kind disperse alike: the wavelength in the middle says what a metre makes. Fewer than MOST_SAY tell
+    nothing.
+    """
+    if not any(r.learning for r in receivers.values()):
+        return
+    usual = {c: r.usual_ps_nm for c, r in receivers.items()}
+    a_metre = [d / lengths_m[c] for c, d in usual.items() if d is not None and lengths_m.get(c)]
+    if len(a_metre) >= MOST_SAY:
+        middle = median(a_metre)
+        for circuit, receiver in receivers.items():
+            receiver.expected_ps_nm = middle * lengths_m[circuit] if lengths_m.get(circuit) else None

@@ -51,7 +51,7 @@ class Lights:
         """Take the margins of this moment; return what lets light fade, spoils its frames or leads it a longer way."""
         now = self._clock()
         routes = self._routes()
-        self._over += self._receivers.follow(routes, self._domains.line_modes())
+        self._over += self._receivers.follow(routes, self._domains.line_modes(), self._domains.discovered.fibres)
         self._margins = {c: m for c, m in self._margins.items() if routes.get(c) == m.route}
         seen = {}  # now; a gap makes nobody forget what there was before
         for circuit, route in routes.items():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from controller.assurance.receivers import DISPERSION, LEAST_RX_DBM, METRICS, Receiver
+from controller.assurance.receivers import DISPERSION, LEAST_RX_DBM, METRICS, Receiver, expect
 from controller.loop.alarms import Alarm, Alarms
+from controller.network.model import Fibre
 from controller.southbound.driver import Sample
 
 
@@ -37,8 +38,10 @@ class Receivers:
                     )
         return tuple(found)
 
-    def follow(self, routes: Mapping[str, tuple[str, ...]], modes: Mapping[str, str]) -> tuple[Alarm, ...]:
-        """Take the ways that wavelengths have now; return the alarms that are over because their light went elsewhere.
+    def follow(
+        self, routes: Mapping[str, tuple[str, ...]], modes: Mapping[str, str], fibres: Mapping[str, Fibre]
+    ) -> tuple[Alarm, ...]:
+        """Take the ways of wavelengths and the map's fibres; return the alarms of light that went elsewhere, as over.
 
         A new way has another dispersion by right. Power and errors are as they are measured, whatever the way: their
         alarms stay until they are better. Those of wavelengths that are gone are over.
@@ -57,6 +60,8 @@ class Receivers:
                 anew.power, anew.blocks = receiver.power, receiver.blocks
                 self._known[circuit] = anew
             self._alarms.hold(f"circuit:{circuit}", self._known[circuit].standing)
+        lengths_m = {c: sum(fibres[f].length_m for f in r if f in fibres) for c, r in routes.items()}
+        expect(self._known, lengths_m)
         return tuple(over)
 
     def _end(self, circuit: str, receiver: Receiver) -> list[Alarm]:

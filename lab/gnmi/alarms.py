@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from lab.gnmi.paths import escape
 from lab.gnmi.telemetry import TelemetryTree
@@ -28,6 +29,16 @@ def clear_alarm(tree: TelemetryTree, resource: str, type_id: str) -> None:
         return
     for leaf in LEAVES:  # one by one: to look for all that is below a path takes the time of the whole tree
         tree.remove(f"{state}/{leaf}")
+
+
+def take_alarms(tree: TelemetryTree, alarms: Mapping[str, str]) -> None:
+    """Raise or clear what equipment complains of by itself. alarms: "resource/TYPE" → severity; "": cleared."""
+    for alarm, severity in alarms.items():
+        resource, _, type_id = alarm.rpartition("/")
+        if severity:
+            raise_alarm(tree, resource, type_id, severity, f"{type_id} on {resource}")
+        else:
+            clear_alarm(tree, resource, type_id)
 
 
 def _id(resource: str, type_id: str) -> str:

@@ -150,6 +150,7 @@ class IpDomainController:
             if self.topology.set_link(link, up):
                 self._telemetry.link_state(link, up)
                 self._netconf.link_changed(self._own_network, link, up)
+        self._telemetry.alarms(message.get("alarms", {}))
 
     def _write_states(self) -> None:
         """Everything counts as up until the plant says otherwise."""

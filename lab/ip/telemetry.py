@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.gnmi import JsonValue, TelemetryTree
-from lab.gnmi.alarms import clear_alarm, raise_alarm
+from lab.gnmi.alarms import clear_alarm, raise_alarm, take_alarms
 from lab.gnmi.paths import escape
 from lab.ip.topology import DomainTopology
 
@@ -58,6 +58,10 @@ class IpTelemetry:
     def node_state(self, node: str, up: bool) -> None:
         self._status(f"{self._own}/node[node-id=node:{escape(node)}]", up)
         self._alarm(f"node:node:{node}", "openconfig-alarm-types:EQPT", "CRITICAL", f"{node} does not answer", up)
+
+    def alarms(self, told: Mapping[str, str]) -> None:
+        """Take what equipment complains of by itself."""
+        take_alarms(self._tree, told)
 
     def _alarm(self, resource: str, type_id: str, severity: str, text: str, up: bool) -> None:
         """Raise an alarm (openconfig-alarms) for what is down, and clear it with what is up again."""

@@ -14,7 +14,7 @@ from google.protobuf.json_format import MessageToDict
 from onecity.optical.v1 import optical_pb2 as pb
 
 from lab.gnmi import TelemetryTree
-from lab.gnmi.alarms import clear_alarm, raise_alarm
+from lab.gnmi.alarms import clear_alarm, raise_alarm, take_alarms
 from lab.gnmi.paths import escape
 from lab.optical.engine import Engine, Lit
 from lab.optical.equipment import INFRASTRUCTURE
@@ -85,6 +85,7 @@ class World:
                 self.circuits[circuit] = state
                 self._stream_state(circuit, state)
                 changed.append(circuit)
+        take_alarms(self.tree, message.get("alarms", {}))
         if changed:
             self.on_event(changed)
 

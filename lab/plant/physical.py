@@ -16,6 +16,7 @@ from lab.plant.written import WrittenLinks
 
 STRAINED_FIBRE_DB = 3.0  # a fibre that loses packets also loses light
 NO_STRAIN = Strain()
+SEVERITIES = ("WARNING", "MINOR", "MAJOR", "CRITICAL")  # openconfig-alarm-types
 
 
 class PlantError(Exception):
@@ -50,6 +51,7 @@ class Physical:
         self.down: set[str] = set()
         self.degraded: dict[str, Degradation] = {}
         self.detours: dict[str, int] = {}  # fibre or wavelength → metres that it is longer than anybody was told
+        self.spurious: dict[str, dict[str, str]] = {}  # domain → "what/KIND" → severity; "": cleared again
         self.floods: dict[str, float] = {}  # link → best-effort traffic of others on it, bit/s
         self.node_domain = {n.id: d.name for d in city.ip.values() for n in d.nodes}
         self.port_rate = {(p.node, p.id): p.rate_bps for d in city.ip.values() for p in d.ports}
@@ -104,6 +106,30 @@ class Physical:
         self.refresh_ports()
         return f"the switch of {name} stays where it is" + (", and its domain believes that it moves" * unnoticed)
 
+    def complain(self, name: str, kind: str, severity: str) -> str:
+        """Have equipment raise an alarm that nothing explains; raises PlantError."""
+        if severity not in SEVERITIES:
+            raise PlantError(f"no severity {severity!r}; there are {', '.join(SEVERITIES).lower()}")
+        if not kind.replace("_", "").isalnum():
+            raise PlantError(f"{kind!r} is no kind of alarm; write one word, as FAN or TEMPERATURE")
+        optical = self.city.optical
+        where = {n: (d, f"node:node:{n}") for n, d in self.node_domain.items()}
+        where |= {n: (optical.name, f"node:{n}") for n in optical.nodes}
+        where |= {f.id: (optical.name, f"fibre:{f.id}") for f in optical.fibres}
+        domain, resource = where[self._known(name, [*where], "node or fibre")]
+        self.spurious.setdefault(domain, {})[f"{resource}/{kind}"] = severity
+        return f"{name} complains of {kind} ({severity.lower()}), and nothing is wrong with it"
+
+    def _calm(self, what: str) -> int:
+        """End the alarms on one thing, or all of them; return how many there were."""
+        ended = 0
+        for alarms in self.spurious.values():
+            for alarm in [a for a, severity in alarms.items() if severity]:
+                if what == "all" or alarm.rpartition("/")[0].rpartition(":")[2] == what:
+                    alarms[alarm] = ""
+                    ended += 1
+        return ended
+
     def _cut(self, name: str) -> str:
         fibres = [f.id for f in self.city.optical.fibres if name in f.ducts] or [name]
         for fibre in fibres:
@@ -153,14 +179,15 @@ class Physical:
 
     def _restore(self, what: str) -> str:
         if what == "all":
-            count = sum(len(some) for some in self._everything)
+            count = self._calm("all") + sum(len(some) for some in self._everything)
             for some in self._everything:
                 some.clear()
             return f"{count} fault{'' if count == 1 else 's'} repaired"
+        calmed = self._calm(what)
         fibres = {f.id for f in self.city.optical.fibres if what in f.ducts} & self.cut or {what}
         faulty = [name for some in self._everything for name in some]
         for name in fibres:
-            if name not in faulty:
+            if name not in faulty and not calmed:
                 self._known(name, faulty, "fault at")
         self.cut -= fibres
         self.down.discard(what)
@@ -190,6 +217,7 @@ class Physical:
         broken = {
             "failed": sorted(self.circuits.failed),
             "floods": dict(sorted(self.floods.items())),
+            "alarms": sorted(a for alarms in self.spurious.values() for a, severity in alarms.items() if severity),
             "detours": dict(sorted(self.detours.items())),
             "stuck": sorted(self.circuits.stuck),
         }
@@ -281,6 +309,7 @@ class Physical:
                 "fibres": {f.id: self.fibre_up(f.id) for f in optical.fibres},
                 "odu_links": {link.id: self.circuits.odu_up(link.id) for link in optical.odu_links},
                 "circuits": {c: self.circuits.told(c).wire() for c in self.circuits.states},
+                "alarms": self.spurious.get(domain, {}),
             }
         mine = {n for n, d in self.node_domain.items() if d == domain}
         return {
@@ -290,6 +319,7 @@ class Physical:
             "fibres": {},
             "odu_links": {},
             "circuits": {},
+            "alarms": self.spurious.get(domain, {}),
         }
 
     def _told(self, link: Link, mine: Set[str]) -> bool:

@@ -17,7 +17,7 @@ from lab.plant.world import World
 
 TICK_S = 1.0
 SLOW_READER_BYTES = 64 * 2**20  # a domain that hangs loses samples, never the plant's memory
-_KINDS = ("ports", "nodes", "links", "fibres", "odu_links", "circuits")
+_KINDS = ("ports", "nodes", "links", "fibres", "odu_links", "circuits", "alarms")
 _log = logging.getLogger(__name__)
 
 
@@ -121,6 +121,6 @@ class PlantServer:
             return {"ok": False, "error": str(error)}
         except (ValueError, KeyError, TypeError) as error:
             return {"ok": False, "error": f"bad command: {type(error).__name__}: {error}"}
-        if command.get("type") in ("cut", "degrade", "detour", "down", "fail", "flood", "stick", "restore"):
+        if command.get("type") in ("cut", "degrade", "detour", "down", "fail", "flood", "stick", "alarm", "restore"):
             self._tell_all()
         return answer

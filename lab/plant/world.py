@@ -91,12 +91,12 @@ class World:
         kind = command.get("type")
         if kind in ("clock", "lie"):
             return self._mislead(command)
-        if kind in ("cut", "degrade", "detour", "down", "fail", "flood", "stick", "restore"):
+        if kind in ("cut", "degrade", "detour", "down", "fail", "flood", "stick", "alarm", "restore"):
             what = str(command.get("what", "all"))
             honest = self._honest_again(what) if kind == "restore" else ()
             if honest and what != "all":
                 return {"ok": True, "message": f"{what} tells the truth again"}
-            sentence = self._stick(command) if kind == "stick" else self.physical.apply(command)
+            sentence = self._apply(command)
             self._follow_equipment()
             self._stale |= self.forwarding.by_vpn.keys()  # any path may run over it
             self._model = None
@@ -117,8 +117,8 @@ class World:
                 **self.physical.faults(),
             }
         raise PlantError(
-            f"unknown command {kind!r}; there are cut, degrade, detour, down, fail, flood, stick, clock, lie, "
-            "restore, trace, offer, status"
+            f"unknown command {kind!r}; there are cut, degrade, detour, down, fail, flood, stick, alarm, clock, "
+            "lie, restore, trace, offer, status"
         )
 
     def _lit_links(self) -> list[dict[str, Any]]:
@@ -128,6 +128,14 @@ class World:
         )
         ups = self.physical.link_up
         return [{"link": k.id, "rate_bps": k.rate_bps, "circuit": k.circuit, "up": ups[k.id]} for k in lit]
+
+    def _apply(self, command: Mapping[str, Any]) -> str:
+        if command["type"] == "stick":
+            return self._stick(command)
+        if command["type"] == "alarm":
+            name, kind = str(command.get("name", "")), str(command.get("kind") or "FAN").upper()
+            return self.physical.complain(name, kind, str(command.get("severity") or "MINOR").upper())
+        return self.physical.apply(command)
 
     def _stick(self, command: Mapping[str, Any]) -> str:
         names = [*self.physical.circuits.specs, *(name for _, name in self.forwarding.tunnels)]

@@ -19,6 +19,7 @@ from controller.assurance.receivers import (
     WARNING,
     Complaint,
     Receiver,
+    expect,
 )
 
 OFEC = -18.0
@@ -62,6 +63,20 @@ def test_what_steps_while_it_is_being_learnt_is_learnt_anew() -> None:
     one = Receiver(("f",), OFEC)
     assert _told(one, "dispersion_ps_nm", 500, *[900] * (LEARN + STEP_AFTER)) == [None] * (1 + LEARN + STEP_AFTER)
     assert one.standing == {}
+
+
+def test_a_way_that_was_longer_before_anybody_looked_is_told_by_what_the_others_disperse() -> None:
+    lengths_m = {f"c{n}": 10_000 * (n + 1) for n in range(7)}
+    every = {c: Receiver(("f",), OFEC) for c in lengths_m}
+    for _ in range(LEARN + STEP_AFTER):
+        for circuit, one in every.items():
+            one.take("dispersion_ps_nm", 0.017 * lengths_m[circuit] + (200.0 if circuit == "c3" else 8.0))
+        expect(every, lengths_m)
+    assert {c for c, one in every.items() if DISPERSION in one.standing} == {"c3"}
+    assert every["c3"].longer_km == pytest.approx(12.0, abs=1.5)
+    few = {c: Receiver(("f",), OFEC) for c in ("c0", "c1")}
+    expect(few, lengths_m)
+    assert [one.expected_ps_nm for one in few.values()] == [None, None]
 
 
 @given(st.lists(st.floats(-30.0, 0.0), max_size=60))

@@ -144,7 +144,7 @@ def _incidents(stage: Stage, *, closed: bool = True) -> list[incident_pb2.Incide
 
 def _judge_incidents(stage: Stage, fault: Fault, verdict: Verdict, before: set[str]) -> None:
     expected = 2 if fault.kind == "double" else 1
-    deadline = time.monotonic() + 8.0
+    deadline = time.monotonic() + fault.told_s
     while True:
         fresh = [i for i in _incidents(stage) if i.id not in before]
         roots = {i.root for i in fresh}

@@ -17,7 +17,7 @@ LIT = sorted({k.circuit for k in CITY.links if k.circuit and k.circuit in ROUTES
 CLOCK_STEPS_S = (3600.0, -3600.0)
 SINGLE = (
     "cut", "node", "otn-node", "duct", "flap", "degrade", "card", "congestion", "controller", "silence", "lie", "clock",
-    "stuck",
+    "stuck", "cord", "frames", "detour", "spurious",
 )  # fmt: skip
 
 
@@ -31,6 +31,7 @@ class Fault:
     roots: frozenset[str]
     causes: frozenset[str]
     domain: str = ""  # whose controller has to be started or woken again
+    told_s: float = 8.0  # within this its incidents are told with their roots
 
 
 def draw(seed: int, count: int, kinds: tuple[str, ...] = ()) -> Iterator[Fault]:
@@ -68,6 +69,8 @@ def _make(kind: str, dice: random.Random) -> Fault:
         full = {"type": "flood", "link": link.id, "rate_bps": 1.3 * link.capacity_bps}
         causes = frozenset({f"link:{min(link.id, link.reverse)}"})
         return Fault(kind, link.id, lambda s: _do(s, **full), frozenset(), causes)
+    if kind in ("cord", "frames", "detour", "spurious"):
+        return _told_by_measurements_or_alarms(kind, dice)
     if kind in ("lie", "clock"):
         return _misled(kind, fibre, dice)
     if kind == "flap":
@@ -91,6 +94,18 @@ def _make(kind: str, dice: random.Random) -> Fault:
             domain,
         )
     return _fault("cut", fibre, lambda s: _do(s, type="cut", fibre=fibre), f"fibre:{fibre}")
+
+
+def _told_by_measurements_or_alarms(kind: str, dice: random.Random) -> Fault:
+    """What takes nothing down: a dirty patch cord, spoilt frames, an untold detour, a complaint for nothing."""
+    circuit, fibre, router = dice.choice(LIT), dice.choice(FIBRES), dice.choice(ROUTERS)
+    title, command, cause, told_s = {
+        "cord": (circuit, {"type": "degrade", "link": circuit, "light_db": 6.0}, f"circuit:{circuit}", 8.0),
+        "frames": (circuit, {"type": "degrade", "link": circuit, "loss": 0.002}, f"circuit:{circuit}", 8.0),
+        "detour": (fibre, {"type": "detour", "link": fibre, "longer_m": 12_000}, f"fibre:{fibre}", 15.0),
+        "spurious": (router, {"type": "alarm", "name": router}, f"node:node:{router}", 30.0),
+    }[kind]
+    return Fault(kind, title, lambda s: _do(s, **command), frozenset(), frozenset({cause}), told_s=told_s)
 
 
 def _misled(kind: str, fibre: str, dice: random.Random) -> Fault:
