@@ -14,13 +14,13 @@ import numpy as np
 
 from lab.city import City
 from lab.plant.cable import Link
-from lab.plant.circuits import CircuitState, read_circuit
+from lab.plant.circuits import read_circuit
 from lab.plant.flows import Flow, flows_of, host_of
 from lab.plant.forwarding import Forwarding
 from lab.plant.lines import lines
 from lab.plant.physical import Physical, PlantError
 from lab.plant.queues import Model
-from lab.plant.receivers import blocks_per_s
+from lab.plant.transponders import LightSamples
 from lab.plant.units import Access, parse_address, read_written_link
 from lab.plant.walk import SHARED, Packet, live_path, walk
 
@@ -51,8 +51,8 @@ class World:
         self._told: set[str] = set()  # accesses told at least once
         self._tick = 0
         self._tunnels: list[tuple[str, str, float]] = []
-        self._uncorrected: dict[str, int] = {}  # wavelength → blocks that its code could not correct so far
         self._random = np.random.default_rng(1)
+        self._light = LightSamples(self.physical.circuits, self._random)
         self._ports = self.physical.port_up  # as routing knows them
         self._written: dict[str, tuple[Link, bool]] = {}  # as routing knows them: whether up
 
@@ -333,7 +333,8 @@ class World:
                     self._told.add(name)
         self._sample_tunnels(out, columns)
         self._sample_links(out, model)
-        self._sample_circuits(out)
+        optical = out[self.city.optical.name]
+        optical["fibres"], optical["circuits"] = lines(self.physical, self._random), self._light.circuits()
         return out
 
     def _sample_tunnels(self, out: dict[str, Any], columns: tuple[list[float], ...]) -> None:
@@ -361,38 +362,6 @@ class World:
                 "loss_ratio": loss,
                 "throughput_bps": loads.get(link.id, 0.0),
             }
-
-    def _sample_circuits(self, out: dict[str, Any]) -> None:
-        optical = out[self.city.optical.name]
-        optical["fibres"] = lines(self.physical, self._random)
-        circuits = optical["circuits"]
-        for circuit in self.physical.circuits.states:
-            state = self.physical.circuits.told(circuit)
-            margin = self._measured(state.margin_db, 0.05)
-            circuits[circuit] = {
-                "latency_s": state.latency_s,
-                "margin_db": margin,
-                "loss_ratio": 0.0 if margin is None or margin > 0 else 1.0,  # the code corrects all, or it does not
-                "pre_fec_ber": state.ber,
-                "up": state.up,
-            }
-            if state.up and state.rx_dbm is not None:
-                circuits[circuit] |= self._received(circuit, state)
-        self._uncorrected = {c: n for c, n in self._uncorrected.items() if c in circuits}
-
-    def _received(self, circuit: str, state: CircuitState) -> dict[str, Any]:
-        """Return what the receiver of a wavelength measures: power, dispersion, and a counter of lost blocks."""
-        expected = blocks_per_s(self.physical.circuits.specs[circuit].mode) * state.loss
-        lost = self._uncorrected.get(circuit, 0) + int(self._random.poisson(expected))
-        self._uncorrected[circuit] = lost
-        return {
-            "rx_dbm": self._measured(state.rx_dbm, 0.05),
-            "dispersion_ps_nm": self._measured(state.dispersion_ps_nm, 2.0),
-            "uncorrectable_blocks": lost,
-        }
-
-    def _measured(self, value: float | None, wavers: float) -> float | None:
-        return None if value is None else value + float(self._random.uniform(-wavers, wavers))
 
 
 def _turn(name: str) -> int:
