@@ -150,6 +150,7 @@ class Daemon:
         self.repairs = Repairs(self.desk, self.domains, self.changes.repair, time.monotonic)
         self._started.push_async_callback(self.repairs.stop)
         self.telemetry.listen(self.repairs.hear)
+        self.telemetry.give_way(self.repairs.courtesy.wait)
         self.changes.wellbeing.witness = self.repairs
         self.repairs.switched.lost = self.changes.wellbeing.lost
         known = self.store.recent_incidents(REMEMBERED_INCIDENTS)

@@ -28,22 +28,26 @@ class Riders:
 
     def __init__(self) -> None:
         self._by_component: dict[Component, set[ServiceId]] = {}
-        self._known: dict[ServiceId, tuple[object, frozenset[Component]]] = {}
+        self._known: dict[ServiceId, tuple[object, frozenset[Component], Placement]] = {}
         self.version = 0  # grows whenever it was brought up to date
 
     def follow(self, standing: Mapping[ServiceId, tuple[object, Placement]]) -> None:
         """Take over what stands now: service → (a value that is another object whenever it changed, placement)."""
+        known = self._known
+        moved = {s: pair for s, pair in standing.items() if (k := known.get(s)) is None or k[0] is not pair[0]}
+        self.move(moved, [sid for sid in known if sid not in standing])
+
+    def move(self, moved: Mapping[ServiceId, tuple[object, Placement]], gone: Iterable[ServiceId]) -> None:
+        """Take over who came or changed, as `follow` takes them, and who went."""
         self.version += 1
-        for gone in [sid for sid in self._known if sid not in standing]:
-            self._drop(gone)
-        for sid, (mark, placement) in standing.items():
-            known = self._known.get(sid)
-            if known is not None and known[0] is mark:
-                continue
-            if known is not None:
+        for sid in gone:
+            if sid in self._known:
+                self._drop(sid)
+        for sid, (mark, placement) in moved.items():
+            if sid in self._known:
                 self._drop(sid)
             rides = ridden(placement)
-            self._known[sid] = (mark, rides)
+            self._known[sid] = (mark, rides, placement)
             for component in rides:
                 self._by_component.setdefault(component, set()).add(sid)
 
@@ -59,6 +63,11 @@ class Riders:
         known = self._known.get(service)
         return known[1] if known is not None else frozenset()
 
+    def rides(self, service: ServiceId, placement: Placement) -> frozenset[Component]:
+        """Return what a placement rides, which is known of the one that stands."""
+        known = self._known.get(service)
+        return known[1] if known is not None and known[2] is placement else ridden(placement)
+
     def on(self, components: Iterable[Component]) -> set[ServiceId]:
         """Return the services that ride any of these."""
         found: set[ServiceId] = set()
@@ -73,19 +82,28 @@ def tier(service: Service) -> int:
 
 
 class Harm:
-    """What was found of a placement while the same things were down: a loop that looks often asks the same again."""
+    """What was found of placements: a loop that looks often asks the same again, and incidents ask it once more.
 
-    def __init__(self) -> None:
-        self._down: Set[Component] = frozenset()
-        self._found: dict[ServiceId, tuple[Placement, Damage]] = {}
+    What is down and not ridden is no matter: the answer follows from what is down of what a placement rides.
+    """
+
+    def __init__(self, riders: Riders) -> None:
+        self._riders = riders
+        self._found: dict[ServiceId, tuple[Placement, Set[Component], Damage]] = {}
 
     def of(self, sid: ServiceId, placement: Placement, down: Set[Component]) -> Damage:
-        if down is not self._down:
-            self._down, self._found = down, {}
+        lost = down & self._riders.rides(sid, placement)
+        if not lost:
+            self._found.pop(sid, None)  # only who is hurt is remembered
+            return Damage.NONE
         known = self._found.get(sid)
-        if known is None or known[0] is not placement:
-            known = self._found[sid] = (placement, damage(placement, down))
-        return known[1]
+        if known is None or known[0] is not placement or known[1] != lost:
+            known = self._found[sid] = (placement, lost, damage(placement, lost))
+        return known[2]
+
+    def clear(self) -> None:
+        """Nothing is down any more."""
+        self._found.clear()
 
 
 def hurt(
@@ -95,7 +113,7 @@ def hurt(
     known: Harm | None = None,
 ) -> tuple[Hurt, ...]:
     """Return the services that the components which are down concern, most urgent first."""
-    known = known or Harm()
+    known = known or Harm(riders)
     found = []
     for sid in riders.on(down):
         pair = standing.get(sid)

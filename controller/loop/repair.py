@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from controller.assurance.components import Component, Damage, damage
+from controller.assurance.components import Component, Damage
 from controller.assurance.damping import Damper
 from controller.assurance.switching import OwnStates, is_own
 from controller.assurance.waves import Harm, Hurt, Riders, tier, waves
@@ -24,6 +24,7 @@ from controller.changes.domains import Domains
 from controller.changes.state import Standing
 from controller.changes.views import Action, ChangeResult, Outcome
 from controller.intent.model import ServiceId
+from controller.loop.courtesy import Courtesy
 from controller.loop.faults import Fault, RepairSettings, Waiting, reason_of
 from controller.loop.switched import Switched
 from controller.loop.unguarded import Unguarded
@@ -57,6 +58,7 @@ class Repairs:
         self._desk, self._domains, self._repair, self._clock = desk, domains, repair, clock
         self._settings = settings or RepairSettings()
         self._damper = Damper(self._settings.damping)
+        self.courtesy = Courtesy(clock)  # to VIPs
         self._riders, self._own = Riders(), OwnStates()
         self.switched = Switched()
         self._fallen: frozenset[Component] = frozenset()  # what is down, and what rides on it
@@ -67,7 +69,7 @@ class Repairs:
         self._home: frozenset[ServiceId] = frozenset()  # those of them that are under way
         self._unguarded = Unguarded(self._settings.first_retry_s, self._settings.most_retry_s)
         self._dead: frozenset[ServiceId] = frozenset()
-        self._known_harm = Harm()
+        self._known_harm = Harm(self._riders)
         self._wounded = Wounded(self._riders, self._own, self._known_harm)
         self._tried: dict[ServiceId, int] = {}  # placed anew on this version of the map
         self._alone_until = float("-inf")  # until then VIPs are repaired before all others begin
@@ -105,14 +107,7 @@ class Repairs:
 
     def concerned_by(self, components: AbstractSet[Component]) -> tuple[set[str], set[str]]:
         """Return the services that the failure of these concerns, and those of them that nothing carries."""
-        standing = self._desk.state.services
-        riding = self._riders.on(components)
-        there = (
-            sid for sid in riding if sid in standing and standing[sid].active
-        )  # a window to come loses nothing yet
-        harm = {sid: damage(standing[sid].placement, components) for sid in there}
-        hurt_now = {str(sid) for sid, found in harm.items() if found is not Damage.NONE}
-        return hurt_now, {str(sid) for sid, found in harm.items() if found is Damage.DEAD}
+        return self._wounded.concerned(components, self._desk.state.services)
 
     def riding(self, components: AbstractSet[Component]) -> set[ServiceId]:
         """Return the services that ride any of these, working or standing by."""
@@ -155,6 +150,7 @@ class Repairs:
                 if not up:
                     changed.add(sample.subject)
         if changed:
+            self.courtesy.begin()
             if not self.faults or self.faults[-1].decided is not None or self.faults[-1].ended is not None:
                 self.faults.append(Fault(frozenset(changed), now))
             else:
@@ -241,6 +237,8 @@ class Repairs:
         # All others wait until the VIPs stand, but no longer than that should take: a domain may hang.
         busy = (state.services[s].service for s in self._busy if s in state.services)  # planned, they are hurt no more
         under_repair = now < self._alone_until and any(tier(service) == 0 for service in busy)
+        if not vips and not under_repair:
+            self.courtesy.end()
         for wave in waves(vips if vips or under_repair else ready, self._settings.wave_services):
             self._begin(wave)
         if not ready:
@@ -254,9 +252,12 @@ class Repairs:
         services = self._desk.state.services
         if services is self._followed or (not self._fallen and now < self._followed_at + FOLLOW_S):
             return
-        self._followed, self._followed_at = services, now
-        self._riders.follow({sid: (s, s.placement) for sid, s in services.items() if not s.expired})
-        self._unguarded.follow(services, now)
+        before, self._followed, self._followed_at = self._followed, services, now
+        moved = {sid: s for sid, s in services.items() if before.get(sid) is not s}
+        gone = set() if before.keys() <= services.keys() else before.keys() - services.keys()
+        over = {sid for sid, s in moved.items() if s.expired}
+        self._riders.move({sid: (s, s.placement) for sid, s in moved.items() if sid not in over}, gone | over)
+        self._unguarded.follow(moved, gone, now)
 
     def _note(self, wounded: Iterable[Hurt], now: float) -> None:
         """Count whom the newest failure concerns."""

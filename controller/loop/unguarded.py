@@ -31,12 +31,12 @@ class Unguarded:
     def __contains__(self, service: object) -> bool:
         return service in self._due
 
-    def follow(self, services: Mapping[ServiceId, Standing], now: float) -> None:
-        """Take over what stands now."""
-        bare = {s for s, at in services.items() if at.placement.notes and not at.expired and is_emergency(at.placement)}
-        for gone in self._due.keys() - bare:
-            del self._due[gone]
-        for fresh in bare - self._due.keys():
+    def follow(self, moved: Mapping[ServiceId, Standing], gone: Iterable[ServiceId], now: float) -> None:
+        """Take over who came or changed, and who went."""
+        bare = {s for s, at in moved.items() if at.placement.notes and not at.expired and is_emergency(at.placement)}
+        for over in (*(moved.keys() - bare), *gone):
+            self._due.pop(over, None)
+        for fresh in sorted(bare - self._due.keys()):
             self._due[fresh] = (now + self.first_s, self.first_s)
 
     def take(self, now: float, held: Container[ServiceId], hurt: Container[ServiceId]) -> Iterable[ServiceId]:

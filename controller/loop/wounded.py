@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from controller.assurance.components import Component, Damage
@@ -31,7 +32,27 @@ class Wounded:
             self._from, self._found = mark, self._find(fallen, services)
         return self._found
 
+    def concerned(
+        self, components: AbstractSet[Component], services: Mapping[ServiceId, Standing]
+    ) -> tuple[set[str], set[str]]:
+        """Return whom the failure of these alone concerns, and those of them that nothing carries.
+
+        What has a window to come loses nothing yet.
+        """
+        concerned, dead = set(), set()
+        for sid in self._riders.on(components):
+            standing = services.get(sid)
+            if standing is not None and standing.active:
+                found = self._harm.of(sid, standing.placement, components)
+                if found is not Damage.NONE:
+                    concerned.add(str(sid))
+                if found is Damage.DEAD:
+                    dead.add(str(sid))
+        return concerned, dead
+
     def _find(self, fallen: frozenset[Component], services: Mapping[ServiceId, Standing]) -> tuple[Hurt, ...]:
+        if not fallen:
+            self._harm.clear()
         riding = [sid for sid in self._riders.on(fallen) if sid in services]
         standing = {sid: (services[sid].service, services[sid].placement) for sid in riding}
         # To have been switched is the domain's word, not ours: where it says that nothing carries it, it is dead.

@@ -8,7 +8,7 @@ the object named there is called as `factory(DomainSettings) -> Driver`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -104,6 +104,14 @@ class CountsStreams(Protocol):
 
     def stream_counts(self) -> StreamCounts:
         """Answer from memory."""
+
+
+@runtime_checkable
+class GivesWay(Protocol):
+    """A driver that takes in no measurements while something urgent is done; drivers need not."""
+
+    def give_way(self, wait: Callable[[], Awaitable[None]]) -> None:
+        """Await this before each message of measurements. States and events never wait."""
 
 
 class Driver(Protocol):

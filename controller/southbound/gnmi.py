@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -122,6 +122,7 @@ class Telemetry:
         self._link_of_port: dict[tuple[str, str], str] = {}
         self.dropped = 0  # batches that nobody fetched in time
         self.reconnects = 0  # attempts to stand a stream up again after it was lost
+        self.wait: Callable[[], Awaitable[None]] = _never  # awaited before each message of measurements
 
     def learn(self, topology: DomainTopology) -> None:
         """Take over which link leaves by which port: octets are counted at ports, throughput belongs to links."""
@@ -185,7 +186,12 @@ class Telemetry:
         stub: Any = gnmi_pb2_grpc.gNMIStub(channel)
         call = stub.Subscribe(metadata=call_metadata(self._settings))
         await call.write(wanted.request)
-        while (response := await call.read()) is not END_OF_STREAM:
+        while True:
+            if not wanted.urgent:
+                await self.wait()
+            response = await call.read()
+            if response is END_OF_STREAM:
+                return
             backoff.reset()
             if response.WhichOneof("response") == "update":
                 batch = translator.samples(response.update)
@@ -217,6 +223,10 @@ class Telemetry:
                 for path in paths
             ),
         )
+
+
+async def _never() -> None:
+    """Nobody is more urgent than measurements."""
 
 
 def _request(subscriptions: Iterable[Any]) -> Any:

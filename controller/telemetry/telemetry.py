@@ -10,11 +10,11 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from controller.planning.placement import Placement
-from controller.southbound.driver import Driver, Sample
+from controller.southbound.driver import Driver, GivesWay, Sample
 from controller.telemetry.indicator import Indicator, ServiceIndicators
 from controller.telemetry.moments import Moments
 from controller.telemetry.subjects import flow_subjects, placement_subjects
@@ -61,6 +61,12 @@ class Telemetry:
     def listen(self, hear: Callable[[Sequence[Sample]], None]) -> None:
         """Have samples that tell whether something is up told at once, as they arrive."""
         self._listeners.append(hear)
+
+    def give_way(self, wait: Callable[[], Awaitable[None]]) -> None:
+        """Have measurements wait where this does; what tells whether something is up goes on."""
+        for driver in self._drivers:
+            if isinstance(driver, GivesWay):
+                driver.give_way(wait)
 
     async def start(self) -> None:
         """Begin to collect; idempotent."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.assurance.components import Damage, closure, damage, ridden
-from controller.assurance.waves import Riders, hurt, waves
+from controller.assurance.waves import Harm, Riders, hurt, waves
 from controller.intent.model import Isolation, Protection, Service, ServiceId, Slo
 from controller.network.ledger import Ledger
 from controller.network.outage import without
@@ -72,6 +75,32 @@ def test_the_index_finds_exactly_who_is_hurt(failed: set[str]) -> None:
     found = {h.service for h in hurt(_riders(), STANDING, down)}
     assert found == {sid for sid, (_, p) in STANDING.items() if damage(p, down) is not Damage.NONE}
     assert all(ridden(STANDING[sid][1]) & down for sid in found)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(COMPONENTS, st.sampled_from(sorted(STANDING))), max_size=8))
+def test_what_is_remembered_of_one_failure_is_true_of_the_next(asked: list[tuple[set[str], ServiceId]]) -> None:
+    harm = Harm(_riders())
+    for failed, sid in asked:
+        down = closure(CITY, failed, ROUTES)
+        assert harm.of(sid, STANDING[sid][1], down) is damage(STANDING[sid][1], down)
+
+
+def test_who_asks_with_more_that_is_down_but_not_ridden_costs_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The repair loop asks with all that is down, an incident with the parts of its own cause."""
+    judged = 0
+
+    def counting(*arguments: Any) -> Damage:
+        nonlocal judged
+        judged += 1
+        return damage(*arguments)
+
+    monkeypatch.setattr("controller.assurance.waves.damage", counting)
+    harm, down = Harm(_riders()), closure(CITY, {"fibre:f-nanwan-buji"}, ROUTES)
+    for more in (frozenset(), frozenset({"fibre:elsewhere", "node:nowhere"})):
+        for sid, (_, placement) in STANDING.items():
+            harm.of(sid, placement, down | more)
+    assert judged == sum(damage(p, down) is not Damage.NONE for _, p in STANDING.values())
 
 
 @settings(max_examples=20, deadline=None)

@@ -14,6 +14,7 @@ from controller.changes.desk import Desk
 from controller.changes.pipeline import Wanted
 from controller.changes.views import ChangeResult, Outcome
 from controller.intent.model import ServiceId
+from controller.loop.courtesy import APART_S, MOST_S, Courtesy
 from controller.loop.repair import Repairs
 from controller.network.model import CityMap
 from controller.network.outage import without
@@ -176,3 +177,44 @@ async def test_a_state_that_is_told_again_wakes_nobody(room: Room) -> None:
         room.hear("tunnel:vip/gov.council/a-b", 0.0)
         await asyncio.sleep(0.01)
     assert room.rounds <= rounds + 1  # it looks by itself when something is due
+
+
+async def test_others_give_way_while_a_vip_is_repaired_and_no_longer(city: CityMap) -> None:
+    room = Room(city)
+    courtesy = room.repairs.courtesy
+    await room.repairs.start()
+    await courtesy.wait()
+    assert not courtesy.given
+    room.hear(f"link:{room.links[0]}", 0.0)
+    waiting = asyncio.create_task(courtesy.wait())
+    await eventually(lambda: room.asked == [frozenset({COUNCIL})])
+    assert courtesy.given == 1
+    room.may_end.set()
+    await asyncio.wait_for(waiting, 30)
+    async with asyncio.timeout(30):
+        given = -1
+        while given != courtesy.given:  # the room's clock stands still: only the end of the repair lets them go on
+            given = courtesy.given
+            await courtesy.wait()
+    await room.repairs.stop()
+
+
+async def test_failures_without_end_hold_up_others_for_a_quarter_of_the_time_at_most() -> None:
+    now = 0.0
+    courtesy = Courtesy(lambda: now)
+    held = 0
+    for step in range(4000):
+        now = step / 1000
+        courtesy.begin()
+        waiting = asyncio.create_task(courtesy.wait())
+        await asyncio.sleep(0)
+        held += not waiting.done()
+        waiting.cancel()
+    assert held / 4000 == pytest.approx(MOST_S / APART_S, abs=0.01)
+
+
+async def test_who_gave_way_goes_on_by_himself_where_nobody_ends_it() -> None:
+    courtesy = Courtesy(asyncio.get_running_loop().time)
+    courtesy.begin()
+    await asyncio.wait_for(courtesy.wait(), 30)
+    assert courtesy.given == 1

@@ -142,6 +142,25 @@ async def test_a_probe_that_stopped_is_a_gap_and_not_an_old_value(server: Server
     await stream.aclose()  # type: ignore[attr-defined]
 
 
+async def test_measurements_give_way_where_asked_and_states_do_not(server: Server) -> None:
+    measured = "/onecity-flow:accesses/access[vpn=v][access=a]/state/delay-us"
+    state = f"/ietf-network:networks/network[network-id=n]/ietf-network-topology:link[link-id={LINK}]"
+    way_free = asyncio.Event()
+    telemetry = Telemetry(server.settings())
+    telemetry.wait = way_free.wait  # type: ignore[assignment]
+    stream = telemetry.samples(0.1)
+    server.tree.update(measured, 10, time.time_ns())
+    server.tree.update(f"{state}/ietf-te-topology:te/oper-status", "down")
+    found = await until(stream, {(f"link:{LINK}", "up")})
+    server.tree.update(f"{state}/ietf-te-topology:te/oper-status", "up")
+    found |= await until(stream, {(f"link:{LINK}", "up")})
+    assert set(found) == {(f"link:{LINK}", "up")}
+    way_free.set()
+    found = await until(stream, {("access:v/a", "delay_s")})
+    assert found["access:v/a", "delay_s"].value == pytest.approx(10e-6)
+    await stream.aclose()  # type: ignore[attr-defined]
+
+
 async def test_a_lost_stream_resumes_by_itself(server: Server) -> None:
     path = "/onecity-flow:circuits/circuit[id=gov.video/a-b]/state"
     for leaf, value in {"oper-status": "UP", "latency-ns": "58000", "margin-db": 12.5, "active-leg": "protect"}.items():

@@ -7,7 +7,7 @@ configuration), so that these never stand in a commit's way, and one listens for
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -106,6 +106,9 @@ class NetconfDriver:
 
     def samples(self, interval_s: float) -> AsyncIterator[tuple[Sample, ...]]:
         return self._telemetry.samples(interval_s)
+
+    def give_way(self, wait: Callable[[], Awaitable[None]]) -> None:
+        self._telemetry.wait = wait
 
     def stream_counts(self) -> StreamCounts:
         return StreamCounts(self._telemetry.reconnects, self._telemetry.dropped)

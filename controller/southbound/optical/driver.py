@@ -188,6 +188,9 @@ class OpticalDriver:
     def samples(self, interval_s: float) -> AsyncIterator[tuple[Sample, ...]]:
         return self._telemetry.samples(interval_s)
 
+    def give_way(self, wait: Callable[[], Awaitable[None]]) -> None:
+        self._telemetry.wait = wait
+
     def stream_counts(self) -> StreamCounts:
         return StreamCounts(self._telemetry.reconnects, self._telemetry.dropped)
 
