@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from controller.assurance.receivers import LEAST_RX_DBM
 from controller.changes.atlas import links_view
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
@@ -22,6 +23,8 @@ from controller.southbound.driver import CountsStreams, StreamCounts
 from controller.store.store import Store
 from controller.telemetry.telemetry import Telemetry
 from controller.transactions.engine import Transactions
+
+CIRCUIT_METRICS = ("margin_db", "pre_fec_ber", "delay_s", "rx_dbm", "dispersion_ps_nm", "uncorrectable_per_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,10 @@ class CircuitObservation:
     margin_db: float | None
     pre_fec_ber: float | None
     delay_s: float | None
+    rx_dbm: float | None = None  # what arrives at its receiver
+    rx_over_db: float | None = None  # over what that needs
+    dispersion_ps_nm: float | None = None
+    uncorrectable_per_s: float | None = None  # blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,7 @@ class Observation:
     flapping: int = 0  # components held down because they come and go
     down: Mapping[str, int] = field(default_factory=dict)  # kind of component → how many are down
     incidents: Mapping[str, int] = field(default_factory=dict)  # severity → how many are open
+    alarms: Mapping[str, int] = field(default_factory=dict)  # kind → how many stand
     proposals: int = 0  # moves that wait for a person
     links: tuple[LinkView, ...] = ()
     rates: Mapping[str, float] = field(default_factory=dict)  # link → measured bit/s
@@ -127,6 +135,7 @@ class Observer:
             flapping=len(self._repairs.flapping()),
             down=down,
             incidents=Counter(i.severity for i in self._tickets.open),
+            alarms=Counter(kind for _, kind in self._tickets.alarms),
             proposals=self._proposals(),
             links=links,
             rates=self.rates(links),
@@ -166,12 +175,14 @@ class Observer:
         known = {c.id: c.domain for s in self._desk.state.services.values() if s.active for c in s.placement.circuits}
         for domain, circuits in self._domains.wavelengths_by_domain().items():
             known.update(dict.fromkeys(circuits, domain))
-        found = []
+        found, modes = [], self._domains.line_modes()
         for circuit, domain in sorted(known.items()):
             fresh = self._telemetry.fresh(f"circuit:{circuit}")
-            margin, ber, delay = (fresh.get(m) for m in ("margin_db", "pre_fec_ber", "delay_s"))
-            if margin is not None or ber is not None or delay is not None:
-                found.append(CircuitObservation(circuit, domain, margin, ber, delay))
+            if any(metric in fresh for metric in CIRCUIT_METRICS):
+                margin, ber, delay, power, dispersion, blocks = (fresh.get(m) for m in CIRCUIT_METRICS)
+                least = LEAST_RX_DBM.get(modes.get(circuit, ""))
+                over = None if power is None or least is None else power - least
+                found.append(CircuitObservation(circuit, domain, margin, ber, delay, power, over, dispersion, blocks))
         return tuple(found)
 
     def _amplifiers(self) -> tuple[AmplifierObservation, ...]:

@@ -82,6 +82,11 @@ class Tickets:
         """Return what explains links that do worse than planned, as of the last look."""
         return self._degraded
 
+    @property
+    def alarms(self) -> AbstractSet[tuple[str, str]]:
+        """Return the alarms that stand, as (component, kind)."""
+        return self._alarms.standing.keys()
+
     def listed(self, closed: bool, limit: int) -> tuple[Incident, ...]:
         """Return incidents, newest first; with `closed` also those that are over."""
         every = [*self.open, *(self._incidents.closed if closed else ())]

@@ -13,13 +13,24 @@ from collections.abc import Callable, Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from controller.changes.map_views import LinkView
-from controller.loop.observed import DomainObservation, Observation
+from controller.loop.observed import CircuitObservation, DomainObservation, Observation
 
 MOST_LINKS = 500
 MOST_FIBRES = 500
 MOST_CIRCUITS = 200
 MOST_AMPLIFIERS = 200  # and channel monitors
+_OF_CIRCUITS: tuple[tuple[str, str, Callable[[CircuitObservation], float | None]], ...] = (
+    ("margin_decibels", "Optical margin left.", lambda c: c.margin_db),
+    ("pre_fec_ber", "Bit errors before correction.", lambda c: c.pre_fec_ber),
+    ("delay_seconds", "One-way delay of a circuit.", lambda c: c.delay_s),
+    ("rx_power_dbm", "Light that a receiver gets.", lambda c: c.rx_dbm),
+    ("rx_margin_decibels", "Light that a receiver gets over what it needs.", lambda c: c.rx_over_db),
+    ("dispersion_ps_nm", "Chromatic dispersion of a wavelength; it grows with the way.", lambda c: c.dispersion_ps_nm),
+    ("uncorrectable_blocks_per_second", "Blocks that no code corrects.", lambda c: c.uncorrectable_per_s),
+)
 SEVERITIES = ("critical", "major", "warning")
+MOST_KINDS = 30  # of alarms; equipment names them as it likes
+KINDS = ("los", "margin", "pre_fec_ber", "span_loss", "rx_power", "fec_uncorrectable", "dispersion_step")
 COMPONENTS = ("fibre", "link", "node", "odu")
 
 
@@ -46,10 +57,21 @@ def network_series(now: Observation) -> Iterator[Metric]:
     for severity in SEVERITIES:
         incidents.add_metric([severity], now.incidents.get(severity, 0))
     yield incidents
+    yield _alarms(now)
     yield from _links(now)
     yield from _fibres(now)
     yield from _circuits(now)
     yield from _lines(now)
+
+
+def _alarms(now: Observation) -> Metric:
+    """Count the alarms that stand by kind: the usual ones always, of others the most frequent."""
+    family = GaugeMetricFamily("onecity_alarms_standing", "Alarms raised and not cleared.", labels=["kind"])
+    others = sorted((k for k in now.alarms if k not in KINDS), key=lambda k: (-now.alarms[k], k))
+    for kind in (*KINDS, *others[:MOST_KINDS]):
+        family.add_metric([kind], now.alarms.get(kind, 0))
+    family.add_metric(["other"], sum(now.alarms[k] for k in others[MOST_KINDS:]))
+    return family
 
 
 def _domains(now: Observation) -> Iterator[Metric]:
@@ -137,15 +159,22 @@ def _circuits(now: Observation) -> Iterator[Metric]:
     for domain, count in sorted(counts.items()):
         lit.add_metric([domain], count)
     yield lit
-    margin = GaugeMetricFamily("onecity_circuit_margin_decibels", "Optical margin left.", labels=["circuit"])
-    ber = GaugeMetricFamily("onecity_circuit_pre_fec_ber", "Bit errors before correction.", labels=["circuit"])
-    delay = GaugeMetricFamily("onecity_circuit_delay_seconds", "One-way delay of a circuit.", labels=["circuit"])
-    worst = sorted(now.circuits, key=lambda c: (math.inf if c.margin_db is None else c.margin_db, c.circuit))
+    families = [
+        (GaugeMetricFamily(f"onecity_circuit_{name}", words, labels=["circuit"]), value)
+        for name, words, value in _OF_CIRCUITS
+    ]
+    worst = sorted(now.circuits, key=_poorest)
     for found in sorted(worst[:MOST_CIRCUITS], key=lambda c: c.circuit):
-        for family, value in ((margin, found.margin_db), (ber, found.pre_fec_ber), (delay, found.delay_s)):
-            if value is not None:
-                family.add_metric([found.circuit], value)
-    yield from (margin, ber, delay)
+        for family, value in families:
+            if (number := value(found)) is not None:
+                family.add_metric([found.circuit], number)
+    yield from (family for family, _ in families)
+
+
+def _poorest(circuit: CircuitObservation) -> tuple[bool, float, str]:
+    """Who loses blocks comes first, then who has little left, of margin or of power over what its receiver needs."""
+    left = min((v for v in (circuit.margin_db, circuit.rx_over_db) if v is not None), default=math.inf)
+    return not circuit.uncorrectable_per_s, left, circuit.circuit
 
 
 def _lines(now: Observation) -> Iterator[Metric]:

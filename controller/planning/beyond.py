@@ -67,9 +67,7 @@ def why_beyond(bound: Bound, src: str, dst: str, usable: Mask) -> str:
     )
 
 
-def _least_pair(
-    bound: Bound, name: str, src: str, dst: str, usable: Mask, pair: tuple[Path, ...]
-) -> tuple[Path, ...]:
+def _least_pair(bound: Bound, name: str, src: str, dst: str, usable: Mask, pair: tuple[Path, ...]) -> tuple[Path, ...]:
     """Return the pair whose worse way has the least of one sum: the pair that is quickest in all need not be it."""
     column = _COLUMN.get(name)
     for _ in range(MOST_PAIRS if column is not None else 0):

@@ -100,9 +100,7 @@ def _boundary_parts(service: Service, place: Place) -> Iterator[_Part]:
             lambda s, _, n=node: (f"over {n.removeprefix('node:')} too", s),  # type: ignore[misc]
         )
     if bounds.include_nodes:
-        yield _Part(
-            lambda s: _bounded(s, include_nodes=frozenset()), lambda s, _: ("over any node", s)
-        )
+        yield _Part(lambda s: _bounded(s, include_nodes=frozenset()), lambda s, _: ("over any node", s))
 
     def trust(variant: Service, _: Placement) -> Said | None:
         for level in range(bounds.least_trust - 1, 0, -1):

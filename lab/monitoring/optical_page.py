@@ -45,6 +45,37 @@ OPTICAL = Page(
             ),
         ),
         (
+            "Receivers",
+            (
+                Panel(
+                    "Power over what receivers need, the twenty weakest",
+                    (q("bottomk(20, onecity_circuit_rx_margin_decibels)", "{{circuit}}"),),
+                    "dB",
+                    words="Warning below 3 dB, major below 1 dB. One alone is its patch cord, several are a fibre.",
+                    red_below=1.0,
+                ),
+                Panel("Light received", (q("bottomk(20, onecity_circuit_rx_power_dbm)", "{{circuit}}"),), "dBm"),
+                Panel(
+                    "Blocks that no code corrects",
+                    (q("topk(20, onecity_circuit_uncorrectable_blocks_per_second)", "{{circuit}}"),),
+                    "ops",
+                    red_above=0.001,
+                ),
+                Panel(
+                    "Chromatic dispersion, change within an hour",
+                    (
+                        q(
+                            "topk(20, max_over_time(onecity_circuit_dispersion_ps_nm[1h])"
+                            " - min_over_time(onecity_circuit_dispersion_ps_nm[1h]))",
+                            "{{circuit}}",
+                        ),
+                    ),
+                    words="In ps/nm; 50 are 3 km. What we moved ourselves shows here too.",
+                ),
+                Panel("Alarms that stand", (q("onecity_alarms_standing", "{{kind}}"),), red_above=1.0),
+            ),
+        ),
+        (
             "Lines",
             (
                 Panel(

@@ -258,3 +258,19 @@ async def test_a_scrape_that_fails_says_so_and_the_next_one_is_tried() -> None:
         assert b" 200 " in await ask(server.port, b"GET /metrics HTTP/1.1\r\n\r\n")
     finally:
         await server.stop()
+
+
+async def test_receivers_have_series_for_what_they_measure_and_who_spoils_frames_is_never_left_out() -> None:
+    bright = [CircuitObservation(f"c{n:03}", "city-otn", 15.0, 1e-9, 1e-3, -10.0, 8.0, 500.0, 0.0) for n in range(300)]
+    spoils = CircuitObservation("z-spoils", "city-otn", 16.0, 1e-9, 1e-3, -10.0, 8.0, 500.0, 856.0)
+    faint = CircuitObservation("z-faint", "city-otn", 16.0, None, None, -17.5, 0.5, None, None)
+    alarms = {"rx_power": 1, **{f"odd-{n}": 40 - n for n in range(40)}}
+    found = await samples(Metrics(Seen(1), Looks(Observation(circuits=(*bright, spoils, faint), alarms=alarms)), Ten()))
+    assert found["onecity_circuit_uncorrectable_blocks_per_second", ("z-spoils",)] == 856.0
+    assert found["onecity_circuit_rx_margin_decibels", ("z-faint",)] == 0.5
+    assert found["onecity_circuit_rx_power_dbm", ("z-faint",)] == -17.5
+    assert ("onecity_circuit_dispersion_ps_nm", ("z-faint",)) not in found  # nobody measures it
+    assert len([1 for name, _ in found if name == "onecity_circuit_rx_power_dbm"]) == 200
+    told = {labels[0]: value for (name, labels), value in found.items() if name == "onecity_alarms_standing"}
+    assert (told["rx_power"], told["los"], told["odd-0"]) == (1.0, 0.0, 40.0)
+    assert told["other"] == sum(40 - n for n in range(30, 40))
