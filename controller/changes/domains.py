@@ -62,6 +62,7 @@ class Domains:
         self._changed = asyncio.Condition()
         self.notification_gaps: dict[str, int] = dict.fromkeys(drivers, 0)  # times the domain could not be heard
         self.city = self._discovered = merge((), inventory, 0, frozenset())
+        self._fading: frozenset[str] = frozenset()  # fibres that incidents call worn
         self._reported: frozenset[str] = frozenset()  # components that streams say are down, and what rides on them
 
     @property
@@ -186,8 +187,14 @@ class Domains:
             self._show(without(self._discovered, fallen))
         return fallen
 
+    def fades(self, fibres: frozenset[str]) -> None:
+        """Show these fibres as fading from now on, and no others."""
+        if fibres != self._fading:
+            self._fading = fibres
+            self._show(self.city)
+
     def _show(self, city: CityMap) -> None:
-        city = replace(city, version=self.city.version)
+        city = replace(city, version=self.city.version, fading=self._fading)
         if city != self.city:
             self._version += 1
             self.city = _sharing(replace(city, version=self._version), self.city)

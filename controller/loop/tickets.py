@@ -189,6 +189,9 @@ class Tickets:
                 log.info("%s: %s%s", incident.id, incident.title, " – closed" if incident.closed else "")
             self._tell(incident)
         self._tell_alarms(now)
+        # An incident outlasts what wavers: the map on which everything is placed must not.
+        worn_now = {i.root[6:] for i in self.open if i.kind == "degraded" and i.root.startswith("fibre:")}
+        self._domains.fades(frozenset(worn_now))
 
     def _tell(self, incident: Incident) -> None:
         for hear in self.on_news:

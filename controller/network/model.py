@@ -153,6 +153,9 @@ class CityMap:
     srlg_names: Mapping[int, str]
     problems: tuple[str, ...] = ()
     line_mode: Mode | None = None  # of new wavelengths; None: how far they reach is read from a table
+    fading: frozenset[str] = (
+        frozenset()
+    )  # fibres that wear out: ridden anew only where nothing else keeps what is asked
 
     @cached_property
     def link_by_id(self) -> Mapping[str, Link]:

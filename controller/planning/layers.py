@@ -54,6 +54,7 @@ class Layers:
     interior: Interior  # the ways that routers choose by themselves
     binds: frozenset[str]  # domains that can steer a VPN into tunnels
     mode: Mode | None  # of new wavelengths, where it is known what fibres do to light
+    fading: frozenset[str]  # fibres that wear out
     laid: dict[Hashable, object] = field(default_factory=dict)  # how planes of a shape lie on this map, once found
 
 
@@ -100,6 +101,7 @@ def _build(city: CityMap) -> Layers:
         ip_burdens=_burdens(ip, [(k.jitter_s, k.loss_ratio, 0.0) for k in city.links], np.minimum(here, reverse)),
         fibre_burdens=_fibre_burdens(fibre_graph, [f for f in fibres for _ in (0, 1)], city.line_mode is not None),
         mode=city.line_mode,
+        fading=city.fading,
         odu_burdens=_burdens(odu_graph, [(OTN_JITTER_S, 0.0, 0.0)] * (2 * len(odu))),
         fibre_of=tuple(f for f in fibres for _ in (0, 1)),
         odu_of=tuple(o for o in odu for _ in (0, 1)),

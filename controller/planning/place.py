@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId, VipAssurance
+from controller.network.fading import calm, fading_under
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
 from controller.planning.ahead import Ahead, proposals
@@ -24,12 +25,14 @@ from controller.planning.placement import Placement, Refusal
 from controller.planning.planes import follows, led_again, place_plane
 from controller.planning.refusal import refuse
 from controller.planning.restoration import giving_way, unguarded
-from controller.planning.slices import place_slice
+from controller.planning.slices import place_slice, worked_over
 from controller.planning.standing import still_sound
 from controller.planning.timed import as_accepted, in_window, meet, other_times, when_full, window_of
 from controller.planning.unlit import offers
 from controller.planning.vip import place_vip
 
+RIDES, AVOIDS = "rides fibre ", "avoids fibre "
+MOST_EXPLAINED = 50  # services of a batch that say what they avoid, which takes placing them twice
 MOST_WITH_LINKS = 4  # refusals of a batch that say which IP link would have to be lit
 
 Standing = Mapping[ServiceId, tuple[Service, Placement]]
@@ -117,7 +120,7 @@ class _Batch:
         turns = deque(wanted)
         while turns:
             if isinstance(turns[0], ExclusiveSlice) and self._ahead is None:
-                turns = self._look_ahead(net, turns)
+                turns = self._look_ahead(turns)
             service = turns.popleft()
             name = service.metadata.service
             self.waiting.discard(name)
@@ -128,7 +131,7 @@ class _Batch:
             without.remove(name)
             attempt = _Attempt(self, net, without, old, placed)
             try:
-                placement = attempt.place(service)
+                placement = attempt.with_care(service)
             except CannotPlaceError as error:
                 binds = f"{error}{when_full(without, service, error.full)}"
                 others = other_times(without, service, error.full, self.now) if self.explain else ()
@@ -178,12 +181,13 @@ class _Batch:
         for other in referred_diverse(service):
             self._away.setdefault(other, set()).add(service.metadata.service)
 
-    def _look_ahead(self, net: Layers, turns: Collection[Service]) -> deque[Service]:
+    def _look_ahead(self, turns: Collection[Service]) -> deque[Service]:
         """Find ways for the batch's slices together; who was left out lets those go first who were not."""
         # What is free differs from moment to moment: who stands for a while only is placed by itself.
         new = [s for s in turns if s.metadata.service not in self.standing and s.window is None]
         first = {s.protects for s in self.wanted if isinstance(s, VipAssurance)}
-        self._ahead = found = proposals(self.city, net, self.ledger.free_array(), new, first, self.rounds)
+        city = calm(self.city) or self.city
+        self._ahead = found = proposals(city, layers(city), self.ledger.free_array(), new, first, self.rounds)
         if not self.rounds:
             return deque(turns)
         named = {other for s in turns for other in referred_to(s)}  # others' ways depend on theirs
@@ -198,6 +202,20 @@ class _Batch:
     def ahead(self, service: Service) -> Proposal:
         """Return the ways found for a slice together with the others of the batch."""
         return {} if self._ahead is None else self._ahead.ways.get(service.metadata.service, {})
+
+
+def _noted(found: Placement, city: CityMap, verb: str, why: str, instead: Placement | None = None) -> Placement:
+    """Return a placement that says which fading fibres it rides, or those that it would have ridden `instead`."""
+    fibres = fading_under(city, worked_over(instead or found))
+    notes = tuple(f"{verb}{f}: it is fading" + (f", and {why}" if why else "") for f in fibres)
+    return replace(found, notes=(*found.notes, *notes)) if notes else found
+
+
+def _as_noted(found: Placement, standing: Placement | None) -> Placement:
+    """Return what stands where nothing but its words on fading fibres differs: those were of their day."""
+    words = tuple(n for n in standing.notes if n.startswith((RIDES, AVOIDS))) if standing is not None else ()
+    again = replace(found, notes=(*found.notes, *words)) if words and not set(words) & set(found.notes) else found
+    return again if again == standing else found
 
 
 def _nothing_fits(_: Service) -> Placement:
@@ -220,6 +238,32 @@ class _Attempt:
         window = None if isinstance(service, VipAssurance) else window_of(service, self.batch.now)
         ledger = self.ledger.copy() if window is None else self.ledger.during(window.start, window.end)
         return Draft(service.metadata.service, ledger, self.batch.pools, old, ahead=ahead)
+
+    def with_care(self, service: Service) -> Placement:
+        """Return the placement, away from what fades where that keeps what is asked; raises CannotPlaceError.
+
+        Who stands soundly over it stays: to lead away is the slow loop's to decide. So do planes, whose ways are their
+        routers' choice.
+        """
+        city, standing = self.batch.city, self.old[1] if self.old is not None else None
+        without_it = calm(city)
+        if without_it is None or isinstance(service, DedicatedPlane):
+            return _as_noted(self.place(service), standing)
+        if standing is not None and still_sound(city, self.net, self.ledger, standing):
+            return _as_noted(self.place(service), standing)
+        batch = replace(self.batch, city=without_it)
+        careful = _Attempt(batch, layers(without_it), self.ledger.on(without_it), self.old, self.placed)
+        try:
+            found = careful.place(service)
+        except CannotPlaceError:
+            found = self.place(service)
+            return _noted(found, city, RIDES, "no way around it keeps what is asked")
+        if len(self.batch.wanted) > MOST_EXPLAINED:
+            return found
+        try:
+            return _noted(found, city, AVOIDS, "", self.place(service))
+        except CannotPlaceError:
+            return found
 
     def on_map(self, city: CityMap, service: Service) -> Placement:
         """Return the placement on another map; raises CannotPlaceError."""

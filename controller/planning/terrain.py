@@ -92,6 +92,13 @@ class Terrain:
         part = self._part(edge)
         return part.up, part.trust, planes_of(part)
 
+    def fading(self, path: Path) -> tuple[str, ...]:
+        """Return the fibres under a way that wear out, sorted."""
+        if not self.net.fading:
+            return ()
+        under = (self.net.links[i].fibres if self.layer == "ip" else _fibres_of(self._part(i)) for i in path)
+        return tuple(sorted(self.net.fading & {f for fibres in under for f in fibres}))
+
     def full(self, edge: int) -> str:
         """Say what a part lacks for this service; empty where it has room."""
         if self.layer == "ip":
@@ -135,6 +142,10 @@ class Terrain:
         if isinstance(part, Fibre):
             return lit_link(1) / max(1, len(self.used))
         return share_of_odu(self._needed(), part.slots, len(part.fibres))
+
+
+def _fibres_of(part: Fibre | OduLink) -> tuple[str, ...]:
+    return (part.id,) if isinstance(part, Fibre) else part.fibres
 
 
 def over_optics(

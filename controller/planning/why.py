@@ -170,6 +170,9 @@ def _verdict(terrain: Terrain, path: Path, limits: Limits, service: Service) -> 
         said = _as_pair(terrain, path)
         if said:
             return said
+    fades = terrain.fading(path)
+    if fades and not terrain.fading(terrain.used):
+        return f"rides fibre {', '.join(fades)}, which is fading"
     return _compared(terrain, path)
 
 

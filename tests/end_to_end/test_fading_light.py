@@ -102,6 +102,13 @@ def test_who_rides_a_fibre_that_fades_is_led_away_before_a_packet_is_lost(longga
     assert longgang.command("proposals", "accept", "light/asked").returncode == 0
     assert _around(longgang, "asked", 2)
     assert not _around(longgang, "kept", 3)
+    new = _slice("late", 4, "auto")  # asked for while it fades, though it is the shorter way
+    assert [n for s in longgang.client.plan(new).services for n in s.notes] == [f"avoids fibre {FIBRE}: it is fading"]
+    assert longgang.client.apply(new)[1].outcome == COMMITTED
+    assert _around(longgang, "late", 4)
+    told = longgang.command("explain", "light/late").stdout
+    assert f"avoids fibre {FIBRE}: it is fading" in told
+    assert f"rides fibre {FIBRE}, which is fading" in told
     assert not any(longgang.client.differences().values())
 
 
