@@ -47,7 +47,7 @@ class Taken:
     @classmethod
     def between(cls, before: Services, after: Services, concerned: frozenset[ServiceId], change_id: str) -> Taken:
         left = leavings(before, after, concerned, change_id)
-        standing = {sid: s for sid, s in before.items() if sid in concerned}
+        standing = {sid: before[sid] for sid in sorted(concerned) if sid in before}
         return cls(change_id, concerned, standing, tuple(placement.service for placement in left))
 
 

@@ -101,7 +101,7 @@ class _Joint:
     def __init__(self, state: DesiredState, city: CityMap, now: datetime) -> None:
         self._state, self._city, self._now = state, city, now
         self._ledger: Ledger = state.ledger.on(city)
-        self._pairs: Pairs = state.pairs()
+        self._pairs: Pairs = dict(state.pairs())
         self._parts: list[_Part] = []
         self._number = state.number
 

@@ -11,12 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from controller.changes.state import DesiredState, Standing
+from controller.changes.state import DesiredState, Standing, promised
 from controller.errors import ConflictError
 from controller.intent.model import Service, ServiceId
 from controller.network.model import CityMap
 from controller.planning.draft import instant_words
-from controller.planning.emergency import is_emergency, relaxed
 from controller.rendering.desired import Desired
 from controller.rendering.desired import edits as edits_between
 from controller.verification.model import ConfigurationModel
@@ -27,11 +26,8 @@ MOST_MOMENTS = 16  # openings that one change is proven for ahead; a later one i
 
 
 def asked_of(services: Mapping[ServiceId, Standing]) -> dict[ServiceId, Service]:
-    """Return what is to be proven of services: of one placed in an emergency that it is no more than that."""
-    return {
-        sid: relaxed(s.service) if s.placement.notes and is_emergency(s.placement) else s.service
-        for sid, s in services.items()
-    }
+    """Return what is to be proven of services."""
+    return {sid: promised(s) for sid, s in services.items()}
 
 
 def with_openings(

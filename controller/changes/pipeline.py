@@ -15,7 +15,7 @@ from ipaddress import ip_network
 from controller.changes.dating import dated, opened_again, starts_now
 from controller.changes.digest import digest_of
 from controller.changes.impact import as_placed, impact_of
-from controller.changes.opening import asked_of, with_openings
+from controller.changes.opening import with_openings
 from controller.changes.rendered import standing_of
 from controller.changes.state import DesiredState, Standing, follows
 from controller.errors import ConflictError
@@ -126,8 +126,7 @@ def plan(
         ledger.remove(sid)
     replaced = {s.metadata.service for s in (*changed, *dependants)}
     standing = _but(state.pairs(), gone)
-    ending = ((sid, s) for sid, s in state.services.items() if s.expired or s.placement.end is not None)  # few
-    passed = {sid for sid, s in ending if s.over(now)}
+    passed = {sid for sid in state.windowed() if state.services[sid].over(now)}
     resolved = tuple(
         released(dated(service, state.services.get(service.metadata.service), now), passed)
         for service in (*changed, *dependants)
@@ -249,7 +248,7 @@ def _once_more(state: DesiredState, wanted: Wanted, now: datetime) -> tuple[Serv
 
 
 def _but(
-    pairs: dict[ServiceId, tuple[Service, Placement]], gone: Iterable[ServiceId]
+    pairs: Mapping[ServiceId, tuple[Service, Placement]], gone: Iterable[ServiceId]
 ) -> dict[ServiceId, tuple[Service, Placement]]:
     """Return a copy without some: of ten thousand, in a tenth of the time that it takes to ask each of them."""
     left = dict(pairs)
@@ -317,8 +316,8 @@ def state_after(
     return replace(state, services=services, desired=desired, ledger=ledger, number=state.number + 1)
 
 
-def active_intents(state: DesiredState) -> dict[ServiceId, Service]:
-    return asked_of({sid: s for sid, s in state.services.items() if s.active})
+def active_intents(state: DesiredState) -> Mapping[ServiceId, Service]:
+    return state.intents()
 
 
 def removals_and_windows(state: DesiredState, wanted: Wanted, drops: frozenset[ServiceId]) -> list[ServicePlan]:

@@ -24,7 +24,8 @@ GATHER_S = 0.05  # changes that follow one another so quickly are looked at once
 def due(state: DesiredState, now: datetime) -> Wanted:
     """Return the windows that should be open and are not, and those that are and should not be."""
     opens, closes = set(), set()
-    for sid, standing in state.services.items():
+    for sid in state.windowed():
+        standing = state.services[sid]
         if standing.expired:
             continue
         phase = standing.window_state(now)
@@ -40,7 +41,7 @@ def next_turn(state: DesiredState, now: datetime) -> datetime:
     latest = now + timedelta(seconds=LONGEST_SLEEP_S)
     turns = [
         turn
-        for standing in state.services.values()
+        for standing in map(state.services.__getitem__, state.windowed())
         if not standing.expired
         for turn in (standing.placement.start, standing.placement.end)
         if turn is not None and turn > now

@@ -190,7 +190,8 @@ def _disordered(node: SchemaNode, was: Tree, value: Tree) -> bool:
         return True
     return any(
         isinstance(one, dict)
-        and isinstance(other := value[step], dict)
+        and one is not (other := value[step])  # of thousands of entries a change makes a few anew
+        and isinstance(other, dict)
         and (child := children.get(step_name(step))) is not None
         and _disordered(child, one, other)
         for step, one in was.items()

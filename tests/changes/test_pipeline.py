@@ -76,23 +76,31 @@ def test_what_a_vip_protects_does_not_go_from_under_it(city: CityMap) -> None:
     assert not any(both.after.desired.tree(d) for d in both.after.desired.domains)
 
 
-def test_who_stands_over_what_is_known_after_every_change_as_if_looked_up_anew(city: CityMap) -> None:
+def test_what_is_known_of_who_stands_is_after_every_change_as_if_looked_up_anew(city: CityMap) -> None:
     state, model = empty(city)
+    coming = _council_now().replace("start: now, duration: 3600s", 'start: "2026-11-21T20:00:00Z", duration: 1h')
     asked = [
         Wanted(services(office())),
         Wanted(services(slice_over_three())),
         Wanted(services(office(), _council_now())),
         Wanted(services(slice_over_three("next", "10.50"))),
         Wanted(drops=frozenset({COUNCIL})),
-        Wanted(services(slice_over_three("last", "10.51"))),
+        Wanted(services(slice_over_three("last", "10.51"), coming)),
+        Wanted(opens=frozenset({COUNCIL})),
+        Wanted(again=frozenset({OFFICE, COUNCIL})),
+        Wanted(closes=frozenset({COUNCIL})),
+        Wanted(services(_council_now()), drops=frozenset({ServiceId("lands/next")})),
     ]
-    for wanted in asked:
-        found = planned(city, state, model, wanted)
+    for number, wanted in enumerate(asked):
+        moment = NOW + timedelta(hours=12 + number / 100) if number > 5 else NOW
+        found = planned(city, state, model, wanted, moment)
         state, model = found.after, found.model
         anew = rebuilt(dict(state.services), city)
         assert state.protectors(state.services) == anew.protectors(state.services)
         assert state.protected() == anew.protected()
-        assert (COUNCIL in state.services) == bool(state.protected())
+        assert list(state.pairs().items()) == list(anew.pairs().items())
+        assert list(state.intents().items()) == list(anew.intents().items())
+        assert state.windowed() == anew.windowed()
 
 
 def test_a_vip_before_its_window_holds_capacity_and_configures_nothing(city: CityMap) -> None:
