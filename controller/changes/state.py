@@ -173,12 +173,12 @@ def _but(known: Mapping[ServiceId, T], gone: Set[ServiceId]) -> dict[ServiceId, 
 
 
 MOST_KNOWN = 4  # the state that stands, and those that are being planned
-_known: list[_Roster] = []  # newest first
+_known: list[_Roster] = []  # who was asked last comes first
 
 
 def _roster(services: Mapping[ServiceId, Standing]) -> _Roster:
     """Return what is known of these; a state is asked several times in a row, and never changed."""
-    return _remembered(services) or _remember(_Roster(services))
+    return _remember(_remembered(services) or _Roster(services))
 
 
 def _remembered(services: Mapping[ServiceId, Standing]) -> _Roster | None:
@@ -186,7 +186,8 @@ def _remembered(services: Mapping[ServiceId, Standing]) -> _Roster | None:
 
 
 def _remember(roster: _Roster) -> _Roster:
-    _known[:] = [roster, *_known[: MOST_KNOWN - 1]]
+    if not _known or _known[0] is not roster:
+        _known[:] = [roster, *(other for other in _known if other is not roster)][:MOST_KNOWN]
     return roster
 
 

@@ -105,6 +105,7 @@ class _Batch:
     wanted: tuple[Service, ...] = ()
     _ahead: Ahead | None = None
     _away: dict[ServiceId, set[ServiceId]] = field(default_factory=dict)  # service → those to be diverse from it
+    _looked: bool = False  # through what stands, for those
     _unguarded: dict[ServiceId, Placement] = field(default_factory=dict)
     _links_tried: int = 0
 
@@ -113,9 +114,6 @@ class _Batch:
         placed: dict[ServiceId, tuple[Service, Placement]] = {}
         refusals: list[Refusal] = []
         self.wanted = wanted = tuple(wanted)
-        for other, _ in self.standing.values():
-            if isinstance(other, ExclusiveSlice) and other.diverse_from:
-                self._note(other)
         self.waiting = {s.metadata.service for s in wanted}
         turns = deque(wanted)
         while turns:
@@ -175,6 +173,11 @@ class _Batch:
 
     def keeping_away(self, name: ServiceId) -> Collection[ServiceId]:
         """Return the services that are, or were before this batch, to be diverse from one."""
+        if not self._looked:  # only slices ask
+            self._looked = True
+            for other, _ in self.standing.values():
+                if isinstance(other, ExclusiveSlice) and other.diverse_from:
+                    self._note(other)
         return self._away.get(name, ())
 
     def _note(self, service: Service) -> None:

@@ -102,8 +102,9 @@ class _Change:
             prover = self._prover(sid)
             yield from islice(prover.check(), MOST_OF_ONE)
             book.put(sid, prover.loads())
-        for sid in self._in_order(self.intents.keys() - book.by_service.keys()):  # after a new map: everybody
-            book.put(sid, self._prover(sid).loads())
+        if not self.intents.keys() <= book.by_service.keys():  # after a new map: everybody
+            for sid in self._in_order(self.intents.keys() - book.by_service.keys()):
+                book.put(sid, self._prover(sid).loads())
         yield from self._capacity()
 
     def renew(self, most: int) -> int:
