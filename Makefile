@@ -24,12 +24,24 @@ setup: $(READY) ## Make .venv with everything in it
 demo: $(READY)  ## Bring the city up and run the main job
 	@$(BIN)/python -m lab.demo
 
+# Tests of the pure rooms only reckon: they run, with the types, at a priority at which they give way to everything.
+PURE := $(addprefix tests/,assurance intent network openflow optics planning rendering simulation verification)
+OTHERS := tests/rendering/test_planned.py $(filter-out $(PURE) tests/__init__.py,$(wildcard tests/test_*.py \
+  $(patsubst %/,%,$(sort $(dir $(wildcard tests/*/test_*.py))))))
+MEASURING := $(shell grep -rl --include='test_*.py' pytest.mark.alone tests) $(wildcard tests/*/test_*speed.py)
+BESIDE := --dist loadfile --no-loadscope-reorder -m "not alone and not packets"
+GIVING_WAY := $(shell command -v chrt >/dev/null && echo chrt --idle 0)
+
 test: $(READY)  ## Style, types, contracts and tests
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports
-	@$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not alone"
-	@$(BIN)/pytest -m alone
+	@$(BIN)/pytest -n 5 $(BESIDE) $(OTHERS)
+	@mkdir -p build; \
+	($(GIVING_WAY) $(BIN)/mypy && $(GIVING_WAY) $(BIN)/lint-imports && \
+	  $(GIVING_WAY) $(BIN)/pytest -n 2 $(BESIDE) --ignore tests/rendering/test_planned.py $(PURE)) \
+	  >build/giving-way.txt 2>&1 & beside=$$!; \
+	$(BIN)/pytest -m packets tests/lab; packets=$$?; \
+	wait $$beside; pure=$$?; cat build/giving-way.txt; exit $$((packets + pure))
+	@$(BIN)/pytest -m alone $(sort $(MEASURING))
 
 bench: $(READY) ## Measure; writes build/bench.json
 	@$(BIN)/python -m tests.bench

@@ -1,7 +1,8 @@
-"""What concerns all tests: which of them need the machine for themselves.
+"""What concerns all tests: which run beside each other, and which need the machine for themselves.
 
-`make test` runs files beside each other, three at a time. What is measured in milliseconds, or in packets lost, would
-then measure the neighbours: these run afterwards, one after the other (`-m alone`).
+`make test` runs files beside each other. Real packets whose loss or outage counts would then measure the neighbours:
+files of MEASURED run one after the other, with nothing beside them but tests of the pure rooms, at the lowest priority
+there is. What is measured in milliseconds has the machine for itself (`-m alone`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from controller.network.model import CityMap
 from tests import properties
+from tests.support import warm
 from tests.support.cities import city_map
 
 # Some five hundred processes start in a run. That none of them compiles all of its modules again, and that none has
@@ -24,13 +28,20 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 properties.load_profile()
+if "PYTEST_XDIST_WORKER" in os.environ:
+    warm.install()
 # Whoever starts the tests in the background of a script has them ignore Ctrl-C, and so would all that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-ALONE = ("tests/lab/", "test_speed.py", "test_ip_speed.py")
+ALONE = ("test_speed.py", "test_ip_speed.py")
+MEASURED = (
+    "lab/test_moving.py", "lab/test_guarantees.py", "lab/test_priority.py", "lab/test_conference.py", "lab/test_ryu.py",
+)  # fmt: skip
+ARRIVING = ("lab/test_isolation.py", "lab/test_reachability.py", "lab/test_optical_links.py")
 # These files take a quarter of a minute or more, most of it waiting. Begun first, none is left to run by itself at the
 # end (`--no-loadscope-reorder` keeps this order where several files run beside each other).
 LONGEST = (
+    *ARRIVING, "lab/test_room.py",
     "end_to_end/test_demo.py", "end_to_end/test_over_time.py", "chaos/test_two_steps.py",
     "chaos/test_short_campaign.py", "end_to_end/test_report.py", "end_to_end/test_serve.py",
     "end_to_end/test_together.py", "monitoring/test_live.py", "end_to_end/test_incidents.py",
@@ -39,12 +50,27 @@ LONGEST = (
 )  # fmt: skip
 
 
+class ByCity(LoadFileScheduling):
+    """Gives a worker one file after the other; files that share a city go to the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "arriving packets" if file.endswith(ARRIVING) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    return ByCity(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if properties.under_way():
         items[:] = properties.keep_properties(items)
     for item in items:
         if any(part in item.nodeid for part in ALONE):
             item.add_marker(pytest.mark.alone)
+        if any(part in item.nodeid for part in MEASURED):
+            item.add_marker(pytest.mark.packets)
     items.sort(key=_turn)
 
 

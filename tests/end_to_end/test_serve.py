@@ -46,6 +46,7 @@ class Serve:
     def __init__(self, config: Path) -> None:
         line = [
             sys.executable,
+            "-u",  # so that it is started by itself, not forked from one that is warm (tests/support/warm.py)
             "-m",
             "lab.process",
             str(os.getpid()),

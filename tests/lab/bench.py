@@ -124,7 +124,7 @@ def _restarts(city: PacketStage) -> dict[str, Any]:
 
 
 def _attack(city: PacketStage) -> dict[str, Any]:
-    found = attacked(city)
+    found = attacked(city, packets=100_000)
     return {f"attack.{k}": v for k, v in found.items()} | {"attack.loss_ratio": found["lost"] / found["packets"]}
 
 

@@ -18,7 +18,7 @@ def real_packets() -> None:
         pytest.skip(reason)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_city(real_packets: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PacketStage]:
     directory: Path = tmp_path_factory.mktemp("packets")
     with packet_stage("longgang", directory) as standing:

@@ -12,12 +12,12 @@ from lab.openflow.traffic import FRAME_OVERHEAD
 from tests.lab.packets import PacketStage
 from tests.lab.wanted import ip_slice, plane
 
-PACKETS, PAYLOAD = 100_000, 64
+PACKETS, PAYLOAD = 30_000, 64  # `make bench-lab` sends 100,000
 SLICE_GBPS, LINK_GBPS = 25, 100
 FRAME_BITS = (PAYLOAD + FRAME_OVERHEAD) * 8
 
 
-def attacked(city: PacketStage) -> dict[str, float]:
+def attacked(city: PacketStage, packets: int = PACKETS) -> dict[str, float]:
     """Run a slice at what was committed while a plane beside it offers ten times the link; return what became of it."""
     committed = SLICE_GBPS * 10**9 / DEFAULT_SCALE
     city.apply(ip_slice("guarded", "buji", "zhihui", gbps=SLICE_GBPS), plane("loud", "buji", "zhihui", gbps=10))
@@ -25,8 +25,8 @@ def attacked(city: PacketStage) -> dict[str, float]:
     loud = city.plug_in("lab.loud")
     servers = [city.customers.begin(c.host, ["iperf3", "-s", "-1", "-J"]) for c in loud]
     time.sleep(0.3)
-    stream = city.customers.stream(a, z, rate_pps=0.995 * committed / FRAME_BITS, count=PACKETS, size=PAYLOAD)
-    seconds = f"{PACKETS * FRAME_BITS / committed + 1:.0f}"
+    stream = city.customers.stream(a, z, rate_pps=0.995 * committed / FRAME_BITS, count=packets, size=PAYLOAD)
+    seconds = f"{packets * FRAME_BITS / committed + 1:.0f}"
     each_way = str(int(10 * LINK_GBPS * 10**9 / DEFAULT_SCALE / 2))
     floods = []
     for sender, target in ((loud[0], loud[1]), (loud[1], loud[0])):
