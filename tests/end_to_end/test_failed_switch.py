@@ -33,8 +33,7 @@ spec:
 @pytest.fixture(autouse=True)
 def _whole(longgang: Stage) -> Iterator[None]:
     yield
-    longgang.city.plant({"type": "restore", "what": "all"})
-    eventually(lambda: not _known_broken(longgang))
+    longgang.mend()
 
 
 def _carried(longgang: Stage, name: str, number: int) -> bool:

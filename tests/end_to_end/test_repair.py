@@ -36,13 +36,7 @@ spec:
 @pytest.fixture(autouse=True)
 def _whole(longgang: Stage) -> Iterator[None]:
     yield
-    longgang.city.plant({"type": "restore", "what": "all"})
-    eventually(lambda: not _down(longgang))
-
-
-def _down(longgang: Stage) -> list[str]:
-    topology = longgang.client.stub.GetTopology(pb.GetTopologyRequest(), timeout=10).topology
-    return [k.id for k in topology.links if not k.up]
+    longgang.mend()
 
 
 def _hops(longgang: Stage, service: str) -> set[str]:
@@ -85,7 +79,7 @@ def test_what_cannot_be_repaired_stops_nobody_and_is_repaired_when_it_can_be(lon
     assert "binds latency" in why
     assert "tried again when the map changes" in why
     longgang.city.plant({"type": "restore", "what": "all"})
-    eventually(lambda: not _down(longgang))
+    eventually(lambda: not longgang.down())
     eventually(lambda: _within_slo(longgang, "mend/tight"))
     eventually(lambda: _condition(longgang, "mend/tight", "Whole") == (0, ""))
 
@@ -142,7 +136,7 @@ def test_a_flap_of_300_ms_costs_one_repair_and_leaves_no_stale_state(longgang: S
         time.sleep(0.3)
         longgang.city.plant({"type": "restore", "what": "all"})
         time.sleep(0.3)
-    eventually(lambda: not _down(longgang))
+    eventually(lambda: not longgang.down())
     assert len(_repairs(longgang)) == before + 1
     eventually(lambda: not any(longgang.client.differences().values()))
     eventually(lambda: _within_slo(longgang, "mend/flapped"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from onecity.v1 import controller_pb2 as pb
 from onecity.v1 import plan_pb2, status_pb2
 
 from tests.support.stage import COMMITTED, Stage, eventually
@@ -35,13 +34,7 @@ WEST, NORTH = _slice("west", 0, "nanwan", "buji"), _slice("north", 1, "bantian",
 @pytest.fixture(autouse=True)
 def _whole(longgang: Stage) -> Iterator[None]:
     yield
-    longgang.city.plant({"type": "restore", "what": "all"})
-    eventually(lambda: not _down(longgang))
-
-
-def _down(longgang: Stage) -> list[str]:
-    topology = longgang.client.stub.GetTopology(pb.GetTopologyRequest(), timeout=10).topology
-    return [k.id for k in topology.links if not k.up]
+    longgang.mend()
 
 
 def _way(longgang: Stage, service: str, role: int) -> tuple[list[str], str]:

@@ -49,16 +49,11 @@ FAULTS = (
 @pytest.fixture
 def busy(longgang: Stage) -> Stage:
     texts = (office(), slice_over_three(), partition(), ALONE, council(-1, 600))
-    eventually(lambda: not _down(longgang))  # what the test before broke is mended, and the map says so
+    eventually(lambda: not longgang.down())  # what the test before broke is mended, and the map says so
     _, result = longgang.client.apply(*texts)
     assert result.outcome == COMMITTED, result.message
     eventually(lambda: not any(cut for cut, _ in _sent_everywhere(longgang).values()))
     return longgang
-
-
-def _down(stage: Stage) -> set[str]:
-    links = stage.client.stub.GetTopology(pb.GetTopologyRequest(), timeout=10).topology.links
-    return {link.id for link in links if not link.up}
 
 
 def _foretold(stage: Stage, *options: str) -> tuple[int, dict[str, Any]]:
@@ -111,7 +106,7 @@ def test_what_is_foretold_happens(busy: Stage, named: str, fault: dict[str, str]
                 near = 1e-7 if vpn in ("gov.office", "lands.partition") else 3e-5  # what switches and packets add
                 assert delay == pytest.approx(said[vpn]["delay_at_once_s"], abs=near), said[vpn]
     finally:
-        eventually(lambda: _down(busy))  # or the news would come when the next test believes the map to be whole
+        eventually(lambda: busy.down())  # or the news would come when the next test believes the map to be whole
         busy.city.plant({"type": "restore", "what": "all"})
         eventually(lambda: not any(cut for cut, _ in _sent_everywhere(busy).values()))
     assert code == (2 if failure["breaks"] or failure["degrades"] or failure["ends"] else 0)
@@ -127,10 +122,10 @@ def test_the_map_comes_out_as_it_was_foretold(busy: Stage) -> None:
     foretold = {k.id for k in wanted.links if not k.up} | {f.id for f in wanted.fibres.values() if not f.up}
     assert len(foretold) > 2
     try:
-        eventually(lambda: _down(busy) == foretold)
+        eventually(lambda: set(busy.down()) == foretold)
     finally:
         busy.city.plant({"type": "restore", "what": "all"})
-        eventually(lambda: not _down(busy))
+        eventually(lambda: not busy.down())
 
 
 def test_what_is_only_thought_of_takes_part_and_leaves_nothing(busy: Stage, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from controller.store.migrations import MIGRATIONS, migrate
 from controller.store.records import DomainChange, PlaceChange
 from controller.store.restore import command, restore
 from controller.store.store import Store
-from tests.store.test_store import record, service
+from tests.store.stored import record, service
 
 
 async def backed_up(tmp_path: Path) -> tuple[Path, Path]:

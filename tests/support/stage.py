@@ -126,6 +126,16 @@ class Stage:
 
         wait_ready(self.address, ended=last_words)
 
+    def down(self) -> list[str]:
+        """Return the links that the controller's map shows as down."""
+        topology = self.client.stub.GetTopology(pb.GetTopologyRequest(), timeout=10).topology
+        return [link.id for link in topology.links if not link.up]
+
+    def mend(self) -> None:
+        """Repair everything in the plant and wait until the map says so."""
+        self.city.plant({"type": "restore", "what": "all"})
+        eventually(lambda: not self.down())
+
     def stop(self) -> None:
         self.client.channel.close()
         self.daemon.terminate()
