@@ -24,7 +24,7 @@ def domain(tmp_path: Path) -> Iterator[IpProcess]:
     process.kill()
 
 
-def _eventually(condition: Callable[[], bool], within_s: float = 3.0) -> bool:
+def _eventually(condition: Callable[[], bool], within_s: float = 20.0) -> bool:
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         if condition():
@@ -92,9 +92,9 @@ def test_a_confirmed_commit_that_nobody_confirms_goes_back(domain: IpProcess) ->
 def test_a_confirming_commit_makes_it_final_and_a_second_one_extends(domain: IpProcess) -> None:
     with domain.session() as session:
         session.edit_config(_LOADED, target="candidate")
-        session.commit(confirmed=True, timeout="1")
+        session.commit(confirmed=True, timeout="2")
         session.commit(confirmed=True, timeout="30")
-        time.sleep(1.2)
+        time.sleep(2.2)
         assert _services(session) == ["gov.a"]
         session.commit()
         session.edit_config(doc.config(doc.services(doc.removed("gov.a"))), target="candidate")
@@ -155,14 +155,19 @@ def test_kill_9_keeps_running_and_an_open_confirmed_commit(domain: IpProcess) ->
 
 
 def test_an_open_commit_goes_back_in_time_after_a_restart(domain: IpProcess) -> None:
-    with domain.session() as session:
-        session.edit_config(_LOADED, target="candidate")
-        session.commit(confirmed=True, timeout="2", persist="txn-1")
-        domain.kill()
-    domain.start()
-    with domain.session() as session:
-        assert _services(session) == ["gov.a"]
-        assert _eventually(lambda: _services(session) == [])
+    for timeout_s in (2, 10, 40):  # as soon as the machine lets it be back before the time is over
+        with domain.session() as session:
+            session.edit_config(_LOADED, target="candidate")
+            before = time.monotonic()
+            session.commit(confirmed=True, timeout=str(timeout_s), persist="txn-1")
+            domain.kill()
+        domain.start()
+        with domain.session() as session:
+            found, looked = _services(session), time.monotonic()
+            assert _eventually(lambda: _services(session) == [], timeout_s + 20.0)
+        if looked < before + timeout_s:
+            break
+    assert found == ["gov.a"]
 
 
 def test_a_commit_that_expired_while_the_process_was_down_is_back_before_anyone_sees_it(domain: IpProcess) -> None:
