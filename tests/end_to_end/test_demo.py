@@ -20,8 +20,9 @@ def _empty() -> None:
     """The demo has a city of its own; the one of the other files is not needed."""
 
 
+@pytest.mark.timeout(220)
 def test_the_demo_plays_to_its_end() -> None:
-    done = subprocess.run(DEMO, cwd=ROOT, capture_output=True, text=True, timeout=110)
+    done = subprocess.run(DEMO, cwd=ROOT, capture_output=True, text=True, timeout=210)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "9 unchanged" in done.stdout
     assert "f-nanwan-buji is cut" in done.stdout

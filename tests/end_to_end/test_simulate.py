@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -95,9 +96,14 @@ def test_what_is_foretold_happens(busy: Stage, named: str, fault: dict[str, str]
     code, told = _foretold(busy, "--fail", named)
     (failure,) = told["failures"]
     said = {s["service"].replace("/", ".", 1): s for s in failure["services"]}
-    assert busy.city.plant(fault)["ok"]
+    busy.daemon.send_signal(signal.SIGSTOP)  # what is foretold is what packets meet before anything is repaired
     try:
-        for vpn, (cut, delay) in _sent_everywhere(busy).items():
+        assert busy.city.plant(fault)["ok"]
+        sent = _sent_everywhere(busy)
+    finally:
+        busy.daemon.send_signal(signal.SIGCONT)
+    try:
+        for vpn, (cut, delay) in sent.items():
             if vpn not in said:
                 assert (cut, delay) == (0, pytest.approx(before[vpn][1], rel=0.05)), vpn
                 continue

@@ -44,10 +44,10 @@ def test_a_circuit_is_a_link_while_it_is_lit(city: PacketStage) -> None:
 
     # Cut, and left alone by the controller, it is there and dark; whole again, it is lit again.
     city.stage.city.plant({"type": "cut", "fibre": "f-zhihui-longcheng"})
-    eventually(lambda: interfaces(city) == dict.fromkeys(link, False), within_s=10.0)
+    eventually(lambda: interfaces(city) == dict.fromkeys(link, False), within_s=60.0)
     assert not city.ping(a.host, z.address)
     city.restore()
-    eventually(lambda: interfaces(city) == dict.fromkeys(link, True), within_s=10.0)
-    eventually(lambda: city.ping(a.host, z.address), within_s=20.0)
+    eventually(lambda: interfaces(city) == dict.fromkeys(link, True), within_s=60.0)
+    eventually(lambda: city.ping(a.host, z.address), within_s=60.0)
     city.delete("natural-resources/natural-resources")
-    eventually(lambda: interfaces(city) == {}, within_s=5.0)
+    eventually(lambda: interfaces(city) == {}, within_s=60.0)
