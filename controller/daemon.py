@@ -88,7 +88,8 @@ class Daemon:
         self.transactions = Transactions(
             journal, self.drivers, timers, on_state=self._on_state, watch=watch, on_call=self._on_call
         )
-        self.domains = Domains(self.drivers, settings.inventory, self.store, self._back, Lamps(settings.optics))
+        lamps, lights = Lamps(settings.optics), settings.light_links
+        self.domains = Domains(self.drivers, settings.inventory, self.store, self._back, lamps, lights=lights)
         self.telemetry = Telemetry(tuple(self.drivers.values()))
         self._conductor: Conductor | None = None
         self._instruments: Instruments | None = None
@@ -112,6 +113,8 @@ class Daemon:
             for left in leavings(stored, state.services, _concerned(one.change), one.change.record.id):
                 state.ledger.add(left)
         self.desk = Desk(state, lambda: self.domains.city, self._now)
+        self.desk.on_lit = self.domains.light
+        self.domains.light(state.lit)
         self._conductor = Conductor(self.desk, self.domains, self.transactions, self.store, self._now)
         for one in doubtful:
             taken = Taken.between(stored, state.services, _concerned(one.change), one.change.record.id)

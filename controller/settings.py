@@ -37,7 +37,10 @@ _KEYS = {  # key in the file → field of DomainSettings
     "telemetry": "telemetry_address",
     "drift": "drift",
 }
-_TOP = ("listen", "metrics", "state", "compareEvery", "keepDiffs", "webhook", "optics", "domains", "inventory")
+_TOP = (
+    "listen", "metrics", "state", "compareEvery", "keepDiffs", "webhook", "optics", "lightLinks", "domains",
+    "inventory",
+)  # fmt: skip
 _DRIFT = ("alert", "revert", "accept")
 _PATHS = ("passwordFile", "keyFile", "knownHosts", "ca", "tokenFile")
 _TIMERS = {
@@ -71,6 +74,7 @@ class Settings:
     compare_every_s: float = COMPARE_EVERY_S  # between comparisons of a domain that says nothing; 0: none
     webhook: str = ""  # told of incidents, as Alertmanager tells its receivers; empty: nobody
     optics: str = "auto"  # how far light gets: "gnpy" propagates it, "table" reads it; auto: gnpy where it is installed
+    light_links: bool = True  # whether planning may light an IP link that is not there, for what finds no room
     domains: tuple[DomainSettings, ...] = ()
     inventory: Inventory = field(default_factory=Inventory)
 
@@ -105,6 +109,7 @@ def parse_settings(text: str, source: str, base: Path) -> Settings:
             keep_diffs_days=_keep_diffs_days(document),
             webhook=_webhook(document),
             optics=_optics(document),
+            light_links=_light_links(document),
             domains=_domains(document.get("domains"), base),
             inventory=read_inventory(document.get("inventory")),
         )
@@ -119,6 +124,13 @@ def _optics(document: Mapping[str, Any]) -> str:
     if value == "gnpy" and not propagation.available():
         raise ConfigurationError("optics: gnpy is not installed; pip install 'onecity[optical]', or write table")
     return str(value)
+
+
+def _light_links(document: Mapping[str, Any]) -> bool:
+    value = document.get("lightLinks", True)
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"lightLinks: {value!r} is not taken here; write true or false")
+    return value
 
 
 class _Loader(yaml.CSafeLoader):

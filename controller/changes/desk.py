@@ -17,10 +17,11 @@ from datetime import datetime
 from controller.changes.jointly import MOST_CHANGES, Asked, plain, plan_jointly
 from controller.changes.leavings import Services, leavings
 from controller.changes.pipeline import Planned, Wanted, active_intents, plan
-from controller.changes.state import DesiredState, Standing
+from controller.changes.state import DesiredState, Standing, lit_after
 from controller.intent.model import Service, ServiceId, VipAssurance
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
+from controller.planning.placement import LitLink
 from controller.planning.restoration import sharing_with
 from controller.rendering.desired import edits as edits_between
 from controller.verification.model import ConfigurationModel
@@ -71,6 +72,7 @@ class Desk:
         self.model = ConfigurationModel.build({d: state.desired.tree(d) for d in state.desired.domains})
         self.moved = asyncio.Event()  # set whenever desired state was replaced
         self.on_landed: list[Callable[[], None]] = []  # told whenever services are no longer held by a change
+        self.on_lit: Callable[[tuple[LitLink, ...]], None] = lambda lit: None  # told which IP links stand for services
         self._city, self._now = city, now
         self._planning = asyncio.Lock()
         self._under_way: set[ServiceId] = set()
@@ -241,8 +243,10 @@ class Desk:
             edits = edits_between(self.state.desired, desired)
             trees = {edit.domain: desired.tree(edit.domain) for edit in edits}
             number = self.state.number + 1
+            gone = (self.state.services[sid] for sid in taken.concerned if sid in self.state.services)
+            lit = lit_after(self.state.lit, services, (*taken.before.values(), *gone))
             self._replace(
-                replace(self.state, services=services, desired=desired, ledger=ledger, number=number),
+                replace(self.state, services=services, desired=desired, ledger=ledger, number=number, lit=lit),
                 self.model.updated(trees, edits),
             )
 
@@ -276,7 +280,10 @@ class Desk:
         return named | protected | set(self.state.protectors(named)) | (beside & self.state.services.keys())
 
     def _replace(self, state: DesiredState, model: ConfigurationModel) -> None:
+        changed = state.lit is not self.state.lit
         self.state, self.model = state, model
+        if changed:
+            self.on_lit(state.lit)
         self.moved.set()
 
 

@@ -16,8 +16,9 @@ from controller.assurance.components import closure
 from controller.errors import OnecityError
 from controller.network.discovered import DomainKind, DomainTopology
 from controller.network.inventory import Inventory
+from controller.network.lit import with_lit
 from controller.network.merge import merge
-from controller.network.model import CityMap
+from controller.network.model import CityMap, LitForServices
 from controller.network.outage import without
 from controller.optics.propagation import Lamps
 from controller.southbound.driver import Driver, EventKind
@@ -48,10 +49,13 @@ class Domains:
         store: Store,
         finish_open: Callable[[str], Awaitable[None]],
         lamps: Lamps,
+        *,
+        lights: bool = True,
     ) -> None:
+        """`lights`: whether planning may light IP links that are not there."""
         self.drivers = drivers
         self._inventory, self._store, self._finish_open = inventory, store, finish_open
-        self._lamps = lamps
+        self._lamps, self._lights = lamps, lights
         self._topologies: dict[str, DomainTopology] = {}
         self._fresh: set[str] = set()
         self._states: dict[str, DomainState] = {d: DomainState(False, "not connected yet") for d in drivers}
@@ -61,8 +65,9 @@ class Domains:
         self.suspect: Callable[[str], None] = lambda domain: None  # may run something else than what we committed
         self._changed = asyncio.Condition()
         self.notification_gaps: dict[str, int] = dict.fromkeys(drivers, 0)  # times the domain could not be heard
-        self.city = self._discovered = merge((), inventory, 0, frozenset())
+        self.city = self._told = self._discovered = merge((), inventory, 0, frozenset())
         self._fading: frozenset[str] = frozenset()  # fibres that incidents call worn
+        self._lit: tuple[LitForServices, ...] = ()  # the IP links that stand for services only
         self._reported: frozenset[str] = frozenset()  # components that streams say are down, and what rides on them
 
     @property
@@ -71,7 +76,7 @@ class Domains:
 
     @property
     def discovered(self) -> CityMap:
-        """Return the map as the domains told it when they were last asked."""
+        """Return the map as the domains told it when they were last asked, with the IP links that we had lit."""
         return self._discovered
 
     def states(self) -> Mapping[str, DomainState]:
@@ -173,7 +178,17 @@ class Domains:
         """Make the map anew; its version moves only when something on it did."""
         stale = frozenset(self.drivers) - self._fresh
         merged = self._lamps.on(merge(tuple(self._topologies.values()), self._inventory, self._version, stale))
-        self._discovered = _sharing(merged, self._discovered)
+        self._told = _sharing(replace(merged, lights=self._lights), self._told)
+        self._extend()
+
+    def light(self, lit: tuple[LitForServices, ...]) -> None:
+        """Show exactly these of the IP links that stand for services only, whatever was discovered of them."""
+        if lit != self._lit:
+            self._lit = lit
+            self._extend()
+
+    def _extend(self) -> None:
+        self._discovered = _sharing(with_lit(self._told, self._lit), self._discovered)
         self._show(without(self._discovered, closure(self._discovered, self._reported, self.lit())))
 
     def outage(self, down: AbstractSet[str]) -> frozenset[str]:

@@ -31,6 +31,7 @@ from controller.changes.state import DesiredState, Standing
 from controller.errors import OnecityError
 from controller.intent.model import Service, ServiceId
 from controller.network.ledger import Ledger
+from controller.network.lit import with_lit
 from controller.network.model import CityMap
 from controller.planning.place import place
 from controller.planning.placement import Placement
@@ -99,17 +100,22 @@ class _Joint:
     """Changes taken one after the other, each on what those before it left."""
 
     def __init__(self, state: DesiredState, city: CityMap, now: datetime) -> None:
-        self._state, self._city, self._now = state, city, now
-        self._ledger: Ledger = state.ledger.on(city)
+        self._state, self._city, self._now = state, with_lit(city, state.lit), now
+        self._ledger: Ledger = state.ledger.on(self._city)
         self._pairs: Pairs = dict(state.pairs())
         self._parts: list[_Part] = []
         self._number = state.number
 
     def touches(self, wanted: Wanted, protected: Iterable[ServiceId]) -> bool:
-        """Say whether the change concerns a service with a window, as every VIP has, or what a VIP protects."""
+        """Say whether the change concerns what is out of the ordinary.
+
+        A service with a window, as every VIP has, what a VIP protects, or who rides on a link that others ride on too.
+        """
         named = {s.metadata.service for s in wanted.puts} | wanted.drops
-        standing = (self._state.services.get(sid) for sid in named)
-        return not named.isdisjoint(protected) or any(s is not None and s.service.window is not None for s in standing)
+        standing = [s for sid in named if (s := self._state.services.get(sid)) is not None]
+        if any(s.service.window is not None or s.placement.lit_links for s in standing):
+            return True
+        return not named.isdisjoint(protected)
 
     def take(self, one: Asked) -> None:
         """Place a change; where that is refused, it is as if it had not been asked."""
@@ -123,7 +129,7 @@ class _Joint:
         except OnecityError:
             return
         if placed is not None:
-            if placed.refusals:
+            if placed.refusals or any(p.lit_links for p in placed.placements.values()):
                 return
             self._ledger = placed.ledger
         for sid in drops:
@@ -164,11 +170,12 @@ class _Joint:
         proofs_s = time.perf_counter() - started
         if proofs.broken:
             return {}
+        base, city = self._state, self._city
         return {
-            part.change_id: Planned(
-                self._state, after, next_model, part.plans, part.puts, part.drops, share, proofs, proofs_s, (), ""
+            p.change_id: Planned(
+                base, after, next_model, p.plans, p.puts, p.drops, share, proofs, proofs_s, (), "", city
             )
-            for part, share in zip(self._parts, shares, strict=True)
+            for p, share in zip(self._parts, shares, strict=True)
         }
 
     def _parted(self, edits: Sequence[Edit], after: DesiredState) -> list[tuple[Edit, ...]] | None:

@@ -17,11 +17,12 @@ from controller.changes.digest import digest_of
 from controller.changes.impact import as_placed, impact_of
 from controller.changes.opening import with_openings
 from controller.changes.rendered import standing_of
-from controller.changes.state import DesiredState, Standing, follows
+from controller.changes.state import DesiredState, Standing, follows, lit_after
 from controller.errors import ConflictError
 from controller.intent import FieldChange, Impact, changed_fields, check_hosts
 from controller.intent.model import DedicatedPlane, Service, ServiceId, VipAssurance
 from controller.network.ledger import Ledger
+from controller.network.lit import with_lit
 from controller.network.model import CityMap
 from controller.network.outage import without
 from controller.planning.at_any_rate import at_any_rate
@@ -84,6 +85,7 @@ class Planned:
     proofs_s: float  # what proving took
     refusals: tuple[Refusal, ...]
     digest: str  # names exactly this change on exactly this state and map
+    city: CityMap  # the map with the IP links that it lights, and without those that it leaves to nobody
 
     @property
     def changes_nothing(self) -> bool:
@@ -106,6 +108,7 @@ def plan(
     a conference has hosts that its plane gave no prefix to. A refusal leaves
     every other service's plan readable.
     """
+    city = with_lit(city, state.lit)
     changed, quiet = sort_out(state, wanted, now)
     tuned = _tuned(state, city, wanted, now) if wanted.objective else None
     changed = tuned.services if tuned is not None else (*changed, *_once_more(state, wanted, now))
@@ -138,6 +141,7 @@ def plan(
         outcome = place(without(city, wanted.shun), ledger, resolved, standing, now, times)
     if wanted.dead:
         outcome = at_any_rate(city, outcome, resolved, standing, now, wanted.dead)
+    given, city = city, outcome.city or city
     refused = {r.service for r in outcome.refusals}
     _hosts_in_place((*changed, *dependants), {**standing, **_placed((*changed, *dependants), outcome.placements)})
     puts: dict[ServiceId, Standing] = {}
@@ -160,6 +164,7 @@ def plan(
             puts[sid] = replace(put, generation=put.generation - 1)
     puts.update(_window_moves(state, wanted))
     after = state_after(state, puts, drops, outcome.ledger)
+    city = with_lit(city, after.lit)
     edits = edits_between(state.desired, after.desired)
     next_model = model.updated({e.domain: after.desired.tree(e.domain) for e in edits}, edits)
     started = time.perf_counter()
@@ -190,7 +195,8 @@ def plan(
         proofs_s,
         outcome.refusals,
         # Nobody approves a repair beforehand.
-        "" if wanted.again and tuned is None else digest_of(state, city, puts, drops),
+        "" if wanted.again and tuned is None else digest_of(state, given, puts, drops),
+        city,
     )
 
 
@@ -313,7 +319,9 @@ def state_after(
     fragments: dict[ServiceId, Mapping[str, Tree]] = {sid: s.fragments for sid, s in puts.items() if s.active}
     gone = drops | {sid for sid, s in puts.items() if not s.active}
     desired = state.desired.with_changes(fragments, gone)
-    return replace(state, services=services, desired=desired, ledger=ledger, number=state.number + 1)
+    before = (state.services[sid] for sid in (*puts, *drops) if sid in state.services)
+    lit = lit_after(state.lit, services, (*puts.values(), *before))
+    return replace(state, services=services, desired=desired, ledger=ledger, number=state.number + 1, lit=lit)
 
 
 def active_intents(state: DesiredState) -> Mapping[ServiceId, Service]:

@@ -16,7 +16,7 @@ from controller.intent.model import Service, ServiceId, VipAssurance
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
 from controller.planning.emergency import is_emergency, relaxed
-from controller.planning.placement import Placement
+from controller.planning.placement import LitLink, Placement
 from controller.rendering.desired import Desired
 from controller.rendering.tree import Tree
 
@@ -55,6 +55,7 @@ class DesiredState:
     desired: Desired
     ledger: Ledger
     number: int = 0  # grows with every accepted change; a saved plan names the one it was made on
+    lit: tuple[LitLink, ...] = ()  # the IP links that stand for services only, by id
 
     def find(self, name: str) -> ServiceId | None:
         """Return the service of this full or bare name; None where there is none or the bare name is ambiguous."""
@@ -211,4 +212,19 @@ def rebuilt(services: Mapping[ServiceId, Standing], city: CityMap) -> DesiredSta
             ledger.add(standing.placement)
     puts = {sid: s.fragments for sid, s in services.items() if s.active}
     number = max((s.revision for s in services.values()), default=0)
-    return DesiredState(dict(services), Desired().with_changes(puts, frozenset()), ledger, number)
+    desired = Desired().with_changes(puts, frozenset())
+    return DesiredState(dict(services), desired, ledger, number, lit_for(services))
+
+
+def lit_for(services: Mapping[ServiceId, Standing]) -> tuple[LitLink, ...]:
+    """Return the IP links that any of these services had lit, each once, by id."""
+    ridden = (s.placement.lit_links for s in services.values() if s.placement.lit_links and not s.expired)
+    named = {one.id: one for links in ridden for one in links}
+    return tuple(named[name] for name in sorted(named))
+
+
+def lit_after(
+    lit: tuple[LitLink, ...], services: Mapping[ServiceId, Standing], moved: Iterable[Standing]
+) -> tuple[LitLink, ...]:
+    """Return the same after a change. `moved`: what it put, and what stood there before; most ride on none of these."""
+    return lit_for(services) if any(s.placement.lit_links for s in moved) else lit

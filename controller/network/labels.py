@@ -26,6 +26,8 @@ class Label(Protocol):
     def end(self) -> Instant: ...
     @property
     def stands_by_for(self) -> tuple[str, ...]: ...
+    @property
+    def of_link(self) -> str: ...
 
 
 class LabelHold(NamedTuple):
@@ -33,6 +35,7 @@ class LabelHold(NamedTuple):
     start: Instant
     end: Instant
     stands_by_for: tuple[str, ...] = ()  # what takes the way down that the label is kept for; (): it is in use
+    of_link: str = ""  # the IP link that it was lit for, which services hold it for together
 
 
 def overlap(start: Instant, end: Instant, other_start: Instant, other_end: Instant) -> bool:
@@ -45,6 +48,8 @@ def overlap(start: Instant, end: Instant, other_start: Instant, other_end: Insta
 def rival(hold: LabelHold, label: Label, start: Instant, end: Instant) -> bool:
     """Say whether a label that is held cannot be held by another like this too, in [start, end)."""
     if not overlap(hold.start, hold.end, start, end):
+        return False
+    if hold.of_link and hold.of_link == label.of_link:
         return False
     kept = hold.stands_by_for and label.stands_by_for
     return not kept or not set(hold.stands_by_for).isdisjoint(label.stands_by_for)
@@ -89,7 +94,7 @@ class Table:
             self._held.pop(label)
 
     def add(self, service: ServiceId, label: Label) -> None:
-        hold = LabelHold(service, label.start, label.end, label.stands_by_for)
+        hold = LabelHold(service, label.start, label.end, label.stands_by_for, label.of_link)
         self._write(label.label, (*self.of(label.label), hold))
 
     def drop(self, service: ServiceId, label: int) -> None:

@@ -21,6 +21,7 @@ from controller.network.layered import Layered
 from controller.network.model import CityMap
 
 BitsPerSecond = npt.NDArray[np.int64]
+BOUNDLESS_BPS = 10**15
 
 
 class _Rate(Protocol):
@@ -103,6 +104,12 @@ class Ledger:
         """
         other = self.copy()
         other._asked = (start, end)
+        return other
+
+    def boundless(self) -> Ledger:
+        """Return the same reservations as if every link had room for anything: what would be loaded, then."""
+        other = self.copy()
+        other._capacity = self._capacity + BOUNDLESS_BPS
         return other
 
     def at(self, moment: datetime) -> Ledger:

@@ -20,14 +20,20 @@ from controller.network.discovered import (
     DomainTopology,
 )
 from controller.network.inventory import Inventory, LinkFacts, NodeFacts, PortFacts
+from controller.network.lit import (
+    CABLE_AVAILABILITY,
+    LAST_METRIC,
+    LINK_LOSS,
+    LIT,
+    NODE_AVAILABILITY,
+    QUEUE_BITS,
+    light_availability,
+    plane_over,
+)
 from controller.network.model import CityMap, Domain, Fibre, Link, Node, OduLink, Port, PortRef, Site
 
 PROPAGATION_S_PER_M = 4.897e-9  # standard single-mode fibre
-NODE_AVAILABILITY = 0.9999
-CABLE_AVAILABILITY = 0.99999
 FIBRE_UNAVAILABILITY_PER_M = 4.6e-9  # one cut a year and 200 km, eight hours to splice
-QUEUE_BITS = 10 * 12_000  # what guaranteed traffic meets at most before it in a queue: ten packets of 1,500 bytes
-LINK_LOSS = 1e-7  # of guaranteed traffic: the least that RFC 9375 can tell
 
 
 def merge(topologies: Sequence[DomainTopology], inventory: Inventory, version: int, stale: frozenset[str]) -> CityMap:
@@ -64,19 +70,7 @@ class _Merge:
         borders, peers = self._borders()
         links = sorted([*self._inner_links(), *borders], key=lambda link: link.id)
         ports = self._ports(links, peers)
-        domains = {
-            t.domain: Domain(
-                t.domain,
-                t.kind,
-                t.network_id,
-                self._asn(t),
-                t.modules,
-                t.qos_profiles,
-                t.routing_profiles,
-                t.domain in self.stale,
-            )
-            for t in self.topologies
-        }
+        domains = {t.domain: self._domain(t) for t in self.topologies}
         return CityMap(
             version=version,
             sites=self._sites(ports),
@@ -92,6 +86,10 @@ class _Merge:
 
     def _report(self, problem: str) -> None:
         self.problems.append(problem)
+
+    def _domain(self, topology: DomainTopology) -> Domain:
+        t, profiles = topology, (topology.qos_profiles, topology.routing_profiles)
+        return Domain(t.domain, t.kind, t.network_id, self._asn(t), t.modules, *profiles, t.domain in self.stale)
 
     def _asn(self, topology: DomainTopology) -> int | None:
         numbers = sorted({n.asn for n in topology.nodes if n.asn is not None})
@@ -165,7 +163,7 @@ class _Merge:
             self.fibres[fibre.id] = self._fibre(topology.domain, fibre, ours.get(fibre.id, set()))
         for circuit in topology.circuits:
             self.circuits[circuit.id] = circuit
-            if circuit.a_port and circuit.z_port and not is_ours(circuit):
+            if circuit.a_port and circuit.z_port and (circuit.id.startswith(LIT) or not is_ours(circuit)):
                 self.circuit_between[frozenset((circuit.a_port, circuit.z_port))] = circuit.id
 
     def _fibre(self, domain: str, fibre: DiscoveredFibre, ours: set[int]) -> Fibre:
@@ -205,14 +203,6 @@ class _Merge:
             return True
         return circuit.up and (bool(circuit.protect_route) or all(f.up for f in self._fibres_under(circuit.id)))
 
-    def _optical_availability(self, fibres: tuple[Fibre, ...]) -> float:
-        result = 1.0
-        for node in sorted({n for f in fibres for n in (f.a, f.z)}):
-            result *= self.nodes[node].availability if node in self.nodes else NODE_AVAILABILITY
-        for fibre in fibres:
-            result *= fibre.availability
-        return result
-
     def _odu_links(self, topology: DomainTopology) -> Iterable[OduLink]:
         ours: dict[str, set[int]] = {}
         for circuit in topology.circuits:
@@ -240,7 +230,7 @@ class _Merge:
                 frozenset(s for f in fibres for s in f.srlgs),
                 odu.slots,
                 busy,
-                self._optical_availability(fibres),
+                light_availability(fibres, self.nodes),
                 odu.up and server is not None and self._circuit_up(odu.server_circuit),
                 self._spare_under(odu.server_circuit),
                 frozenset(f.plane for f in fibres if f.plane is not None),
@@ -255,6 +245,8 @@ class _Merge:
         clients = (self.cables.get(src), self.cables.get(dst))
         circuit = self.circuit_between.get(frozenset(c.port for c in clients if c)) if all(clients) else None
         fibres = self._fibres_under(circuit)
+        lit = circuit is not None and circuit.startswith(LIT)  # for this link alone: what its fibres are, it is
+        light = [f.trust for f in fibres if lit]
         own = CABLE_AVAILABILITY if facts.availability is None else facts.availability
         return Link(
             id=link.id,
@@ -264,9 +256,9 @@ class _Merge:
             capacity_bps=link.capacity_bps,
             delay_s=link.delay_s,
             srlgs=link.srlgs.union(*(f.srlgs for f in fibres)),
-            plane=facts.plane or link.plane,
-            trust=facts.trust or link.trust or min(self.nodes[src.node].trust, self.nodes[dst.node].trust),
-            availability=own * self._optical_availability(fibres),
+            plane=facts.plane or link.plane or (plane_over(fibres) if lit else None),
+            trust=facts.trust or link.trust or min([self.nodes[r.node].trust for r in (src, dst)] + light),
+            availability=own * light_availability(fibres, self.nodes),
             circuit=circuit,
             reverse=reverse,
             up=up and self._circuit_up(circuit),
@@ -275,6 +267,7 @@ class _Merge:
             spare_fibres=self._spare_under(circuit),
             jitter_s=QUEUE_BITS / max(1, link.capacity_bps) if facts.jitter_s is None else facts.jitter_s,
             loss_ratio=LINK_LOSS if facts.loss_ratio is None else facts.loss_ratio,
+            pinned=link.metric >= LAST_METRIC,
         )
 
     def _port_up(self, *refs: PortRef) -> bool:
@@ -362,8 +355,10 @@ class _Merge:
                 rates = (known,)
             peer = peers.get(ref) or self.cables.get(ref)
             role = self._role(ref, port, ref in rate)
+            if facts.role and (facts.role, role) != ("otn", "core"):  # a link that we lit ends on a spare port
+                role = facts.role
             result[ref] = Port(
-                ref, self.domain_of_port[ref], rates, facts.role or role, peer, site, port.up, self._foreign_user(port)
+                ref, self.domain_of_port[ref], rates, role, peer, site, port.up, self._foreign_user(port)
             )
         return result
 

@@ -7,9 +7,9 @@ so that planning can index arrays by position. Delays are seconds, rates bit/s, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from controller.network.discovered import DomainKind
 from controller.network.light import Light, Mode
@@ -95,6 +95,7 @@ class Link:
     spare_fibres: tuple[str, ...] = ()  # under the protect leg of its circuit
     jitter_s: float = 0.0  # what its queue adds at most to the delay of guaranteed traffic
     loss_ratio: float = 0.0  # of guaranteed traffic
+    pinned: bool = False  # its metric keeps routers from choosing it by themselves: only pinned tunnels ride it
 
     @property
     def border(self) -> bool:
@@ -138,6 +139,34 @@ class OduLink:
     trust: int = 4
 
 
+class LitForServices(Protocol):
+    """An IP link that stands because services asked for it, over a wavelength that was lit for it.
+
+    `id` leads from port `a` to port `z`, `reverse` back. `circuit_id`: the wavelength, over `fibres`.
+    """
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def reverse(self) -> str: ...
+    @property
+    def domain(self) -> str: ...
+    @property
+    def a(self) -> PortRef: ...
+    @property
+    def z(self) -> PortRef: ...
+    @property
+    def rate_bps(self) -> int: ...
+    @property
+    def delay_s(self) -> float: ...
+    @property
+    def srlgs(self) -> tuple[int, ...]: ...
+    @property
+    def circuit_id(self) -> str: ...
+    @property
+    def fibres(self) -> tuple[str, ...]: ...
+
+
 @dataclass(frozen=True)
 class CityMap:
     """One picture of everything. `problems` are conflicts and unmatched plugs, reported, never guessed."""
@@ -156,10 +185,16 @@ class CityMap:
     fading: frozenset[str] = (
         frozenset()
     )  # fibres that wear out: ridden anew only where nothing else keeps what is asked
+    lights: bool = True  # whether an IP link that is not there may be lit for a service
+    lit: Mapping[str, LitForServices] = field(default_factory=dict)  # by link id, both directions: see `network/lit.py`
 
     @cached_property
     def link_by_id(self) -> Mapping[str, Link]:
         return {link.id: link for link in self.links}
+
+    @cached_property
+    def pinned_links(self) -> tuple[Link, ...]:
+        return tuple(link for link in self.links if link.pinned)
 
     @cached_property
     def link_index(self) -> Mapping[str, int]:

@@ -31,10 +31,10 @@ def at_any_rate(
     named = {s.metadata.service: s for s in services}
     so_far = {sid: (named[sid], placement) for sid, placement in outcome.placements.items()}
     so_far |= {sid: (standing[sid][0], placement) for sid, placement in outcome.unguarded.items()}
-    second = place(city, outcome.ledger, less, {**standing, **so_far}, now)
+    second = place(outcome.city or city, outcome.ledger, less, {**standing, **so_far}, now)
     found = {sid: marked(placement) for sid, placement in second.placements.items()}
     unguarded = {**outcome.unguarded, **second.unguarded}
     placements = {**outcome.placements, **found}
     placements.update((sid, unguarded.pop(sid)) for sid in sorted(unguarded.keys() & placements.keys()))
     left = tuple(r for r in outcome.refusals if r.service not in found)
-    return PlanOutcome(placements, left, second.ledger, unguarded)
+    return PlanOutcome(placements, left, second.ledger, unguarded, second.city or outcome.city)

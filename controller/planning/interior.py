@@ -35,7 +35,7 @@ class Interior:
         ends = (src, dst)
         if ends not in self._found:
             if domain not in self._domains:
-                links = [(i, k) for i, k in self.links if k.domain == domain]
+                links = [(i, k) for i, k in self.links if k.domain == domain and not k.pinned]
                 self._domains[domain] = _Domain.of((n for d, n in self.nodes if d == domain), links)
             self._found[ends] = self._domains[domain].path(src, dst)
         return self._found[ends]

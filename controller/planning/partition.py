@@ -16,6 +16,7 @@ from controller.planning.circuits import Company
 from controller.planning.draft import CannotPlaceError, Draft
 from controller.planning.layers import Layers, ip_mask
 from controller.planning.limits import Limits
+from controller.planning.paths import Mask
 from controller.planning.placement import (
     Attachment,
     NrpPlacement,
@@ -25,6 +26,7 @@ from controller.planning.placement import (
     rate_held,
 )
 from controller.planning.tunnels import Ways, Weave
+from controller.planning.unlit import out_of_reach, ridden
 
 SLICE_SETUP_PRIORITY = 4
 SLICE_HOLD_PRIORITY = 0  # never preempted
@@ -47,10 +49,11 @@ def place_partition(
     last: CannotPlaceError | None = None
     orders = ((0, 1), (1, 0)) if protected else ((0,), (1,))
     old = {(t.domain, t.src, t.dst): t for t in draft.old.tunnels} if draft.old is not None else {}
+    taken = out_of_reach(city, net, draft.ledger)
     # Present routes are kept where they still serve; where they stand in the way everything is routed afresh.
     for order, kept in product(orders, (old, {}) if old else ({},)):
         try:
-            weave, ways = _weave(net, draft, wanted, attachments, avoid, together, protected, order, kept)
+            weave, ways = _weave(net, draft, wanted, attachments, avoid, together, protected, order, kept, taken)
             break
         except CannotPlaceError as error:
             last = last or error
@@ -63,8 +66,11 @@ def place_partition(
 def _weave(
     net: Layers, draft: Draft, wanted: ExclusiveSlice, attachments: tuple[Attachment, ...], avoid: frozenset[int],
     together: Company | None, protected: bool, order: tuple[int, ...], old: Mapping[Segment, TunnelPlacement],
+    taken: Mask | None,
 ) -> tuple[Weave, list[Ways]]:  # fmt: skip
     usable = net.ip.without_risks(ip_mask(net, wanted.boundaries, wanted.plane), avoid)
+    if taken is not None:
+        usable = usable & ~taken
     free = draft.ledger.free_array()
     beside = None
     if together is not None:
@@ -107,6 +113,8 @@ def _assemble_partition(
         rates = tuple(each) if len(set(each)) > 1 else ()  # one rate everywhere is said once
         name = f"slice/{service.replace('/', '.')}"
         partitions.append(NrpPlacement(name, number, domain, max(each, default=0), links, rates))
+    held = tuple(rate_held(k, r) for k, r in sorted(reserved.items()))
+    lit, light = ridden(city, held)
     return Placement(
         service=service, kind=wanted.kind, number=number, attachments=attachments,
         stitches=border_stitches(city, draft, _by_rank(net, crossings.values())),
@@ -115,8 +123,7 @@ def _assemble_partition(
         promises=tuple(
             w.promise(wanted.slo.latency_s) for w in ways
         ),
-        rates=(*(rate_held(k, r) for k, r in sorted(reserved.items())), *port_rates(attachments)),
-        labels=draft.labels(), isolation="nrp",
+        rates=(*held, *port_rates(attachments)), labels=(*draft.labels(), *light), isolation="nrp", lit_links=lit,
     )  # fmt: skip
 
 

@@ -12,10 +12,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId, VipAssurance
+from controller.intent.model import DedicatedPlane, ExclusiveSlice, Isolation, Service, ServiceId, VipAssurance, Window
 from controller.network.fading import calm, fading_under
 from controller.network.ledger import Ledger
-from controller.network.model import CityMap
+from controller.network.lit import with_lit
+from controller.network.model import CityMap, Link
 from controller.planning.ahead import Ahead, proposals
 from controller.planning.draft import CannotPlaceError, Draft, Pools, Proposal
 from controller.planning.emergency import is_emergency
@@ -25,15 +26,15 @@ from controller.planning.placement import Placement, Refusal
 from controller.planning.planes import follows, led_again, place_plane
 from controller.planning.refusal import refuse
 from controller.planning.restoration import giving_way, unguarded
-from controller.planning.slices import place_slice, worked_over
+from controller.planning.slices import isolation_order, place_slice, risks_of, worked_over
 from controller.planning.standing import still_sound
 from controller.planning.timed import as_accepted, in_window, meet, other_times, when_full, window_of
-from controller.planning.unlit import offers
+from controller.planning.unlit import Search, between, lacking_room, lit_on, offered
 from controller.planning.vip import place_vip
 
 RIDES, AVOIDS = "rides fibre ", "avoids fibre "
 MOST_EXPLAINED = 50  # services of a batch that say what they avoid, which takes placing them twice
-MOST_WITH_LINKS = 4  # refusals of a batch that say which IP link would have to be lit
+MOST_IN_VAIN = 4  # services of a batch for which a link to light is looked for and none found: it takes maps each
 
 Standing = Mapping[ServiceId, tuple[Service, Placement]]
 
@@ -50,6 +51,7 @@ class PlanOutcome:
     refusals: tuple[Refusal, ...]
     ledger: Ledger
     unguarded: Mapping[ServiceId, Placement] = field(default_factory=dict)
+    city: CityMap | None = None  # the map with what was lit for these services; None: the one that was given
 
 
 def place(
@@ -92,6 +94,14 @@ def place(
     return run(best[1], best[2], explain=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Lightened:
+    """A placement over IP links that are not lit yet. `taken`: they are lit for it; else they are only offered."""
+
+    placement: Placement
+    taken: bool
+
+
 @dataclass(slots=True)
 class _Batch:
     city: CityMap
@@ -107,10 +117,10 @@ class _Batch:
     _away: dict[ServiceId, set[ServiceId]] = field(default_factory=dict)  # service → those to be diverse from it
     _looked: bool = False  # through what stands, for those
     _unguarded: dict[ServiceId, Placement] = field(default_factory=dict)
-    _links_tried: int = 0
+    _in_vain: int = 0
 
     def run(self, wanted: Iterable[Service]) -> PlanOutcome:
-        net = layers(self.city)
+        net, given = layers(self.city), self.city
         placed: dict[ServiceId, tuple[Service, Placement]] = {}
         refusals: list[Refusal] = []
         self.wanted = wanted = tuple(wanted)
@@ -131,12 +141,13 @@ class _Batch:
             try:
                 placement = attempt.with_care(service)
             except CannotPlaceError as error:
-                binds = f"{error}{when_full(without, service, error.full)}"
-                others = other_times(without, service, error.full, self.now) if self.explain else ()
-                place = attempt.place if self.explain else _nothing_fits
-                lit = offers(self.city, net, without, service, error.full, attempt.on_map) if self.tries_links() else ()
-                refusals.append(refuse(service, binds, place, others, lit))
-                continue
+                lit = self._lightened(attempt, service)
+                if lit is None or not lit.taken:
+                    refusals.append(self._refused(attempt, service, error, lit))
+                    continue
+                placement = lit.placement
+                net = self._with(placement)
+                without = without.on(self.city)
             for rival in giving_way(without, placement, old[1] if old is not None else None):
                 self._give_way(rival, placement, without, placed)
             without.add(placement)
@@ -145,7 +156,31 @@ class _Batch:
             self._unguarded.pop(name, None)
             self._note(service)
         placements = {name: placement for name, (_, placement) in sorted(placed.items())}
-        return PlanOutcome(placements, tuple(refusals), self.ledger, self._unguarded)
+        changed = self.city if self.city is not given else None
+        return PlanOutcome(placements, tuple(refusals), self.ledger, self._unguarded, changed)
+
+    def _lightened(self, attempt: _Attempt, service: Service) -> _Lightened | None:
+        """Return how a service would be placed over IP links that are lit for it; None where none would help."""
+        if self._in_vain >= MOST_IN_VAIN:
+            return None
+        found = attempt.lighten(service, offer=self.explain)
+        self._in_vain += found is None or not found.taken
+        return found
+
+    def _with(self, placement: Placement) -> Layers:
+        """Go on with the map on which the links that a placement lights are there."""
+        self.city = with_lit(self.city, (*lit_on(self.city), *placement.lit_links))
+        if self._ahead is not None:
+            self._ahead = replace(self._ahead, ways={})  # they are ways on the map before
+        return layers(self.city)
+
+    def _refused(self, attempt: _Attempt, service: Service, error: CannotPlaceError, lit: _Lightened | None) -> Refusal:
+        ledger = attempt.ledger
+        binds = f"{error}{when_full(ledger, service, error.full)}"
+        others = other_times(ledger, service, error.full, self.now) if self.explain else ()
+        place = attempt.place if self.explain else _nothing_fits
+        links = [offered(one) for one in lit.placement.lit_links] if lit is not None else []
+        return refuse(service, binds, place, others, (f"as asked, once {' and '.join(links)}",) if links else ())
 
     def _give_way(
         self,
@@ -165,11 +200,6 @@ class _Batch:
             placed[other] = (there[0], left)
         else:
             self._unguarded[other] = left
-
-    def tries_links(self) -> bool:
-        """Whether to look for IP links that could be lit: for the first refusals of a batch, it takes a map each."""
-        self._links_tried += 1
-        return self.explain and self._links_tried <= MOST_WITH_LINKS
 
     def keeping_away(self, name: ServiceId) -> Collection[ServiceId]:
         """Return the services that are, or were before this batch, to be diverse from one."""
@@ -268,10 +298,50 @@ class _Attempt:
         except CannotPlaceError:
             return found
 
-    def on_map(self, city: CityMap, service: Service) -> Placement:
-        """Return the placement on another map; raises CannotPlaceError."""
-        batch = replace(self.batch, city=city, _ahead=None)
-        return _Attempt(batch, layers(city), self.ledger.on(city), self.old, self.placed).place(service)
+    def lighten(self, service: Service, *, offer: bool) -> _Lightened | None:
+        """Return the placement over IP links that are lit for it; None where that helps nothing.
+
+        They are lit where room is all that it lacks and planning may; else they are offered, if `offer` says so.
+        """
+        city, net = self.batch.city, self.net
+        if not net.spare or not self._may_ride_tunnels(service):
+            return None
+        offer = offer and isinstance(service, ExclusiveSlice) and service.isolation is Isolation.NRP
+        plain = replace(service, isolation=Isolation.NRP) if isinstance(service, ExclusiveSlice) else service
+        window = service.window if isinstance(service.window, Window) else None
+        ledger = self.ledger if window is None else self.ledger.during(window.start, window.end)
+        lacking: tuple[Link, ...] = ()
+        try:
+            avoid, ends = self._avoided(service), tuple(between(city, net, plain))
+            wished = replace(self, ledger=self.ledger.boundless()).place(plain)
+            lacking = tuple(lacking_room(net, ledger, wished))
+        except CannotPlaceError:
+            if not offer:
+                return None
+        taken = city.lights and bool(lacking)
+        if not taken and not offer:
+            return None
+        plane = service.plane if isinstance(service, ExclusiveSlice) else None
+
+        def on_map(other: CityMap) -> Placement:
+            batch = replace(self.batch, city=other, _ahead=None)
+            return _Attempt(batch, layers(other), self.ledger.on(other), self.old, self.placed).place(service)
+
+        found = Search(city, net, ledger, service.boundaries, plane, avoid).lighten(lacking, ends, on_map)
+        return None if found is None else _Lightened(found, taken)
+
+    def _may_ride_tunnels(self, service: Service) -> bool:
+        """Whether a service rides tunnels of its own over links that others may share, or does where optics cannot."""
+        if isinstance(service, ExclusiveSlice):
+            auto = service.isolation is Isolation.AUTO and Isolation.NRP in isolation_order(service)
+            return service.isolation is Isolation.NRP or auto
+        below = self._known(service.protects) if isinstance(service, VipAssurance) else None
+        return below is not None and not below[1].circuits and not below[1].partitions
+
+    def _avoided(self, service: Service) -> frozenset[int]:
+        others = self._others(service) if isinstance(service, ExclusiveSlice) else {}
+        diverse = service.diverse_from if isinstance(service, ExclusiveSlice) else ()
+        return frozenset(r for name in diverse if name in others for r in risks_of(self.net, others[name]))
 
     def place(self, service: Service) -> Placement:
         """Return the placement; raises CannotPlaceError."""

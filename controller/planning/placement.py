@@ -52,6 +52,7 @@ class LabelReservation:
     # Channels and slots kept for restoration: what takes down the way that they stand by for ("fibre:…", "srlg:…",
     # "node:…"). Others may keep the same label for ways that have none of it in common. (): in use.
     stands_by_for: tuple[str, ...] = ()
+    of_link: str = ""  # the IP link that it was lit for: every service on that link holds the label with the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,41 @@ class CircuitPlacement:
     def standby(self) -> Leg | None:
         """The leg that the domain switches to by itself."""
         return None if self.shared else self.protect
+
+
+@dataclass(frozen=True, slots=True)
+class LitLink:
+    """An IP link that was lit for services: it comes with the first that rides on it and goes with the last.
+
+    Every one of them carries the same value, so that what it renders to is one and counted. The circuit leads from
+    the client port behind `a` to the one behind `z`, both taken whole, and is named and owned by the link.
+    """
+
+    id: str  # directed, a to z
+    reverse: str
+    domain: str
+    a: PortRef  # router ports
+    z: PortRef
+    rate_bps: int
+    delay_s: float  # whole microseconds, as te-delay-metric tells it
+    srlgs: tuple[int, ...]  # of everything under it, sorted
+    circuit: CircuitPlacement
+    price: float  # in the currency of price.py, when it was lit
+
+    @property
+    def circuit_id(self) -> str:
+        return self.circuit.id
+
+    @property
+    def fibres(self) -> tuple[str, ...]:
+        return self.circuit.working.route
+
+    def labels(self, start: datetime | None = None, end: datetime | None = None) -> tuple[LabelReservation, ...]:
+        """Return what it takes in the optical domain: both client ports, and the channel on every fibre."""
+        leg = self.circuit.working
+        held = [(f"port:{ref}", 0) for ref in (self.circuit.a, self.circuit.z)]
+        held += [(f"channel:{fibre}", leg.channel or 0) for fibre in leg.route]
+        return tuple(LabelReservation(what, label, start, end, of_link=self.id) for what, label in held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +254,7 @@ class Placement:
     end: datetime | None = None
     isolation: str = ""  # what AUTO became: "wavelength", "timeslot", "nrp"
     notes: tuple[str, ...] = ()  # what the plan should say: squeezes, missing modules
+    lit_links: tuple[LitLink, ...] = ()  # those of the links that it rides on which stand for services only
 
     def open_at(self, now: datetime) -> bool:
         """Say whether it is to be in the network by now."""

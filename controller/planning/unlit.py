@@ -1,84 +1,169 @@
-"""IP links that are not there but that the optical layer could light, as offers in a refusal, with their price.
+"""IP links that are not there but that the optical layer could light: candidates with a price.
 
 Two routers of one domain with a free port each that is cabled to the optical network, and a channel between those
-ports: the service is really planned on the map with that link in it, so what is offered would carry it. Nothing is lit
-by us: an IP link is its domain's to configure, and is found like any other once it is there.
+ports. They are looked at only where something that rides pinned tunnels finds no room on what is there, cheapest first,
+and one is taken only if the whole service then keeps every promise. Routers are kept from choosing it by themselves,
+so planes never ride it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import islice
+from math import ceil
 
-from controller.intent.model import AttachLayer, Boundaries, ExclusiveSlice, Isolation, Service, ServiceId
+import numpy as np
+
+from controller.intent.model import AttachLayer, Boundaries, ExclusiveSlice, Service, ServiceId
+from controller.network.labels import Instant
 from controller.network.ledger import Ledger
+from controller.network.lit import circuit_id, link_id, with_lit
 from controller.network.model import CityMap, Link, Port
 from controller.planning.attach import access_port
-from controller.planning.circuits import Ends, Lit, Wish, risks_of_route
+from controller.planning.circuits import Ends, Wish, risks_of_route
 from controller.planning.containers import LINE_RATES
 from controller.planning.draft import CannotPlaceError, Draft, Pools, rate_text
 from controller.planning.layers import Layers
 from controller.planning.lighting import light
 from controller.planning.limits import Limits
-from controller.planning.placement import Placement
+from controller.planning.paths import Mask
+from controller.planning.placement import LabelReservation, LitLink, Placement, RateReservation
 from controller.planning.price import ROUTER_PORTS, lit_link
 from controller.planning.reasons import short
 
-MOST_TRIED = 2  # links for one refusal: each is a map of its own
+MOST_TRIED = 3  # links for one service, one at a time: each is a map of its own
+MOST_TOGETHER = 4  # links that are lit for one service at once
 UNLIT = ServiceId("unlit/link")
+_MICROSECOND = 1e-6
+
+PlaceOn = Callable[[CityMap], Placement]  # raises CannotPlaceError
+
+
+# Links that are lit already
+
+
+def out_of_reach(city: CityMap, net: Layers, ledger: Ledger, start: Instant = None, end: Instant = None) -> Mask | None:
+    """Return the links of ours whose light others hold at some moment of an interval, while nobody is on them.
+
+    Such a link stands in its users' windows only, and what it is made of is somebody else's in between. None: there is
+    no such link.
+    """
+    found = None
+    for one in dict.fromkeys(lit_on(city)):
+        if any(ledger.rivals(label) for label in one.labels(start, end)):
+            found = np.zeros(len(net.links), dtype=np.bool_) if found is None else found
+            found[[net.link_index[k] for k in (one.id, one.reverse) if k in net.link_index]] = True
+    return found
+
+
+def lit_on(city: CityMap) -> Iterator[LitLink]:
+    """Yield the links of ours on a map, by either direction."""
+    for one in city.lit.values():
+        assert isinstance(one, LitLink)
+        yield one
+
+
+def ridden(
+    city: CityMap, rates: Iterable[RateReservation], start: Instant = None, end: Instant = None
+) -> tuple[tuple[LitLink, ...], tuple[LabelReservation, ...]]:
+    """Return the links of ours that hold something for a service, and what they take in the optical domain."""
+    if not city.lit:
+        return (), ()
+    named = {one.id: one for r in rates if isinstance(one := city.lit.get(r.link), LitLink)}
+    links = tuple(named[name] for name in sorted(named))
+    return links, tuple(label for one in links for label in one.labels(start, end))
+
+
+# Links to light
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
-    link: Link
-    back: Link
-    lit: Lit
-    price: float
+class Search:
+    """For whom a link is looked for: on which map, beside what, and within which limits."""
+
+    city: CityMap
+    net: Layers
+    ledger: Ledger  # asked about the service's window
+    bounds: Boundaries
+    plane: str | None = None
+    avoid: frozenset[int] = frozenset()
+
+    def lighten(self, lacking: Iterable[Link], ends: Iterable[tuple[str, str]], place_on: PlaceOn) -> Placement | None:
+        """Return the placement over the cheapest link that carries it, else over all those that lack; None: none does.
+
+        lacking: links without room for it; ends: routers of one domain between which it runs.
+        """
+        around = list(dict.fromkeys(_around(lacking)))
+        pairs = islice(dict.fromkeys((*around, *ends)), MOST_TRIED)
+        singles = [c for c in map(self._candidate, pairs) if c is not None]
+        tries: list[tuple[LitLink, ...]] = [(one,) for one in sorted(singles, key=lambda c: (c.price, c.id))]
+        if 1 < len(around) <= MOST_TOGETHER:
+            tries += [every] if (every := self._all_of(around)) else []
+        for lit in tries:
+            try:
+                placed = place_on(with_lit(self.city, (*lit_on(self.city), *lit)))
+            except CannotPlaceError:
+                continue
+            if placed.lit_links:
+                return placed
+        return None
+
+    def _all_of(self, pairs: list[tuple[str, str]]) -> tuple[LitLink, ...]:
+        """Return a link for every pair, side by side; () where one of them has none."""
+        found: list[LitLink] = []
+        ledger = self.ledger.copy()
+        for pair in pairs:
+            one = Search(self.city, self.net, ledger, self.bounds, self.plane, self.avoid)._candidate(pair)
+            if one is None:
+                return ()
+            found.append(one)
+            for label in one.labels():
+                ledger.take(UNLIT, label)
+        return tuple(found)
+
+    def _candidate(self, pair: tuple[str, str]) -> LitLink | None:
+        free = [self._free_ports(node) for node in pair]
+        for rate in sorted(LINE_RATES, reverse=True):
+            ports = [next(((r, c) for r, c in found if rate in c.rates_bps), None) for found in free]
+            if ports[0] is None or ports[1] is None:
+                continue
+            (a, at_a), (z, at_z) = ports[0], ports[1]
+            wish = Wish(
+                circuit_id(a.ref, z.ref), "wavelength", Limits(), False, self.bounds, self.avoid, plane=self.plane
+            )
+            draft = Draft(UNLIT, self.ledger.copy(), Pools(), None)
+            try:
+                lit = light(self.net, draft, Ends(at_a.ref, at_z.ref, 0, 0, rate), wish, None)
+            except CannotPlaceError:
+                return None
+            return LitLink(
+                link_id(a.ref, z.ref), link_id(z.ref, a.ref), a.domain, a.ref, z.ref, rate,
+                ceil(lit.delay_s / _MICROSECOND - 1e-6) * _MICROSECOND,
+                tuple(sorted(risks_of_route(self.net, lit.circuit.working.route))), lit.circuit,
+                lit_link(len(lit.circuit.working.route)) + ROUTER_PORTS,
+            )  # fmt: skip
+        return None
+
+    def _free_ports(self, node: str) -> list[tuple[Port, Port]]:
+        def used(port: Port) -> bool:
+            return bool(self.ledger.held_labels(f"vlan:{port.ref}") or self.ledger.held_labels(f"port:{port.ref}"))
+
+        pairs = self.net.spare.get(node, ())
+        return [(r, c) for r, c in pairs if r.up and c.up and c.used_by is None and not used(r) and not used(c)]
 
 
-def offers(
-    city: CityMap,
-    net: Layers,
-    ledger: Ledger,
-    service: Service,
-    full: Iterable[str],
-    place_on: Callable[[CityMap, Service], Placement],
-) -> Iterator[str]:
-    """Yield the cheapest IP link that would have to be lit for a slice of the IP networks that lacks bandwidth.
-
-    full: what had no room; place_on: places the service on another map, raising CannotPlaceError.
-    """
-    if not isinstance(service, ExclusiveSlice) or service.isolation is not Isolation.NRP:
-        return
-    lacking = [net.links[net.link_index[k]] for k in full if k in net.link_index]
-    if not lacking:
-        return
-    found = []
-    for pair in list(dict.fromkeys((*_around(lacking, net), *_between(city, net, service))))[:MOST_TRIED]:
-        candidate = _candidate(city, net, ledger, pair, service.boundaries)
-        if candidate is not None:
-            found.append(candidate)
-    for one in sorted(found, key=lambda c: (c.price, c.link.id)):
-        try:
-            placed = place_on(_with(city, one), service)
-        except CannotPlaceError:
-            continue
-        if any(r.link in (one.link.id, one.back.id) for r in placed.rates):
-            ends = f"{short(one.link.src.node)}–{short(one.link.dst.node)}"
-            over = ", ".join(one.lit.circuit.working.route)
-            rate = rate_text(one.link.capacity_bps)
-            yield f"as asked, once an IP link {ends} is lit: {rate} over {over} (price {one.price:.3g})"
-            return
-
-
-def _around(lacking: Iterable[Link], net: Layers) -> Iterator[tuple[str, str]]:
+def _around(lacking: Iterable[Link]) -> Iterator[tuple[str, str]]:
     for link in lacking:
         if not link.border:
             a, z = sorted((link.src.node, link.dst.node))
             yield a, z
 
 
-def _between(city: CityMap, net: Layers, service: ExclusiveSlice) -> Iterator[tuple[str, str]]:
+def between(city: CityMap, net: Layers, service: Service) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of routers of one domain between which a slice has traffic."""
+    if not isinstance(service, ExclusiveSlice):
+        return
     ends = {a.name: a for a in service.endpoints}
     for demand in service.demands:
         if any(ends[n].attach is not AttachLayer.IP for n in (demand.a, demand.z)):
@@ -88,48 +173,27 @@ def _between(city: CityMap, net: Layers, service: ExclusiveSlice) -> Iterator[tu
             yield min(a, z), max(a, z)
 
 
-def _candidate(
-    city: CityMap, net: Layers, ledger: Ledger, pair: tuple[str, str], bounds: Boundaries
-) -> _Candidate | None:
-    free = [_free_ports(net, ledger, node) for node in pair]
-    for rate in sorted(LINE_RATES, reverse=True):
-        ports = [next(((r, c) for r, c in found if rate in c.rates_bps), None) for found in free]
-        if ports[0] is None or ports[1] is None:
-            continue
-        (a, at_a), (z, at_z) = ports[0], ports[1]
-        wish = Wish("unlit", "wavelength", Limits(), False, bounds, frozenset())
-        try:
-            lit = light(
-                net, Draft(UNLIT, ledger.copy(), Pools(), None), Ends(at_a.ref, at_z.ref, 0, 0, rate), wish, None
-            )
-        except CannotPlaceError:
-            return None
-        return _as_links(city, net, a, z, rate, lit)
-    return None
+def lacking_room(net: Layers, ledger: Ledger, wished: Placement) -> Iterator[Link]:
+    """Yield the links on which a placement that was made as if there were room everywhere finds none."""
+    for rate in wished.rates:
+        at = net.link_index.get(rate.link)
+        if at is not None and rate.rate_bps > ledger.free_bps(rate.link, rate.start, rate.end, squeeze=rate.squeezes):
+            yield net.links[at]
 
 
-def _free_ports(net: Layers, ledger: Ledger, node: str) -> list[tuple[Port, Port]]:
-    def used(port: Port) -> bool:
-        return bool(ledger.held_labels(f"vlan:{port.ref}") or ledger.held_labels(f"port:{port.ref}"))
-
-    pairs = net.spare.get(node, ())
-    return [(r, c) for r, c in pairs if r.up and c.up and c.used_by is None and not used(r) and not used(c)]
+def offered(one: LitLink) -> str:
+    """Say which link would have to be lit: `an IP link lg-buji–lg-nanwan is lit: 100 Gbit/s over … (price 31)`."""
+    return f"an IP link {_ends(one)} is lit: {_light(one)}"
 
 
-def _as_links(city: CityMap, net: Layers, a: Port, z: Port, rate: int, lit: Lit) -> _Candidate:
-    route = lit.circuit.working.route
-    names = [f"unlit:{short(x.ref.node)}..{short(y.ref.node)}" for x, y in ((a, z), (z, a))]
-    inside = [k for k in city.links if k.domain == a.domain]
-    one = Link(
-        names[0], a.domain, a.ref, z.ref, rate, lit.delay_s, risks_of_route(net, route), None,
-        min(city.fibres[f].trust for f in route), lit.availability, "unlit", names[1], True, fibres=route,
-        jitter_s=max((k.jitter_s for k in inside), default=0.0),
-        loss_ratio=max((k.loss_ratio for k in inside), default=0.0),
-    )  # fmt: skip
-    back = replace(one, id=names[1], src=z.ref, dst=a.ref, reverse=names[0])
-    return _Candidate(one, back, lit, lit_link(len(route)) + ROUTER_PORTS)
+def lit_text(one: LitLink) -> str:
+    """Say which link a service rides on that stands for services only: `IP link lg-buji–lg-nanwan: 100 Gbit/s …`."""
+    return f"IP link {_ends(one)}: {_light(one)}"
 
 
-def _with(city: CityMap, candidate: _Candidate) -> CityMap:
-    links = (*city.links, candidate.link, candidate.back)
-    return replace(city, links=tuple(sorted(links, key=lambda k: k.id)))
+def _ends(one: LitLink) -> str:
+    return f"{short(one.a.node)}–{short(one.z.node)}"
+
+
+def _light(one: LitLink) -> str:
+    return f"{rate_text(one.rate_bps)} over {', '.join(one.fibres)} (price {one.price:.3g})"

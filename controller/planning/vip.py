@@ -19,10 +19,12 @@ from controller.planning.chains import Borders, Need, cases, usable_borders
 from controller.planning.draft import CannotPlaceError, Draft, rate_text
 from controller.planning.layers import Layers, allowed_mask, ip_mask
 from controller.planning.limits import Limits
+from controller.planning.paths import Mask
 from controller.planning.placement import Placement, Promise, RateReservation, Steering
 from controller.planning.reasons import short
 from controller.planning.timed import interval_text
 from controller.planning.tunnels import Ways, Weave
+from controller.planning.unlit import out_of_reach, ridden
 
 MOST_NAMED = 5
 REST = "rest"  # the class of a VIP that assures all traffic of what it protects
@@ -47,7 +49,8 @@ def place_vip(
             start=window.start, end=window.end, promises=below.promises,
             notes=(f"{wanted.protects} rides a circuit of its own: nothing competes with it",),
         )  # fmt: skip
-    weave, ways = _route(net, draft, wanted, window, below, needs)
+    taken = out_of_reach(city, net, draft.ledger, window.start, window.end)
+    weave, ways = _route(net, draft, wanted, window, below, needs, taken)
     tunnels = weave.tunnels(
         "vip", wanted.metadata.service, wanted.priority, wanted.priority, wanted.slo.loss_ratio,
         weave.budgets(ways, wanted.slo.latency_s), {p.domain: p.nrp_id for p in below.partitions},
@@ -58,6 +61,7 @@ def place_vip(
         for k, r in sorted(weave.reserved().items())
         if not below.partitions  # a slice holds already what it gives to its own VIP
     )
+    links, light = ridden(city, rates, window.start, window.end)
     return Placement(
         service=wanted.metadata.service, kind=wanted.kind, number=number, tunnels=tunnels,
         steering=tuple(
@@ -65,8 +69,8 @@ def place_vip(
             for t in tunnels
             for c in classes
         ),
-        promises=tuple(_promises(wanted, carried[1], ways)), rates=rates, labels=draft.labels(),
-        start=window.start, end=window.end, notes=_squeezed(draft.ledger, rates),
+        promises=tuple(_promises(wanted, carried[1], ways)), rates=rates, labels=(*draft.labels(), *light),
+        start=window.start, end=window.end, notes=_squeezed(draft.ledger, rates), lit_links=links,
     )  # fmt: skip
 
 
@@ -116,9 +120,12 @@ def _talks(wanted: VipAssurance, service: Service, below: Placement) -> Iterable
 
 
 def _route(
-    net: Layers, draft: Draft, wanted: VipAssurance, window: Window, below: Placement, needs: list[Need]
-) -> tuple[Weave, list[Ways]]:
+    net: Layers, draft: Draft, wanted: VipAssurance, window: Window, below: Placement, needs: list[Need],
+    taken: Mask | None,
+) -> tuple[Weave, list[Ways]]:  # fmt: skip
     usable = ip_mask(net, wanted.boundaries)
+    if taken is not None:
+        usable = usable & ~taken
     free = draft.ledger.free_array(window.start, window.end, squeeze=True)
     if below.partitions:
         free = _own(net, below)

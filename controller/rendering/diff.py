@@ -15,6 +15,7 @@ from itertools import compress, islice
 
 from controller.errors import ConflictError
 from controller.rendering.graft import Graft
+from controller.rendering.lit import passed_through
 from controller.rendering.packed import opened
 from controller.rendering.paths import at, extract, outermost, path_text, smallest_entry, step_name
 from controller.rendering.schema import Schema, SchemaNode
@@ -105,13 +106,20 @@ def _gone(child: SchemaNode | None, path: Path, was: Tree | Leaf, operations: li
     if isinstance(was, dict) and isinstance(step, str) and not _is_one(child, step):
         for below, value in was.items():
             _gone(child.children.get(step_name(below)) if child else None, (*path, below), value, operations)
+    elif isinstance(was, dict) and passed_through(step, was):
+        children: Mapping[str, SchemaNode] = child.children if child else {}
+        for below in [below for below in opened(was) if isinstance(below, tuple)]:
+            _gone(children.get(below[0]), (*path, below), was[below], operations)
     else:
         operations.append(Operation(OperationKind.DELETE, path))
 
 
 def _came(child: SchemaNode | None, path: Path, value: Tree | Leaf, operations: list[Operation]) -> None:
     step = path[-1]
-    if isinstance(step, tuple):
+    if isinstance(step, tuple) and isinstance(value, dict) and passed_through(step, value):
+        entries: Tree = {below: inner for below, inner in value.items() if isinstance(below, tuple)}
+        _compare(child.children if child else {}, path, {}, entries, operations)
+    elif isinstance(step, tuple):
         operations.append(Operation(OperationKind.CREATE, path, value))
     elif isinstance(value, dict) and not _is_one(child, step):
         _compare(child.children if child else {}, path, {}, value, operations)

@@ -8,6 +8,7 @@ from controller.errors import UnknownNameError
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId
 from controller.network.model import CityMap
 from controller.planning.placement import Placement
+from controller.rendering.lit import with_lit_links
 from controller.rendering.packed import packed_fragment
 from controller.rendering.plane import render_plane
 from controller.rendering.slice import render_slice
@@ -23,14 +24,17 @@ def render(
     standing: the other services with their placements; a VIP needs the one that it protects, UnknownNameError without.
     Whether a VIP's window is open is the caller's business: this renders what stands while it is.
     """
-    return {domain: packed_fragment(tree) for domain, tree in _rendered(service, placement, city, standing).items()}
+    fragments = _rendered(service, placement, city, standing)
+    if placement.lit_links:
+        fragments = with_lit_links(fragments, placement.lit_links, city)
+    return {domain: packed_fragment(tree) for domain, tree in fragments.items()}
 
 
 def configured_alike(one: Placement, other: Placement) -> bool:
     """Whether two placements of one plane or slice render to the same: what is held and promised is not configured."""
     return all(
         getattr(one, part) == getattr(other, part)
-        for part in ("number", "attachments", "stitches", "circuits", "tunnels", "partitions", "steering")
+        for part in ("number", "attachments", "stitches", "circuits", "tunnels", "partitions", "steering", "lit_links")
     )
 
 

@@ -163,6 +163,21 @@ class Partition:
 
 
 @dataclass(frozen=True, slots=True)
+class LitDirection:
+    """One direction of an IP link that is configured into a domain's own network, over light lit for it."""
+
+    id: str
+    domain: str
+    network: str
+    src: PortRef
+    dst: PortRef
+    rate_bps: int  # what may be reserved on it
+    metric: int  # the least that routers reckon with
+    delay_s: float
+    srlgs: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
 class CircuitLeg:
     route: tuple[str, ...]
     channel: int

@@ -57,7 +57,7 @@ class _Domain:
         index = {node: i for i, node in enumerate(nodes)}
         best: dict[tuple[int, int], Link] = {}
         for link in city.links:
-            if link.domain != domain or not link.up:
+            if link.domain != domain or not link.up or link.pinned:
                 continue
             ends = index[link.src.node], index[link.dst.node]
             if ends not in best or link.delay_s < best[ends].delay_s:

@@ -69,6 +69,9 @@ class LoadBook:
 
 
 def _same_but_for_state(before: tuple[Link, ...], after: tuple[Link, ...]) -> bool:
+    """Say whether links only went up or down, or are ones that routers never choose by themselves."""
+    if any(k.pinned for links in (before, after) for k in links):
+        before, after = (tuple(k for k in links if not k.pinned) for links in (before, after))
     return len(before) == len(after) and all(
         a is b or replace(a, up=b.up) == b for a, b in zip(before, after, strict=True)
     )

@@ -14,15 +14,15 @@ from typing import TypeVar
 from controller.intent.model import ServiceId
 from controller.rendering.tree import Edit, Step, Tree
 from controller.verification import parse
-from controller.verification.facts import Circuit, Partition, Tunnel, Vpn
+from controller.verification.facts import Circuit, LitDirection, Partition, Tunnel, Vpn
 from controller.verification.loads import LoadBook
 from controller.verification.reading import below, entries
 
-Key = tuple[str, str]  # (domain, vpn id | tunnel name | partition name | circuit id)
-Unit = tuple[str, str, str]  # ("vpn" | "tunnel" | "partition" | "circuit", domain, name)
+Key = tuple[str, str]  # (domain, vpn id | tunnel name | partition name | circuit id | link id)
+Unit = tuple[str, str, str]  # ("vpn" | "tunnel" | "partition" | "circuit" | "link", domain, name)
 Resource = tuple[str, str]  # (kind, what)
 Claim = tuple[Resource, str, str]  # resource, label of it, who claims it
-T = TypeVar("T", Vpn, Tunnel, Partition, Circuit)
+T = TypeVar("T", Vpn, Tunnel, Partition, Circuit, LitDirection)
 KEPT = "kept "  # before "slot" and "channel": dark, for restoration
 _KINDS = {"l3nm:vpn-service": "vpn", "te:tunnel": "tunnel", "nrp:nrp-policy": "partition", "opt:circuit": "circuit"}
 _ROOTS = (
@@ -30,6 +30,7 @@ _ROOTS = (
     (parse.TUNNELS, "te:tunnel"),
     (parse.PARTITIONS, "nrp:nrp-policy"),
     ((), "opt:circuit"),
+    (parse.NETWORKS, "nw:network"),
 )
 
 
@@ -53,6 +54,7 @@ class ConfigurationModel:
     tunnels: Mapping[Key, Tunnel] = field(default_factory=dict)
     partitions: Mapping[Key, Partition] = field(default_factory=dict)
     circuits: Mapping[Key, Circuit] = field(default_factory=dict)
+    lit: Mapping[Key, LitDirection] = field(default_factory=dict)
     claims: Mapping[Resource, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     looked_at: frozenset[Unit] = frozenset()
     # What each service loads links with. Depends on the map too, so `prove` keeps it; equality is of configuration.
@@ -105,6 +107,7 @@ class _Update:
         self.base = base
         self.vpns, self.tunnels = dict(base.vpns), dict(base.tunnels)
         self.partitions, self.circuits = dict(base.partitions), dict(base.circuits)
+        self.lit = dict(base.lit)
         self.claims: dict[Resource, dict[str, tuple[str, ...]]] = dict(base.claims)  # type: ignore[arg-type]
         self.own: set[Resource] = set()
         self.seen: set[Unit] = set()
@@ -117,6 +120,7 @@ class _Update:
             self.tunnels,
             self.partitions,
             self.circuits,
+            self.lit,
             self.claims,
             frozenset(self.seen),
             self.base.loads.without(moved),
@@ -141,8 +145,25 @@ class _Update:
             found = below(tree, step)
             self._swap(self.circuits, key, parse.circuit(domain, found) if found else None, claims_of_circuit)
         else:
-            return  # a network to be measured: it forwards nothing
+            self._network(domain, step, tree)
+            return
         self.seen.add((kind, *key))
+
+    def _network(self, domain: str, step: Step, tree: Tree) -> None:
+        """Read the links that are configured into a domain's own network; one to be measured forwards nothing."""
+        found, network = below(tree, *parse.NETWORKS, step), str(step[1])
+        if "nw:network-types" in found:
+            return
+        listed = entries(found, "nt:link") if found else ()
+        now = {keys[0]: parse.lit_direction(domain, network, link) for keys, link in listed}
+        gone = {name for (d, name), link in self.lit.items() if (d, link.network) == (domain, network)} - now.keys()
+        for name in gone:
+            del self.lit[domain, name]
+        for name, link in now.items():
+            if self.lit.get((domain, name)) != link:
+                self.lit[domain, name] = link
+                self.seen.add(("link", domain, name))
+        self.seen |= {("link", domain, name) for name in gone}
 
     def _swap(self, units: dict[Key, T], key: Key, new: T | None, claims_of: Callable[[T], Iterator[Claim]]) -> None:
         old = units.get(key)

@@ -21,6 +21,7 @@ from controller.verification.facts import (
     EvenRates,
     Hops,
     Instance,
+    LitDirection,
     Partition,
     SteeringEntry,
     Tunnel,
@@ -42,6 +43,7 @@ from controller.verification.reading import (
 VPNS = ("l3nm:l3vpn-ntw", "l3nm:vpn-services")
 TUNNELS = ("te:te", "te:tunnels")
 PARTITIONS = ("nw:networks", "nrp:nrp-policies")
+NETWORKS = ("nw:networks",)
 MOST_KNOWN = 1 << 18
 
 
@@ -256,6 +258,20 @@ def circuit(domain: str, tree: Tree) -> Circuit:
         protect,
         text(tree, "opt:protect-shared") == "true",
     )
+
+
+def lit_direction(domain: str, network: str, tree: Tree) -> LitDirection:
+    """Read one direction of an IP link that is lit. What is not said is 0 or empty, which no check takes for good."""
+    te = below(tree, "tet:te", "tet:te-link-attributes")
+    rate = text(below(te, "tet:max-resv-link-bandwidth", "tet:te-bandwidth"), "tet:generic")
+    src, dst = below(tree, "nt:source"), below(tree, "nt:destination")
+    return LitDirection(
+        text(tree, "nt:link-id"), domain, network, PortRef(text(src, "nt:source-node"), text(src, "nt:source-tp")),
+        PortRef(text(dst, "nt:dest-node"), text(dst, "nt:dest-tp")), rate_bps(rate),
+        min(number(te, "tet:te-default-metric"), number(te, "tet:te-igp-metric")),
+        number(te, "tet:te-delay-metric") * 1e-6,
+        frozenset(whole(value) for value in texts(below(te, "tet:te-srlgs"), "tet:value")),
+    )  # fmt: skip
 
 
 def _leg(leg: Tree) -> CircuitLeg:

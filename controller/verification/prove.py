@@ -7,11 +7,13 @@ from dataclasses import replace
 from itertools import islice
 
 from controller.intent.model import DedicatedPlane, Disjointness, ExclusiveSlice, Service, ServiceId, VipAssurance
+from controller.network.lit import LIT
 from controller.network.model import CityMap
 from controller.verification import bulk, plain
 from controller.verification.bookings import circuit_bookings, partition_bookings, tunnel_bookings
 from controller.verification.forwarding import Forwarding
 from controller.verification.igp import Interior
+from controller.verification.lit import configured, leftover, link_bookings
 from controller.verification.loads import Loads
 from controller.verification.model import ConfigurationModel, Unit, owner_of
 from controller.verification.networks import NetworkProver
@@ -42,6 +44,7 @@ def prove(
     after the change. changed: services put or removed. The work is in what changed: its units, its services, and the
     VIPs over the VPNs that it touched.
     """
+    city = configured(model, city)
     forwarding = Forwarding(model, city, _interior(city))
     broken = tuple(islice(_Change(forwarding, intents, set(changed)).examine(), MOST_EXAMPLES))
     failed = {example.broken for example in broken}
@@ -59,6 +62,7 @@ def renew(
     """
     book = model.loads.without(())
     quiet = replace(model, looked_at=frozenset(), loads=book)
+    city = configured(model, city)
     left = _Change(Forwarding(quiet, city, _interior(city)), intents, set()).renew(most)
     return replace(model, loads=book), left
 
@@ -73,7 +77,8 @@ class _Change:
         for service in intents.values():
             if isinstance(service, VipAssurance):
                 self.vips.setdefault(service.protects, []).append(service)
-        touched = changed | {self._owner(unit) for unit in self.model.looked_at}
+        self._links_moved = any(self._of_light(unit) for unit in self.model.looked_at)
+        touched = changed | {self._owner(unit) for unit in (*self.model.looked_at, *self._over_light())}
         above = {vip.metadata.service for sid in touched for vip in self.vips.get(sid, ())}
         self.gone = changed - intents.keys()
         self.sound: plain.Sound = {}  # tunnels that need no second look
@@ -125,7 +130,7 @@ class _Change:
 
     def _units(self) -> set[Unit]:
         """Return the units that changed, and those whose rightness hangs on them: what faces or draws from them."""
-        found = set(self.model.looked_at)
+        found = {*self.model.looked_at, *self._over_light()}
         for unit in self.model.looked_at:
             owner = self._owner(unit)
             vpn_id = owner.replace("/", ".", 1)
@@ -136,11 +141,32 @@ class _Change:
                 found |= {("tunnel", t.domain, t.name) for user in users for t in self.model.tunnels_of(user)}
         return found
 
+    def _of_light(self, unit: Unit) -> bool:
+        """Whether a unit is a link that was lit for services, or the light under one."""
+        return unit[0] == "link" or (unit[0] == "circuit" and unit[2].startswith(LIT))
+
+    def _over_light(self) -> set[Unit]:
+        """Return the links that are lit, once any of them moved, and the tunnels that ride such, or rode one that went.
+
+        There are few of them; whoever rides one may ride it no more.
+        """
+        if not self._links_moved:
+            return set()
+        out, model = self.forwarding.out, self.model
+        found: set[Unit] = {("link", *key) for key in model.lit}
+        spare = {link.src for link in self.forwarding.city.pinned_links}
+        for tunnel in model.tunnels.values():
+            hops = (*tunnel.working, *(tunnel.standby or ()))
+            if any(hop in spare or hop not in out for hop in hops):
+                found.add(("tunnel", tunnel.domain, tunnel.name))
+        return found
+
     def _owner(self, unit: Unit) -> ServiceId:
         if unit not in self._owners:
             kind, domain, name = unit
             circuit = self.model.circuits.get((domain, name)) if kind == "circuit" else None
-            self._owners[unit] = ServiceId(circuit.owner) if circuit is not None else owner_of(kind, name)
+            own = LIT + name if kind == "link" else None if circuit is None else circuit.owner
+            self._owners[unit] = owner_of(kind, name) if own is None else ServiceId(own)
         return self._owners[unit]
 
     def _unit(self, unit: Unit) -> Iterator[CounterExample]:
@@ -159,13 +185,18 @@ class _Change:
             yield from partition_bookings(self.model.partitions[at], self.forwarding)
         elif kind == "circuit" and at in self.model.circuits:
             yield from circuit_bookings(self.model.circuits[at], self.forwarding, self._apart(unit))
+        elif kind == "link" and at in self.model.lit:
+            yield from link_bookings(self.model.lit[at], self.model, self.forwarding.city)
         else:
             return
         owner = self._owner(unit)
         if self._named(unit) != name:
             reason = f"it calls itself {self._named(unit) or 'nothing'}: who asks for it by name does not find it"
             yield CounterExample(Property.REACHABILITY, owner, f"{kind} {name} in {domain}", (), reason)
-        if owner not in self.intents:
+        if owner.startswith(LIT):
+            if kind == "circuit" and leftover(self.model.circuits[at], self.model, self.forwarding.city):
+                yield CounterExample(Property.ISOLATION, owner, f"circuit {name}", (), "no IP link runs over it")
+        elif owner not in self.intents:
             reason = f"no service {owner} stands that it could belong to"
             yield CounterExample(Property.ISOLATION, owner, f"{kind} {name} in {domain}", (), reason)
 
@@ -173,6 +204,8 @@ class _Change:
         """Return the name that a unit's own leaf gives it; the key of its entry is another leaf on paper only."""
         kind, *at = unit
         key = (at[0], at[1])
+        if kind == "link":
+            return self.model.lit[key].id
         if kind in ("vpn", "circuit"):
             return self.model.vpns[key].id if kind == "vpn" else self.model.circuits[key].id
         return self.model.tunnels[key].name if kind == "tunnel" else self.model.partitions[key].name
