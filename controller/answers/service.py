@@ -325,9 +325,7 @@ class Changes(Looking):
                 for e in step.edits
             )
         return Plan(
-            services=tuple(
-                present.service_action(p, self._domains.city, refusals.get(p.service, "")) for p in planned.plans
-            ),
+            services=tuple(present.service_action(p, planned.city, refusals.get(p.service, "")) for p in planned.plans),
             domains=present.domain_counts(planned.edits, self._conductor.step_counts(planned)),
             proofs=present.proofs(planned) if planned.puts or planned.edits else (),
             proofs_s=planned.proofs_s if planned.puts or planned.edits else 0.0,

@@ -137,7 +137,7 @@ class Conductor:
         named = ((p, refusals.get(p.service, "")) for p in planned.plans)
         if order.kind == "repair":
             return tuple(present.repaired_action(p, refusal) for p, refusal in named)
-        return tuple(present.service_action(p, self._domains.city, refusal) for p, refusal in named)
+        return tuple(present.service_action(p, planned.city, refusal) for p, refusal in named)
 
     async def _only_reserved(
         self,

@@ -17,7 +17,8 @@ from datetime import datetime
 from controller.changes.jointly import MOST_CHANGES, Asked, plain, plan_jointly
 from controller.changes.leavings import Services, leavings
 from controller.changes.pipeline import Planned, Wanted, active_intents, plan
-from controller.changes.state import DesiredState, Standing, lit_after
+from controller.changes.state import DesiredState, Standing, links_of, lit_after
+from controller.errors import ConflictError
 from controller.intent.model import Service, ServiceId, VipAssurance
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
@@ -62,6 +63,7 @@ class _Asking:
         self.gone = False  # its caller was cancelled
         self.planned: Planned | None = None
         self.taken = False  # by who planned it in company: it holds what it asked for
+        self.awaits: frozenset[str] = frozenset()  # changes under way that light or leave a link which it rides on too
 
 
 class Desk:
@@ -79,6 +81,7 @@ class Desk:
         self._landed = asyncio.Condition()
         # Changes that hold more than they may come to hold → the services that they put or drop.
         self._open: dict[str, frozenset[ServiceId]] = {}
+        self._lit_by: dict[str, frozenset[str]] = {}  # change under way → links lit for services that it concerns
         self._freed = 0  # how often one of them let something go when it ended
         self._asking: list[_Asking] = []  # who waits to be planned, in the order in which they came
         self._gathered_at = 0.0  # loop time until which those that come are waited for
@@ -130,7 +133,11 @@ class Desk:
         """
         give_up_at = asyncio.get_running_loop().time() + ROOM_PATIENCE_S
         while True:
-            others, freed, planned = await self._planned(_Asking(Asked(change_id, wanted), accept))
+            one = _Asking(Asked(change_id, wanted), accept)
+            others, freed, planned = await self._planned(one)
+            if one.awaits:
+                await self._see_the_end_of(one.awaits, give_up_at)
+                continue
             if not planned.refusals or wanted.again or not await self._made_room(others, freed, give_up_at):
                 return planned
 
@@ -173,7 +180,15 @@ class Desk:
     async def _plan_alone(self, one: _Asking) -> Planned:
         self._asking.remove(one)
         planned = await asyncio.to_thread(plan, self.state, self.model, self._city(), one.wanted, self._now())
+        ridden = links_of(planned.base.services, planned.puts, planned.drops)
         if one.accept(planned) and not planned.changes_nothing:
+            one.awaits = frozenset(c for c, links in self._lit_by.items() if ridden & links and c in self._open)
+            if one.awaits:
+                return planned
+            if ridden:
+                self._lit_by = {c: links for c, links in self._lit_by.items() if c in self._open} | {
+                    one.change_id: ridden
+                }
             self._open[one.change_id] = frozenset(planned.puts) | planned.drops
             self._replace(replace(planned.after, ledger=_with_leavings(planned, one.change_id)), planned.model)
         return planned
@@ -206,6 +221,18 @@ class Desk:
         except TimeoutError:
             return False
         return self._freed != freed
+
+    async def _see_the_end_of(self, changes: frozenset[str], give_up_at: float) -> None:
+        """Wait for changes over a link that others share; raises ConflictError where they take too long.
+
+        What they configure of it is not written again by who comes after them: it has to be there, or gone, by then.
+        """
+        try:
+            async with asyncio.timeout_at(give_up_at), self._landed:
+                await self._landed.wait_for(lambda: not changes & self._open.keys())
+        except TimeoutError:
+            text = f"change {', '.join(sorted(changes))} is under way over an IP link that this one shares with it"
+            raise ConflictError(f"{text}; try again when it has ended") from None
 
     def in_doubt(self, change_id: str) -> None:
         """The end of this change may take hours: nobody waits for the room that it may make."""

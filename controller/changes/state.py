@@ -223,6 +223,14 @@ def lit_for(services: Mapping[ServiceId, Standing]) -> tuple[LitLink, ...]:
     return tuple(named[name] for name in sorted(named))
 
 
+def links_of(
+    before: Mapping[ServiceId, Standing], puts: Mapping[ServiceId, Standing], drops: Iterable[ServiceId]
+) -> frozenset[str]:
+    """Return the IP links lit for services that a change's services ride on, or rode on before it, by id."""
+    stood = (before[sid] for sid in (*puts, *drops) if sid in before)
+    return frozenset(one.id for s in (*puts.values(), *stood) for one in s.placement.lit_links)
+
+
 def lit_after(
     lit: tuple[LitLink, ...], services: Mapping[ServiceId, Standing], moved: Iterable[Standing]
 ) -> tuple[LitLink, ...]:

@@ -26,7 +26,7 @@ from controller.planning.placement import (
     rate_held,
 )
 from controller.planning.tunnels import Ways, Weave
-from controller.planning.unlit import out_of_reach, ridden
+from controller.planning.unlit import out_of_reach, ridden, rides_on
 
 SLICE_SETUP_PRIORITY = 4
 SLICE_HOLD_PRIORITY = 0  # never preempted
@@ -124,6 +124,7 @@ def _assemble_partition(
             w.promise(wanted.slo.latency_s) for w in ways
         ),
         rates=(*held, *port_rates(attachments)), labels=(*draft.labels(), *light), isolation="nrp", lit_links=lit,
+        notes=rides_on(lit),
     )  # fmt: skip
 
 

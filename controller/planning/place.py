@@ -29,7 +29,7 @@ from controller.planning.restoration import giving_way, unguarded
 from controller.planning.slices import isolation_order, place_slice, risks_of, worked_over
 from controller.planning.standing import still_sound
 from controller.planning.timed import as_accepted, in_window, meet, other_times, when_full, window_of
-from controller.planning.unlit import Search, between, lacking_room, lit_on, offered
+from controller.planning.unlit import Search, between, lacking_room, lights, lit_on, offered
 from controller.planning.vip import place_vip
 
 RIDES, AVOIDS = "rides fibre ", "avoids fibre "
@@ -145,7 +145,7 @@ class _Batch:
                 if lit is None or not lit.taken:
                     refusals.append(self._refused(attempt, service, error, lit))
                     continue
-                placement = lit.placement
+                placement = lights(lit.placement, self.city.lit)
                 net = self._with(placement)
                 without = without.on(self.city)
             for rival in giving_way(without, placement, old[1] if old is not None else None):

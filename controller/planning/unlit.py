@@ -8,8 +8,8 @@ so planes never ride it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import ceil
 
@@ -189,6 +189,17 @@ def offered(one: LitLink) -> str:
 def lit_text(one: LitLink) -> str:
     """Say which link a service rides on that stands for services only: `IP link lg-buji–lg-nanwan: 100 Gbit/s …`."""
     return f"IP link {_ends(one)}: {_light(one)}"
+
+
+def rides_on(links: Iterable[LitLink]) -> tuple[str, ...]:
+    """Say of a placement which links under it stand for services only."""
+    return tuple(f"rides on {lit_text(one)}, lit for services" for one in links)
+
+
+def lights(placement: Placement, known: Mapping[str, object]) -> Placement:
+    """Return a placement that says which links it lights; `known`: those that are lit already, by id."""
+    fresh = {rides_on((k,))[0]: f"lights {lit_text(k)}" for k in placement.lit_links if k.id not in known}
+    return replace(placement, notes=tuple(fresh.get(note, note) for note in placement.notes))
 
 
 def _ends(one: LitLink) -> str:

@@ -24,7 +24,7 @@ from controller.planning.placement import Placement, Promise, RateReservation, S
 from controller.planning.reasons import short
 from controller.planning.timed import interval_text
 from controller.planning.tunnels import Ways, Weave
-from controller.planning.unlit import out_of_reach, ridden
+from controller.planning.unlit import out_of_reach, ridden, rides_on
 
 MOST_NAMED = 5
 REST = "rest"  # the class of a VIP that assures all traffic of what it protects
@@ -70,7 +70,8 @@ def place_vip(
             for c in classes
         ),
         promises=tuple(_promises(wanted, carried[1], ways)), rates=rates, labels=(*draft.labels(), *light),
-        start=window.start, end=window.end, notes=_squeezed(draft.ledger, rates), lit_links=links,
+        start=window.start, end=window.end, notes=(*_squeezed(draft.ledger, rates), *rides_on(links)),
+        lit_links=links,
     )  # fmt: skip
 
 

@@ -154,6 +154,7 @@ class _Change:
             return set()
         out, model = self.forwarding.out, self.model
         found: set[Unit] = {("link", *key) for key in model.lit}
+        found |= {("circuit", *key) for key in model.circuits if key[1].startswith(LIT)}
         spare = {link.src for link in self.forwarding.city.pinned_links}
         for tunnel in model.tunnels.values():
             hops = (*tunnel.working, *(tunnel.standby or ()))

@@ -1,4 +1,7 @@
-"""A refused slice of the IP networks is told which IP link the optical layer could light for it, at which price."""
+"""A slice that may have no IP link lit for it is told which one would carry it, at which price.
+
+Planning may be forbidden to light links; and it lights none where room is not all that is lacking.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def _lit(refusal: Refusal) -> list[str]:
 
 def _full() -> tuple[CityMap, Ledger]:
     """Longgang with a fifth left of the link nanwan–buji."""
-    city = city_map("longgang")
+    city = replace(city_map("longgang"), lights=False)
     return city, place(city, Ledger(city), [_nrp("first", "nanwan", "jihua")], {}, NOW).ledger
 
 
