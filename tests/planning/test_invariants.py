@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from controller.intent.model import AttachLayer, Isolation, Protection, Service, ServiceId, Slo, Window
 from controller.network.ledger import Ledger
+from controller.network.lit import with_lit
 from controller.network.model import CityMap
 from controller.planning.place import place
 from controller.planning.placement import Placement
@@ -132,18 +133,20 @@ def test_every_plan_keeps_its_promises_and_over_books_nothing(data: st.DataObjec
     cut = data.draw(st.integers(0, len(wanted)))
     for batch in ([*carriers, *wanted[:cut]], wanted[cut:], [*carriers, *wanted]):  # the last places all again
         standing = {k: (known[k], p) for k, p in placed.items()}
-        outcome = place(city, ledger, batch, standing, NOW)
-        again = place(city, ledger, list(reversed(batch)), standing, NOW)
+        shown = with_lit(city, (k for p in placed.values() for k in p.lit_links))
+        outcome = place(shown, ledger, batch, standing, NOW)
+        again = place(shown, ledger, list(reversed(batch)), standing, NOW)
         assert repr(outcome.placements) == repr(again.placements)
         assert repr(outcome.refusals) == repr(again.refusals)
         known |= {s.metadata.service: s for s in batch if s.metadata.service in outcome.placements}
         placed |= outcome.placements
         ledger = outcome.ledger
         check_all(city, known, placed)
-        rebuilt = Ledger(city)
+        shown = with_lit(city, (k for p in placed.values() for k in p.lit_links))
+        rebuilt = Ledger(shown)
         for placement in placed.values():
             rebuilt.add(placement)
-        assert rebuilt.dump() == ledger.dump()
+        assert rebuilt.dump() == ledger.on(shown).dump()
     for name in sorted(placed):
         ledger.remove(name)
-    assert ledger.dump() == empty
+    assert ledger.on(city).dump() == empty

@@ -18,8 +18,11 @@ OFFICE = plane("office", *SITES)
 MEDIA_BPS = sum(f.rate_bps for f in FLOWS)
 
 
-def _plan(*wanted: Service, standing: Standing | None = None, ledger: Ledger | None = None) -> PlanOutcome:
-    outcome = place(CITY, ledger or Ledger(CITY), wanted, standing or {}, NOW)
+def _plan(
+    *wanted: Service, standing: Standing | None = None, ledger: Ledger | None = None, lights: bool = True
+) -> PlanOutcome:
+    city = CITY if lights else replace(CITY, lights=False)
+    outcome = place(city, ledger or Ledger(CITY), wanted, standing or {}, NOW)
     everything = {s.metadata.service: s for s in wanted} | {k: s for k, (s, _) in (standing or {}).items()}
     placed = {k: p for k, (_, p) in (standing or {}).items()} | outcome.placements
     check_all(CITY, everything, placed)
@@ -68,7 +71,8 @@ def test_a_vip_squeezes_planes_to_their_floor_and_says_whom() -> None:
     assert any(n.startswith("squeezes gov/fat by up to") for n in placed.notes)
 
 
-def test_a_vip_never_takes_from_a_slice() -> None:
+def _flooded(*, lights: bool) -> PlanOutcome:
+    """A conference larger than what slices and the floor of a plane leave of every way out of its MCU's router."""
     slices = [
         slice_between(f"s-{z}", a, z, 99 * GBPS, isolation=Isolation.NRP, slo=Slo(availability=0.9))
         for a, z in (("zhihui", "nanwan"), ("zhihui", "pinghu"), ("zhihui", "bantian"))
@@ -78,9 +82,22 @@ def test_a_vip_never_takes_from_a_slice() -> None:
     assert first.refusals == ()
     big = tuple(replace(f, rate_bps=GBPS) for f in FLOWS)
     vip = conference("flood", "office", "zhihui", "buji", flows=big)
-    refusal = _plan(vip, standing=_standing(first, *slices, small), ledger=first.ledger).refusals[0]
+    return _plan(vip, standing=_standing(first, *slices, small), ledger=first.ledger, lights=lights)
+
+
+def test_a_vip_never_takes_from_a_slice() -> None:
+    refusal = _flooded(lights=False).refusals[0]
     assert "has 950 Mbit/s left of 100 Gbit/s" in refusal.binds  # the floor of the plane stays
     assert any("1 party with" in offer for offer in refusal.would_fit)
+
+
+def test_a_vip_that_finds_no_room_beside_slices_has_a_link_lit_for_its_window() -> None:
+    (vip,) = _flooded(lights=True).placements.values()
+    assert vip.lit_links
+    assert {r.link for r in vip.rates} >= {k for link in vip.lit_links for k in (link.id, link.reverse)}
+    held = [label for label in vip.labels if label.of_link]
+    assert held
+    assert all((label.start, label.end) == (WINDOW.start, WINDOW.end) for label in held)
 
 
 def test_two_conferences_at_different_times_share_capacity() -> None:

@@ -35,6 +35,7 @@ from tests.support.invariants import check_all
 CITY = with_access_ports(city_map("longgang"), 10**12)
 HOUR = timedelta(hours=1)
 LOOSE = Slo(None, availability=0.9)
+DARK = replace(CITY, lights=False)  # no link is lit where one is full
 TUBE = f"{NOW:%Y-%m-%d}"
 
 
@@ -114,7 +115,7 @@ def test_what_it_holds_is_free_before_and_after(kind: Callable[..., Service]) ->
 def test_a_refusal_names_the_link_the_interval_and_who_holds_it() -> None:
     one, other = _slice("one", 1, 3), _slice("other", 2, 5)
     first = _plan(one, _slice("besides", 1, 3))  # both ways out of buji
-    (refusal,) = _plan(other, ledger=first.ledger).refusals
+    (refusal,) = _plan(other, city=DARK, ledger=first.ledger).refusals
     assert refusal.binds == (
         f"link lg-buji–lg-nanwan has 40 Gbit/s left of 100 Gbit/s, {TUBE} 10:00–11:00 UTC, "
         "while gov/besides holds 60 Gbit/s"
@@ -125,7 +126,7 @@ def test_a_refusal_names_the_link_the_interval_and_who_holds_it() -> None:
 def test_what_stands_for_good_is_refused_for_what_is_reserved_ahead() -> None:
     first = _plan(_slice("one", 24, 48), _slice("besides", 24, 48))
     lasting = replace(_slice("lasting", 0, 1), window=None)
-    (refusal,) = _plan(lasting, ledger=first.ledger).refusals
+    (refusal,) = _plan(lasting, city=DARK, ledger=first.ledger).refusals
     day = f"{NOW + timedelta(days=1):%Y-%m-%d} 08:00"
     assert f"{day}–{NOW + timedelta(days=2):%Y-%m-%d} 08:00 UTC, while gov/besides holds 60 Gbit/s" in refusal.binds
     assert refusal.would_fit[0] == f"60 Gbit/s until {day} UTC"
@@ -217,4 +218,4 @@ def test_windows_that_do_not_meet_never_refuse_each_other(data: st.DataObject) -
     assert repr(again.placements) == repr(outcome.placements)
     for name in sorted(outcome.placements):
         outcome.ledger.remove(name)
-    assert outcome.ledger.dump() == Ledger(city).dump()
+    assert outcome.ledger.on(city).dump() == Ledger(city).dump()

@@ -7,12 +7,14 @@ from itertools import combinations, pairwise
 
 from controller.intent.model import ExclusiveSlice, Service, ServiceId, VipAssurance
 from controller.network.labels import overlap
+from controller.network.lit import with_lit
 from controller.network.model import CityMap
 from controller.planning.placement import CircuitPlacement, LabelReservation, Leg, Placement, Route, TunnelPlacement
 
 
 def check_all(city: CityMap, services: Mapping[ServiceId, Service], placements: Mapping[ServiceId, Placement]) -> None:
-    """Assert every invariant at once."""
+    """Assert every invariant at once, on the map with the IP links that the placements light."""
+    city = with_lit(city, (k for p in placements.values() for k in p.lit_links))
     check_capacity(city, placements.values())
     check_labels(placements.values())
     for name, placement in placements.items():
@@ -48,6 +50,8 @@ def check_labels(placements: Iterable[Placement]) -> None:
             seen.setdefault((label.resource, label.label), []).append(label)
     for key, held in seen.items():
         for one, other in combinations(held, 2):
+            if one.of_link and one.of_link == other.of_link:
+                continue  # they ride on the link that it was lit for
             if overlap(one.start, one.end, other.start, other.end):
                 assert one.stands_by_for, key
                 assert other.stands_by_for, key
