@@ -29,7 +29,7 @@ from controller.planning.restoration import giving_way, unguarded
 from controller.planning.slices import isolation_order, place_slice, risks_of, worked_over
 from controller.planning.standing import still_sound
 from controller.planning.timed import as_accepted, in_window, meet, other_times, when_full, window_of
-from controller.planning.unlit import Search, between, lacking_room, lights, lit_on, offered
+from controller.planning.unlit import Lightened, Search, between, lacking_room, lights, lit_on, offered
 from controller.planning.vip import place_vip
 
 RIDES, AVOIDS = "rides fibre ", "avoids fibre "
@@ -94,14 +94,6 @@ def place(
     return run(best[1], best[2], explain=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Lightened:
-    """A placement over IP links that are not lit yet. `taken`: they are lit for it; else they are only offered."""
-
-    placement: Placement
-    taken: bool
-
-
 @dataclass(slots=True)
 class _Batch:
     city: CityMap
@@ -159,7 +151,7 @@ class _Batch:
         changed = self.city if self.city is not given else None
         return PlanOutcome(placements, tuple(refusals), self.ledger, self._unguarded, changed)
 
-    def _lightened(self, attempt: _Attempt, service: Service) -> _Lightened | None:
+    def _lightened(self, attempt: _Attempt, service: Service) -> Lightened | None:
         """Return how a service would be placed over IP links that are lit for it; None where none would help."""
         if self._in_vain >= MOST_IN_VAIN:
             return None
@@ -174,7 +166,7 @@ class _Batch:
             self._ahead = replace(self._ahead, ways={})  # they are ways on the map before
         return layers(self.city)
 
-    def _refused(self, attempt: _Attempt, service: Service, error: CannotPlaceError, lit: _Lightened | None) -> Refusal:
+    def _refused(self, attempt: _Attempt, service: Service, error: CannotPlaceError, lit: Lightened | None) -> Refusal:
         ledger = attempt.ledger
         binds = f"{error}{when_full(ledger, service, error.full)}"
         others = other_times(ledger, service, error.full, self.now) if self.explain else ()
@@ -298,7 +290,7 @@ class _Attempt:
         except CannotPlaceError:
             return found
 
-    def lighten(self, service: Service, *, offer: bool) -> _Lightened | None:
+    def lighten(self, service: Service, *, offer: bool) -> Lightened | None:
         """Return the placement over IP links that are lit for it; None where that helps nothing.
 
         They are lit where room is all that it lacks and planning may; else they are offered, if `offer` says so.
@@ -312,7 +304,7 @@ class _Attempt:
         ledger = self.ledger if window is None else self.ledger.during(window.start, window.end)
         lacking: tuple[Link, ...] = ()
         try:
-            avoid, ends = self._avoided(service), tuple(between(city, net, plain))
+            ends = tuple(between(city, net, plain))
             wished = replace(self, ledger=self.ledger.boundless()).place(plain)
             lacking = tuple(lacking_room(net, ledger, wished))
         except CannotPlaceError:
@@ -321,14 +313,16 @@ class _Attempt:
         taken = city.lights and bool(lacking)
         if not taken and not offer:
             return None
-        plane = service.plane if isinstance(service, ExclusiveSlice) else None
+        plane, diverse = (service.plane, service.diverse_from) if isinstance(service, ExclusiveSlice) else (None, ())
+        others = [there[1] for name in diverse if (there := self._known(name)) is not None]
+        avoid = frozenset(r for other in others for r in risks_of(net, other))
 
         def on_map(other: CityMap) -> Placement:
             batch = replace(self.batch, city=other, _ahead=None)
             return _Attempt(batch, layers(other), self.ledger.on(other), self.old, self.placed).place(service)
 
         found = Search(city, net, ledger, service.boundaries, plane, avoid).lighten(lacking, ends, on_map)
-        return None if found is None else _Lightened(found, taken)
+        return None if found is None else Lightened(found, taken)
 
     def _may_ride_tunnels(self, service: Service) -> bool:
         """Whether a service rides tunnels of its own over links that others may share, or does where optics cannot."""
@@ -337,11 +331,6 @@ class _Attempt:
             return service.isolation is Isolation.NRP or auto
         below = self._known(service.protects) if isinstance(service, VipAssurance) else None
         return below is not None and not below[1].circuits and not below[1].partitions
-
-    def _avoided(self, service: Service) -> frozenset[int]:
-        others = self._others(service) if isinstance(service, ExclusiveSlice) else {}
-        diverse = service.diverse_from if isinstance(service, ExclusiveSlice) else ()
-        return frozenset(r for name in diverse if name in others for r in risks_of(self.net, others[name]))
 
     def place(self, service: Service) -> Placement:
         """Return the placement; raises CannotPlaceError."""

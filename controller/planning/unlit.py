@@ -79,6 +79,14 @@ def ridden(
 
 
 @dataclass(frozen=True, slots=True)
+class Lightened:
+    """A placement over IP links that are not lit yet. `taken`: they are lit for it; else they are only offered."""
+
+    placement: Placement
+    taken: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
     """For whom a link is looked for: on which map, beside what, and within which limits."""
 
