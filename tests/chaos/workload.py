@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 IP_SITES = ("buji", "longgang", "nanwan", "pingdi", "henggang", "longcheng")
 PAIRS = (("buji", "longgang"), ("nanwan", "pingdi"), ("henggang", "longcheng"), ("buji", "nanwan"))
-# Two of these do not fit on one IP link of 100 Gbit/s: another is lit for the second, and whoever fits rides along.
-WIDE_PAIRS = (("jihua", "nanwan"), ("buji", "nanwan"))
+# All of these meet on buji–nanwan, where two of 60 Gbit/s have no room: an IP link is lit for the second, and whoever
+# fits rides along.
+WIDE_PAIRS = (("jihua", "nanwan"), ("buji", "longcheng"), ("buji", "zhihui"))
 KINDS = ("plane", "timeslot", "nrp", "plane", "timeslot", "vip", "wide", "wide")
 
 
@@ -69,7 +70,7 @@ class Family:
         a, z = draw.choice(WIDE_PAIRS)
         return (
             f"{self._head(name, 'ExclusiveSlice')}  bandwidth: {draw.choice((30, 45, 60))}Gbps\n  isolation: nrp\n"
-            f"  protection: none\n  slo: {{latency: 15ms}}\n  endpoints:\n"
+            f"  protection: none\n  slo: {{latency: 15ms, availability: 99%}}\n  endpoints:\n"
             f"    - {{site: {a}, lan: {lan}.1.0/24}}\n    - {{site: {z}, lan: {lan}.2.0/24}}\n"
         )
 
