@@ -54,6 +54,7 @@ dashboards: $(READY) ## Write lab/monitoring/dashboards/ anew after a change of 
 
 chaos: $(READY) ## Try to break the transactions; writes build/chaos.json
 	@$(BIN)/python -m tests.chaos
+	@ONECITY_EVERY_POINT=1 $(BIN)/python -m pytest -q tests/chaos/test_lighting.py
 
 lab-deps:       ## Install what real packets need (Debian, root)
 	apt-get install -y -qq --no-install-recommends $(LAB_PACKAGES)
