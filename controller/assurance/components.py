@@ -72,26 +72,29 @@ def damage(placement: Placement, down: Set[Component]) -> Damage:
 
 
 def _parts(placement: Placement, down: Set[Component]) -> Iterator[Damage]:
-    for attachment in placement.attachments:
-        if f"node:{attachment.node}" in down:
-            yield Damage.DEAD
+    # Sorted out once: a failure asks of a thousand services, each of which names a dozen parts and lost one.
+    nodes = {c[5:] for c in down if c.startswith("node:")}
+    links = {c[5:] for c in down if c.startswith("link:")}
+    if nodes and any(attachment.node in nodes for attachment in placement.attachments):
+        yield Damage.DEAD
     for circuit in placement.circuits:
-        if not down.isdisjoint((f"node:{circuit.a.node}", f"node:{circuit.z.node}")):
+        if circuit.a.node in nodes or circuit.z.node in nodes:
             yield Damage.DEAD
         protect = None if circuit.protect is None else leg_components(circuit.layer, circuit.protect)
         found = _pair(leg_components(circuit.layer, circuit.working), protect, down)
         # What is only kept for a circuit carries nothing before we light it.
         yield Damage.DEAD if found is Damage.SWITCHED and circuit.shared else found
+    if not links:
+        return
     for tunnel in placement.tunnels:
-        standby = None if tunnel.standby is None else route_components(tunnel.standby)
-        yield _pair(route_components(tunnel.working), standby, down)
-    yield from _borders(placement.stitches, down)
-    if any(f"link:{rate.link}" in down for rate in placement.rates):
+        yield _pair(tunnel.working.links, None if tunnel.standby is None else tunnel.standby.links, links)
+    yield from _borders(placement.stitches, links)
+    if any(rate.link in links for rate in placement.rates):
         # Held capacity over what is down: routers lead the traffic elsewhere, where nothing is held for it.
         yield Damage.SWITCHED if placement.trees or placement.tunnels else Damage.EXPOSED
 
 
-def _pair(working: tuple[Component, ...], standby: tuple[Component, ...] | None, down: Set[Component]) -> Damage:
+def _pair(working: tuple[str, ...], standby: tuple[str, ...] | None, down: Set[str]) -> Damage:
     dead = not down.isdisjoint(working)
     if standby is None:
         return Damage.DEAD if dead else Damage.NONE
@@ -101,13 +104,13 @@ def _pair(working: tuple[Component, ...], standby: tuple[Component, ...] | None,
     return Damage.EXPOSED if spare_dead else Damage.NONE
 
 
-def _borders(stitches: Iterable[Stitch], down: Set[Component]) -> Iterator[Damage]:
-    """Between two domains one border of several may go; the last must not."""
+def _borders(stitches: Iterable[Stitch], links: Set[str]) -> Iterator[Damage]:
+    """Between two domains one border of several may go; the last must not. links: those that are down."""
     between: dict[frozenset[str], list[bool]] = {}
     for stitch in stitches:
         if stitch.link is not None:
             ends = frozenset((stitch.a.domain, stitch.z.domain))
-            between.setdefault(ends, []).append(f"link:{stitch.link}" in down)
+            between.setdefault(ends, []).append(stitch.link in links)
     for dead in between.values():
         if all(dead):
             yield Damage.DEAD

@@ -1,8 +1,8 @@
 """How many measurements one core takes in, from the wire form to the windows, and how old they are when they arrive.
 
 The rate is of CPU time: notifications as the domains send them are translated and put into windows in this process.
-The lag is from the moment of measurement in the city to the arrival at a second reader beside the daemon's, with all
-services of the bench standing: one wall clock.
+The lag is from the moment of measurement in the city to the moment at which an indicator can be read from the windows
+of a second reader beside the daemon's, with all services of the bench standing: one wall clock.
 """
 
 from __future__ import annotations
@@ -69,12 +69,14 @@ def _notifications(number: int) -> list[bytes]:
 
 
 async def _lags(settings: DomainSettings) -> list[float]:
-    """Return the age in seconds of every sample that arrives within a while, the first ones left out."""
+    """Return the age in seconds of every sample once it can be read, for a while; the first ones left out."""
     found: list[float] = []
+    windows = Telemetry(())
     opened = time.time()
 
     async def listen() -> None:
         async for batch in Stream(settings).samples(1.0):
+            windows.take(batch)
             now = time.time()
             found.extend(now - s.at for s in batch if s.at > opened and s.metric != "up")
 
