@@ -24,6 +24,7 @@ def add_faults(verb: Verb, tell: Tell) -> None:
     degrade.add_argument(
         "--light", type=decibels, help="lost on a fibre (32dB leaves little margin) or in a patch cord"
     )
+    degrade.add_argument("--rate", type=rate, help="real packets: a link that carries no more than 1Gbps")
     degrade.add_argument("--over", type=duration, help="30s: the light goes little by little")
     detour = verb("detour", lambda o: tell(o, _longer(o)), "lead a fibre or a wavelength a longer way, untold")
     detour.add_argument("way", help="a fibre or a wavelength")
@@ -58,9 +59,10 @@ def add_faults(verb: Verb, tell: Tell) -> None:
 
 
 def _degraded(options: argparse.Namespace) -> dict[str, Any]:
-    if options.loss is None and options.delay is None and options.light is None:
+    if options.loss is None and options.delay is None and options.light is None and options.rate is None:
         raise LabError("degrade needs --loss, --delay or --light, as --loss 1%, --delay 5ms or --light 32dB")
     worn = {"loss": options.loss, "delay_s": options.delay, "light_db": options.light, "in_s": options.over}
+    worn |= {"rate_bps": options.rate}
     return {"type": "degrade", "link": options.link, **{k: v or 0.0 for k, v in worn.items()}}
 
 
@@ -103,6 +105,7 @@ def broken_lines(status: Mapping[str, Any]) -> list[str]:
     lines += [f"a line card of {circuit} is broken" for circuit in status["failed"]]
     lines += [f"{link} carries {bps / 1e9:g} Gbit/s of somebody else's" for link, bps in status["floods"].items()]
     lines += [f"{way} is {m / 1000:g} km longer than anybody was told" for way, m in status.get("detours", {}).items()]
+    lines += [f"{k} carries no more than {bps / 1e9:g} Gbit/s" for k, bps in status.get("narrowed", {}).items()]
     lines += [f"{alarm} is raised for nothing" for alarm in status.get("alarms", ())]
     lines += [f"{name} stays on its first way" for name in status["stuck"]]
     lines += [f"{domain} goes on telling what it told last" for domain in status["lying"]]

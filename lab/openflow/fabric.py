@@ -79,6 +79,7 @@ class Fabric:
         self._rates: dict[str, float] = {}
         self._delays: dict[str, float] = {}
         self._up: dict[str, bool] = {}
+        self._narrow: dict[str, float] = {}  # interface → the share of its rate that is left
         self._start_switching()
         self.net = self._wire(hosts_per_site)
         self.buffers.widen()
@@ -177,7 +178,7 @@ class Fabric:
         _run("ovs-vsctl", "--no-wait", *(w for e in ends for w in ("--", "--if-exists", "del-port", e)))
         _run("ip", "link", "del", ends[0])
         for end in ends:
-            for known in (self._rates, self._delays, self._partitions, self._up):
+            for known in (self._rates, self._delays, self._partitions, self._up, self._narrow):
                 known.pop(end, None)
 
     def set_links(self, states: Mapping[str, bool]) -> None:
@@ -194,12 +195,20 @@ class Fabric:
         for interface, partitions in wanted.items():
             if interface not in self._rates:
                 continue
-            new = {n: rate / self.scale for n, rate in partitions.items()}
-            lines += shaping.change_lines(
-                interface, self._rates[interface], self._partitions[interface], new, self._delays[interface]
-            )
+            left = self._narrow.get(interface, 1.0)
+            new = {n: rate / self.scale * left for n, rate in partitions.items()}
+            rate = self._rates[interface] * left
+            lines += shaping.change_lines(interface, rate, self._partitions[interface], new, self._delays[interface])
             self._partitions[interface] = new
         shaping.apply(lines)
+
+    def narrow(self, interface: str, rate_bps: float | None) -> None:
+        """Have a port send no more than this (bit/s of the city), its partitions by the same share; None: heal it."""
+        before = self._narrow.get(interface, 1.0)
+        left = 1.0 if rate_bps is None else min(1.0, rate_bps / self.scale / self._rates[interface])
+        self._narrow[interface] = left
+        self._partitions[interface] = {n: r / before * left for n, r in self._partitions[interface].items()}
+        shaping.apply(shaping.narrow_lines(interface, self._rates[interface] * left, self._partitions[interface]))
 
     # ── hosts ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -16,13 +16,19 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from lab.city import City
 from lab.openflow.fabric import Fabric
+from lab.openflow.faults import Faults
 from lab.plant.circuits import Circuit, read_circuit
+from lab.plant.lines import lines
 from lab.plant.link import LINE_LIMIT
 from lab.plant.physical import Physical, PlantError
+from lab.plant.transponders import LightSamples
 
 SAMPLE_S = 1.0
+WORDS = "cut, degrade, detour, down, fail, stick, alarm, restore, plug, status"
 Ends = tuple[tuple[str, str, int], tuple[str, str, int]]
 _log = logging.getLogger(__name__)
 
@@ -37,6 +43,9 @@ class Field:
         self._listeners: dict[asyncio.StreamWriter, str] = {}
         self._told: dict[asyncio.StreamWriter, dict[str, Any]] = {}
         self.offers: dict[str, float] = {}
+        self._faults = Faults(self.physical, fabric)
+        self._random = np.random.default_rng(1)
+        self._light_samples = LightSamples(self.physical.circuits, self._random)
 
     async def serve(self, listener: socket.socket) -> asyncio.AbstractServer:
         return await asyncio.start_unix_server(self._connected, sock=listener, limit=LINE_LIMIT)
@@ -47,20 +56,15 @@ class Field:
             await asyncio.sleep(SAMPLE_S)
             self.fabric.buffers.widen()  # a switch process opens sockets when it needs them
             optical = self.city.optical.name
-            circuits = {
-                c: {
-                    "latency_s": s.latency_s,
-                    "margin_db": s.margin_db,
-                    "loss_ratio": 0.0 if s.margin_db is None or s.margin_db > 0 else 1.0,
-                    "pre_fec_ber": s.ber,
-                    "up": s.up,
-                }
-                for c, s in self.physical.circuits.states.items()
-            }
+            if self.physical.age(SAMPLE_S):
+                self._follow()
+            circuits, fibres = self._light_samples.circuits(), lines(self.physical, self._random)
             empty: dict[str, Any] = {"links": {}, "tunnels": {}, "accesses": {}, "flows": {}}
             for writer, domain in list(self._listeners.items()):
                 if domain == optical:
-                    _send(writer, {"type": "samples", "at": time.time(), **empty, "circuits": circuits})
+                    _send(
+                        writer, {"type": "samples", "at": time.time(), **empty, "circuits": circuits, "fibres": fibres}
+                    )
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -145,8 +149,8 @@ class Field:
     def _operate(self, command: Mapping[str, Any]) -> dict[str, Any]:
         kind = command.get("type")
         try:
-            if kind in ("cut", "down", "restore"):
-                sentence = self.physical.apply(command)
+            sentence = self._faults.apply(command)
+            if sentence is not None:
                 self._follow()
                 return {"ok": True, "message": sentence}
             if kind == "plug":
@@ -160,12 +164,12 @@ class Field:
                 return {"ok": True, "pids": self.fabric.host_pids(), "sites": sites}
             if kind == "status":
                 units = {self.city.optical.name: len(self._circuits)}
-                return {"ok": True, "city": self.city.name, "units": units, **self.physical.faults()}
+                return {"ok": True, "city": self.city.name, "units": units, **self._faults.status()}
         except PlantError as error:
             return {"ok": False, "error": str(error)}
         except (KeyError, TypeError, ValueError) as error:
             return {"ok": False, "error": f"bad command: {type(error).__name__}: {error}"}
-        return {"ok": False, "error": f"{kind!r} is not for real packets; there are cut, down, restore, plug, status"}
+        return {"ok": False, "error": f"{kind!r} is not for real packets; there are {WORDS}"}
 
     def _tell(self, writer: asyncio.StreamWriter, full: bool) -> None:
         state, told = self.physical.state_for(self._listeners[writer]), self._told.get(writer, {})

@@ -55,6 +55,15 @@ def change_lines(
     return lines
 
 
+def narrow_lines(interface: str, rate_bps: float, partitions: Mapping[int, float]) -> list[str]:
+    """Return the lines that give a shaped port another rate, and its partitions theirs; what waits in it stays."""
+    lines = [_class("change", interface, 0x1, None, rate_bps, rate_bps)]
+    lines += _shared("change", interface, rate_bps - sum(partitions.values()))
+    for number, rate in sorted(partitions.items()):
+        lines.append(_class("change", interface, _minor(number), 0x1, rate, rate * DRAIN) + " prio 0")
+    return lines
+
+
 def apply(lines: Sequence[str]) -> None:
     """Run tc once over many lines; raises subprocess.CalledProcessError."""
     if lines:

@@ -139,6 +139,8 @@ class Physical:
 
     def _degrade(self, command: Mapping[str, Any]) -> str:
         loss, delay = float(command.get("loss") or 0.0), float(command.get("delay_s") or 0.0)
+        if command.get("rate_bps"):
+            raise PlantError("a modelled link keeps its rate; flood fills it with somebody else's traffic")
         if not 0 <= loss <= 1 or not 0 <= delay < 10:
             raise PlantError("loss is a ratio from 0 to 1, delay 0 to 10 seconds")
         light, in_s = float(command.get("light_db") or 0.0), float(command.get("in_s") or 0.0)
