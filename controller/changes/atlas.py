@@ -8,6 +8,7 @@ from controller.changes.domains import DomainState
 from controller.changes.map_views import DomainView, LinkView, NodeView, SiteView, Topology
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap, Fibre, Link
+from controller.planning.placement import LitLink
 
 LOOSE_ENDS = ("lock id ", "plug ")
 
@@ -74,7 +75,16 @@ def _link(link: Link, ledger: Ledger, city: CityMap) -> LinkView:
         channels_taken=0,
         srlgs=_names(link.srlgs, city),
         up=link.up,
+        lit_for=riders(city, ledger, link.id) if link.id in city.lit else (),
     )
+
+
+def riders(city: CityMap, ledger: Ledger, link: str) -> tuple[str, ...]:
+    """Return the services on a link that stands for services only, now or in a window to come; not what is leaving."""
+    one = city.lit.get(link)
+    light = one.labels()[0] if isinstance(one, LitLink) else None  # everybody on the link holds what it is made of
+    holders = ledger.holders(light.resource, light.label) if light is not None else ()
+    return tuple(name for name in holders if "#" not in name)
 
 
 def _fibre(fibre: Fibre, ledger: Ledger, city: CityMap) -> LinkView:

@@ -51,6 +51,7 @@ class LinkView:
     channels_taken: int
     srlgs: tuple[str, ...]  # names where known
     up: bool
+    lit_for: tuple[str, ...] = ()  # services on an IP link that stands for them only
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,6 +189,7 @@ def paths(placement: Placement, city: CityMap) -> tuple[PathSegment, ...]:
         if circuit.protect is not None:
             role = "restoration" if circuit.shared else "standby"
             segments.append(_leg(circuit, circuit.protect, role, city))
+    segments += [_leg(one.circuit, one.circuit.working, "working", city) for one in placement.lit_links]
     for tunnel in placement.tunnels:
         segments.append(_route(tunnel, tunnel.working, "working", city))
         if tunnel.standby is not None:

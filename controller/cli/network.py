@@ -49,11 +49,13 @@ def _show_nodes(screen: Screen, city: topology_pb2.Topology) -> None:
 
 
 def _show_links(screen: Screen, city: topology_pb2.Topology) -> None:
-    head = ("link", "domain", "reserved", "of", "delay", "shared risks", "state")
+    links = [k for k in city.links if k.layer == plan_pb2.LAYER_IP]
+    lit = any(k.lit_for for k in links)
+    head = ("link", "domain", "reserved", "of", "delay", "shared risks", "state", *(("lit for",) * lit))
     screen.table(head, [
         [k.id, k.domain or "border", rate(k.reserved_bps), rate(k.capacity_bps), seconds(k.delay_s),
-         ", ".join(k.srlgs), _state(screen, k.up)]
-        for k in city.links if k.layer == plan_pb2.LAYER_IP
+         ", ".join(k.srlgs), _state(screen, k.up), *((", ".join(k.lit_for),) * lit)]
+        for k in links
     ])  # fmt: skip
 
 

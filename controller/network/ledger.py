@@ -276,6 +276,11 @@ class Ledger:
         start, end = self._about(start, end)
         return min((h.service for h in holds if overlap(h.start, h.end, start, end)), default=None)
 
+    def holders(self, resource: str, label: int) -> tuple[ServiceId, ...]:
+        """Return everybody who holds a label at any time, sorted."""
+        table = self._labels.get(resource)
+        return tuple(sorted({h.service for h in table.of(label)})) if table is not None else ()
+
     def rivals(self, label: Label) -> tuple[ServiceId, ...]:
         """Return who holds a label so that it cannot be held like this too, at some moment of its interval."""
         table = self._labels.get(label.resource)

@@ -347,6 +347,7 @@ def topology(value: map_views.Topology) -> topology_pb2.Topology:
                 delay_s=k.delay_s,
                 channels=k.channels,
                 channels_taken=k.channels_taken,
+                lit_for=k.lit_for,
                 srlgs=k.srlgs,
                 up=k.up,
             )

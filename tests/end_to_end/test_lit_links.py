@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
+import grpc
+import pytest
 from onecity.v1 import controller_pb2 as pb
-from onecity.v1 import status_pb2
+from onecity.v1 import topology_pb2
 
 from tests.support.stage import COMMITTED, Stage, eventually
 
@@ -31,7 +35,7 @@ FIRST = _slice("first", 1, "80Gbps", "zhihui", "buji")
 SECOND = _slice("second", 2, "18Gbps", "zhihui", "buji")  # more than the old link has left
 
 
-def _links(stage: Stage) -> dict[str, status_pb2.Link]:
+def _links(stage: Stage) -> dict[str, topology_pb2.Link]:
     topology = stage.client.stub.GetTopology(pb.GetTopologyRequest(), timeout=10).topology
     return {k.id: k for k in topology.links}
 
@@ -87,3 +91,111 @@ def test_a_link_is_lit_shared_and_gone_with_the_last(longgang: Stage) -> None:
     assert LINK not in _links(longgang)
     assert _channels(longgang) == dark
     assert not any(longgang.client.differences().values())
+
+
+@pytest.mark.parametrize(
+    ("point", "stands"), [("prepared:1", False), ("committed:2", False), ("decided:1", True), ("confirmed:1", True)]
+)
+def test_killed_while_a_link_is_lit_it_is_there_with_its_service_or_not_at_all(
+    longgang: Stage, point: str, stands: bool
+) -> None:
+    assert longgang.client.apply(FULL)[1].outcome == COMMITTED
+    dark = _channels(longgang)
+    longgang.kill_daemon()
+    longgang.start_daemon(ONECITY_DIE_AT=point)
+    eventually(lambda: not longgang.down())
+    with contextlib.suppress(grpc.RpcError):
+        longgang.client.begin(FIRST)
+    longgang.daemon.wait(60)
+    longgang.start_daemon()
+    eventually(lambda: not any(longgang.client.differences().values()))
+    assert ("lit/first" in longgang.client.services()) is stands
+    assert _configured(longgang) is stands
+    assert (LINK in _links(longgang)) is stands
+    eventually(lambda: _channels(longgang) == dark + stands)
+    if stands:
+        eventually(lambda: _arrives(longgang, "first", 1))
+        assert longgang.client.apply(SECOND)[1].outcome == COMMITTED
+        assert longgang.client.delete("lit/first")[1].outcome == COMMITTED
+        assert _configured(longgang)
+
+
+def test_two_that_come_at_once_share_one_link(longgang: Stage) -> None:
+    assert longgang.client.apply(FULL)[1].outcome == COMMITTED
+    changes = [longgang.client.begin(text) for text in (FIRST, SECOND)]
+    assert [longgang.client.ended(change)[1].outcome for change in changes] == [COMMITTED, COMMITTED]
+    eventually(lambda: _arrives(longgang, "first", 1))
+    eventually(lambda: _arrives(longgang, "second", 2))
+    assert list(_links(longgang)[LINK].lit_for) == ["lit/first", "lit/second"]
+    assert not any(longgang.client.differences().values())
+    changes = [str(longgang.client.stub.Delete(pb.DeleteRequest(services=[f"lit/{n}"], reason="test")).change_id)
+               for n in ("first", "second")]  # fmt: skip
+    assert [longgang.client.ended(change)[1].outcome for change in changes] == [COMMITTED, COMMITTED]
+    assert not _configured(longgang)
+
+
+def test_a_cut_under_it_moves_its_services_and_takes_it_away(longgang: Stage) -> None:
+    assert longgang.client.apply(FULL)[1].outcome == COMMITTED
+    wide = [text.replace("0.25ms", "9ms") for text in (FIRST, SECOND)]
+    for text in (FIRST, SECOND):
+        assert longgang.client.apply(text)[1].outcome == COMMITTED
+    for text in wide:  # they may go the other way round from now on
+        assert longgang.client.apply(text)[1].outcome == COMMITTED
+    assert _configured(longgang)
+    longgang.city.plant({"type": "cut", "fibre": "f-nanwan-buji"})
+    try:
+        eventually(lambda: _arrives(longgang, "first", 1) and _arrives(longgang, "second", 2))
+        eventually(lambda: not _configured(longgang))
+        eventually(lambda: LINK not in _links(longgang))
+    finally:
+        longgang.mend()
+    eventually(lambda: not any(longgang.client.differences().values()))
+
+
+def _gone(tag: str, name: str, key: str = "name", space: str = "") -> str:
+    """An entry of a list to be deleted."""
+    where = f' xmlns="urn:ietf:params:xml:ns:yang:{space}"' if space else ""
+    return f'<{tag}{where} nc:operation="delete"><{key}>{name}</{key}></{tag}>'
+
+
+def test_a_domain_that_lost_it_differs_and_is_given_it_again(longgang: Stage) -> None:
+    assert longgang.client.apply(FULL)[1].outcome == COMMITTED
+    assert longgang.client.apply(FIRST)[1].outcome == COMMITTED
+    tunnels = "".join(_gone("tunnel", f"slice/lit.first/{n}") for n in ("lg-buji-lg-zhihui", "lg-zhihui-lg-buji"))
+    links = "".join(_gone("link", name, "link-id", "ietf-network-topology") for name in (LINK, BACK))
+    yang = "urn:ietf:params:xml:ns:yang"
+    config = (
+        '<nc:config xmlns:nc="urn:ietf:params:xml:ns:netconf:base:1.0">'
+        f'<networks xmlns="{yang}:ietf-network"><network><network-id>net:city-ip</network-id>{links}</network>'
+        f"{_gone('network', 'vpn:lit.first', 'network-id')}"
+        f'<nrp-policies xmlns="{yang}:ietf-nrp">{_gone("nrp-policy", "slice/lit.first")}</nrp-policies></networks>'
+        f'<l3vpn-ntw xmlns="{yang}:ietf-l3vpn-ntw"><vpn-services>{_gone("vpn-service", "lit.first", "vpn-id")}'
+        "</vpn-services></l3vpn-ntw>"
+        f'<te xmlns="{yang}:ietf-te"><tunnels>{tunnels}</tunnels></te></nc:config>'
+    )
+    with longgang.session("city-ip") as session:
+        session.edit_config(config, target="candidate")
+        session.commit()
+    missing = [path for path in longgang.client.differences()["city-ip"] if "nt:link" in path]
+    assert len(missing) == 2
+    eventually(lambda: "nt:link" in longgang.command("drift", "city-ip").stdout)
+    found = longgang.command("drift", "revert", "city-ip", "--service", "lit/first", "--yes")
+    assert found.returncode == 0, found.stderr
+    eventually(lambda: _arrives(longgang, "first", 1))
+    assert not any(longgang.client.differences().values())
+
+
+def test_people_see_what_is_lit_for_whom_and_why(longgang: Stage) -> None:
+    assert longgang.client.apply(FULL)[1].outcome == COMMITTED
+    assert longgang.client.apply(FIRST)[1].outcome == COMMITTED
+    links = longgang.command("topology", "links").stdout
+    (line,) = [text for text in links.splitlines() if text.startswith(LINK)]
+    assert line.endswith("lit/first")
+    described = longgang.command("describe", "lit/first").stdout
+    assert "lights IP link lg-buji–lg-nanwan" in described
+    assert "otn-buji → f-nanwan-buji → otn-nanwan" in described
+    assert (
+        "lg-buji–lg-nanwan: 100 Gbit/s over f-nanwan-buji (price 31)" in longgang.command("explain", "lit/first").stdout
+    )
+    left = longgang.command("simulate", "--fail", "fibre:f-nanwan-buji").stdout
+    assert "lit/first" in left
