@@ -24,6 +24,7 @@ from controller.planning.layers import Layers, forbidden_nodes, planes_of
 from controller.planning.limits import DELAY, Limits
 from controller.planning.paths import Graph, Mask, Path, mask_without
 from controller.planning.placement import CircuitPlacement, Leg
+from controller.planning.rarity import Rare
 from controller.planning.reasons import why_no_path
 from controller.planning.reliability import availability
 from controller.planning.restoration import with_contention
@@ -56,6 +57,7 @@ class Wish:
     disjoint: tuple[Disjointness, ...] = DISJOINT
     plane: str | None = None
     shared: bool = False  # protected: the second leg is dark, and kept in common with others
+    least: float | None = None  # the availability that a leg without standby has to have
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,10 @@ class Search:
                 continue
             if any(hop not in ids or not usable[ids[hop]] for hop in leg.route) or not self._still_free(leg):
                 return None
-            if not self.limits.fits(self.burdens.of(ids[hop] for hop in leg.route)):
+            path = tuple(ids[hop] for hop in leg.route)
+            if not self.limits.fits(self.burdens.of(path)):
+                return None
+            if self._often(path, self.ends.a.node, self.ends.z.node, usable) is not path:
                 return None
         if not np.all(self.working_within(usable)[[ids[hop] for hop in old.working.route]]) or not self._apart(old):
             return None
@@ -212,11 +217,19 @@ class Search:
         first = self.working_within(usable)
         if not self.wish.protected:
             path = best_way(self.burdens, src, dst, first, self.limits.fits, self.limits.most)
-            return None if path is None else (path,)
+            return None if path is None else (self._often(path, src, dst, first),)
         narrowed = first if self.wish.together is not None else None
         fits, most = self.limits.fits, self.limits.most
         pair = best_pair(self.burdens, src, dst, usable, fits, self.wish.disjoint, narrowed, most)
         return None if pair is None else (pair.working, pair.standby)
+
+    def _often(self, path: Path, src: str, dst: str, usable: Mask) -> Path:
+        """Return the quickest way that works as often as it has to, or the one given where none does."""
+        if self.wish.least is None:
+            return path
+        rare = Rare.of(self.burdens, [p.availability for p in self.parts], self.net.nodes)
+        most = rare.most(self.wish.least, src, dst)
+        return path if rare.fits(path, most) else rare.best_way(src, dst, usable, self.limits, most) or path
 
     def working_within(self, usable: Mask) -> Mask:
         """Of what is usable, what the working leg may use: the company that was asked for binds only that."""

@@ -193,7 +193,7 @@ def rounded_up(value: float, digits: int = 3) -> float:
 
 def ratio_text(ratio: float) -> str:
     """Write an availability as people do, never rounded up: `99.99 %`."""
-    return f"{math.floor(ratio * 10**6) / 10**4:.6g} %"
+    return f"{math.floor(ratio * 10**6 + 1e-9) / 10**4:.6g} %"  # what was read from such a text stays what it was
 
 
 def instant_words(moment: datetime) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from decimal import Decimal
 
 from controller.intent.model import (
     DedicatedPlane,
@@ -137,16 +138,22 @@ def most_available(service: Service, asked: float, place: Place) -> float | None
     if found is None or not found.promises:
         return None
     given = written(min(p.availability for p in found.promises))
-    if attempt(place, with_slo(service, availability=given)) is not None:
-        return given
-    # A plane promises from its root; between two of its accesses more can fail.
-    missed = least_above(max(1e-9, 1 - min(asked, given)), 1.0, lambda x: with_slo(service, availability=1 - x), place)
-    return None if missed is None else written(1 - missed)
+    fits = attempt(place, with_slo(service, availability=given)) is not None
+    # The quickest way need not be the most available; and a plane promises from its root, while between two of its
+    # accesses more can fail.
+    missed = least_above(max(1e-9, 1 - asked), 1.0, lambda x: with_slo(service, availability=1 - x), place)
+    found = None if missed is None else attempt(place, with_slo(service, availability=1 - missed))
+    if missed is None or found is None:
+        return given if fits else None
+    better = written(min(p.availability for p in found.promises))
+    if attempt(place, with_slo(service, availability=better)) is None:
+        better = written(1 - missed)
+    return max(given, better) if fits else better
 
 
 def written(ratio: float) -> float:
     """Return an availability as an offer writes it."""
-    return float(ratio_text(ratio).removesuffix(" %")) / 100
+    return float(Decimal(ratio_text(ratio).removesuffix(" %")) / 100)
 
 
 def by_latency(service: Service, rate: str, place: Place) -> Iterator[str]:

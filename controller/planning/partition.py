@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from controller.intent.model import AttachLayer, ExclusiveSlice
+from controller.intent.model import AttachLayer, ExclusiveSlice, Protection
 from controller.network.model import CityMap, Link
 from controller.planning.attach import attach_all, port_rates
 from controller.planning.borders import border_stitches
@@ -75,9 +75,10 @@ def _weave(
     beside = None
     if together is not None:
         beside = np.array([together.has(k.id, k.srlgs) or together.has(k.reverse, k.srlgs) for k in net.links])
+    alone = wanted.slo.availability if wanted.protection is Protection.NONE else None
     weave = Weave(
         net, usable, free.clip(max=free[net.reverse]), protected, old, Limits.of(wanted.slo), protected,
-        wanted.disjoint, beside, draft.ahead,
+        wanted.disjoint, beside, draft.ahead, alone,
     )  # fmt: skip
     borders = usable_borders(net, net.borders, usable)
     node = {a.access: a.node for a in attachments}

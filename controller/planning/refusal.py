@@ -23,7 +23,7 @@ from controller.intent.model import (
 )
 from controller.planning.compromise import boundary_offers, compromise
 from controller.planning.draft import asked_rate_text, asked_ratio_text, asked_time_text, ratio_text
-from controller.planning.easing import Place, at_times, attempt, by_latency, eased
+from controller.planning.easing import Place, at_times, attempt, by_latency, eased, most_available
 from controller.planning.limits import jitter_text
 from controller.planning.placement import Refusal
 from controller.planning.reasons import boundary_text
@@ -120,12 +120,15 @@ def _protection(service: Service, said: str, place: Place) -> Iterable[str]:
     if standby is not None:
         # Two ways miss only the availability: one alone would be worse still, and is not what was asked.
         yield f"{said} with standby at availability {ratio_text(min(p.availability for p in standby.promises))}"
-    elif service.protection is not Protection.NONE and (found := attempt(place, alone)) is not None:
-        given = min(p.availability for p in found.promises)
+        return
+    given = most_available(alone, service.slo.availability, place)
+    if given is None:
+        return
+    if service.protection is Protection.NONE:
+        yield f"{said} at availability {ratio_text(given)}"
+    else:
         spare = "restoration" if service.protection is Protection.RESTORATION else "standby"
         yield f"{said} without {spare} (availability {ratio_text(given)})"
-    if service.protection is Protection.NONE and (found := attempt(place, alone)) is not None:
-        yield f"{said} at availability {ratio_text(min(p.availability for p in found.promises))}"
 
 
 def _in_all(service: Service, place: Place) -> Iterable[str]:

@@ -117,10 +117,24 @@ def _place_as(
         try:
             return _build(city, net, draft, wanted, kind, beside, True)
         except CannotPlaceError as error:
+            alone = _alone(city, net, draft, wanted, kind, beside)
+            if alone is not None:
+                return alone
             if str(error).startswith("availability"):
                 raise
             why = f"{error}, and one way alone misses the availability"
             raise CannotPlaceError(why, error.full) from None
+
+
+def _alone(
+    city: CityMap, net: Layers, draft: Draft, wanted: ExclusiveSlice, kind: Isolation, beside: Others
+) -> Placement | None:
+    """Where there is no standby, a slower way may still be available enough by itself."""
+    fresh = replace(draft, ledger=draft.ledger.copy(), taken=[], port_load={})
+    try:
+        return _build(city, net, fresh, replace(wanted, protection=Protection.NONE), kind, beside, False)
+    except CannotPlaceError:
+        return None
 
 
 def _build(
@@ -239,6 +253,7 @@ def _one(
     wish = Wish(
         circuit_id, "wavelength" if whole else "odu", Limits.of(wanted.slo), protected, wanted.boundaries, beside.avoid,
         beside.together, wanted.disjoint, wanted.plane, protected and wanted.protection is Protection.RESTORATION,
+        wanted.slo.availability if wanted.protection is Protection.NONE else None,
     )  # fmt: skip
     a, z = chosen[0][1], chosen[1][1]
     result = light(net, draft, Ends(a.ref, z.ref, a_vlan, z_vlan, rate), wish, old)

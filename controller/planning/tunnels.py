@@ -34,6 +34,7 @@ from controller.planning.layers import Layers
 from controller.planning.limits import DELAY, NO_LIMITS, Limits, tightest, worse
 from controller.planning.paths import Mask, Path
 from controller.planning.placement import Promise, Route, TunnelPlacement
+from controller.planning.rarity import Rare
 from controller.planning.reasons import risk_names, short, why_no_pair
 from controller.planning.reliability import availability
 
@@ -89,6 +90,7 @@ class Weave:
     disjoint: tuple[Disjointness, ...] = DISJOINT
     together: Mask | None = None  # where working paths have to run
     ahead: Proposal = field(default_factory=dict)  # found for a whole batch together; taken where they serve
+    least: float | None = None  # the availability that each need's way has to have by itself
     needs: dict[Segment, list[tuple[Need, Chain]]] = field(default_factory=dict)
     rates: dict[Segment, dict[int, int]] = field(default_factory=dict)  # segment → case → rate
     loads: dict[int, BitsPerSecond] = field(default_factory=dict)  # case → load per link
@@ -185,7 +187,7 @@ class Weave:
                 raise CannotPlaceError(f"no way from {short(src)} to {short(dst)} keeps to the ducts asked for")
             raise self._none(src, dst, inside)
         if not self.protect:
-            return path, None
+            return self._often(path, segment, first, limits), None
         narrowed = None if self.together is None else first
         pair = best_pair(burdens, src, dst, usable, limits.fits, self.disjoint, narrowed, limits.most)
         if pair is None and not self.strict and limits != NO_LIMITS:
@@ -195,6 +197,28 @@ class Weave:
         if pair is None and self.strict and best_pair(burdens, src, dst, usable, free, self.disjoint, narrowed):
             raise CannotPlaceError(why_beyond(self._bound(limits, protected=True), src, dst, usable))
         return (path, None) if pair is None else (pair.working, pair.standby)
+
+    def _often(self, path: Path, segment: Segment, usable: Mask, limits: Limits) -> Path:
+        """Return the quickest way that works as often as it has to, or the one given where none does."""
+        if self.least is None:
+            return path
+        rare = Rare.of(self.net.ip_burdens, [k.availability for k in self.net.links], self.net.nodes)
+        most = min(self._rare_left(rare, segment, need, chain) for need, chain in self.needs[segment])
+        if rare.fits(path, most):
+            return path
+        return rare.best_way(segment[1], segment[2], usable, limits, most) or path
+
+    def _rare_left(self, rare: Rare, segment: Segment, need: Need, chain: Chain) -> float:
+        """What the rest of a chain leaves to one of its segments."""
+        left = rare.most(self.least or 0.0, need.a, need.z)
+        left -= rare.sum(tuple(self.net.link_index[b.id] for b in chain.borders))
+        index = self.net.ip.node_index
+        for other in chain.segments:
+            if set(other) != set(segment):
+                route = self.routes.get(other)
+                inside = self._inside(other[0])
+                left -= rare.sum(route[0]) if route else rare.least(index[other[1]], index[other[2]], inside)
+        return left
 
     def _bound(self, limits: Limits, *, protected: bool) -> Bound:
         names = tuple(k.id for k in self.net.links)
@@ -224,7 +248,7 @@ class Weave:
         if any(k not in index for r in routes for k in r.links):
             return None
         paths = [tuple(index[k] for k in r.links) for r in routes]
-        return self._serving(paths, usable, limits)
+        return self._serving(paths, segment, usable, limits)
 
     def _proposed(self, segment: Segment, usable: Mask, limits: Limits) -> tuple[Path, Path | None] | None:
         """The way that the batch was given together, where it still serves."""
@@ -233,9 +257,12 @@ class Weave:
         working, standby = self.ahead[segment]
         if self.protect and standby is None:
             return None
-        return self._serving([working] + ([standby] if standby is not None and self.protect else []), usable, limits)
+        paths = [working] if standby is None or not self.protect else [working, standby]
+        return self._serving(paths, segment, usable, limits)
 
-    def _serving(self, paths: list[Path], usable: Mask, limits: Limits) -> tuple[Path, Path | None] | None:
+    def _serving(
+        self, paths: list[Path], segment: Segment, usable: Mask, limits: Limits
+    ) -> tuple[Path, Path | None] | None:
         if not all(usable[list(path)].all() for path in paths):
             return None
         burdens = self.net.ip_burdens
@@ -243,6 +270,8 @@ class Weave:
         if not all(limits.fits(burdens.of(p)) for p in bound):
             return None
         if self.together is not None and not np.all(self.together[list(paths[0])]):
+            return None
+        if not self.protect and self._often(paths[0], segment, usable, limits) is not paths[0]:
             return None
         if len(paths) > 1 and not apart(burdens, paths[0], paths[1], self.disjoint):
             return None
