@@ -138,7 +138,8 @@ def plan(
         outcome = tuned.outcome
     else:
         times = orders_for(len(resolved), hurry=bool(wanted.again)) if iterations is None else iterations
-        outcome = place(without(city, wanted.shun), ledger, resolved, standing, now, times)
+        there = without(city, wanted.shun)
+        outcome = place(there, ledger, resolved, standing, now, times, explain=not wanted.again)
     if wanted.dead:
         outcome = at_any_rate(city, outcome, resolved, standing, now, wanted.dead)
     given, city = city, outcome.city or city

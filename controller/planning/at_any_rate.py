@@ -31,7 +31,8 @@ def at_any_rate(
     named = {s.metadata.service: s for s in services}
     so_far = {sid: (named[sid], placement) for sid, placement in outcome.placements.items()}
     so_far |= {sid: (standing[sid][0], placement) for sid, placement in outcome.unguarded.items()}
-    second = place(outcome.city or city, outcome.ledger, less, {**standing, **so_far}, now)
+    there = outcome.city or city
+    second = place(there, outcome.ledger, less, {**standing, **so_far}, now, explain=False)
     found = {sid: marked(placement) for sid, placement in second.placements.items()}
     unguarded = {**outcome.unguarded, **second.unguarded}
     placements = {**outcome.placements, **found}

@@ -62,26 +62,31 @@ def place(
     now: datetime,
     iterations: int = 1,
     pools: Pools | None = None,
+    *,
+    explain: bool = True,
 ) -> PlanOutcome:
     """Place a batch on top of what stands in the ledger.
+
+    explain: say what would fit instead of what is refused, which takes many trials for each; not for who is in a hurry
+    or places the same a thousand times.
 
     `standing` holds the services that stay and, for those wanted again, what they are now. With more than one
     iteration, slices that do not all fit compete at once in the second, and in the others those refused go ahead of
     their equals; of all, the outcome that serves the most of the highest priority is returned.
     """
 
-    def run(order: Sequence[Service], rounds: int, *, explain: bool) -> PlanOutcome:
-        batch = _Batch(city, ledger.on(city), standing, now, pools or Pools(), explain=explain, rounds=rounds)
+    def run(order: Sequence[Service], rounds: int, *, last: bool) -> PlanOutcome:
+        batch = _Batch(city, ledger.on(city), standing, now, pools or Pools(), explain=explain and last, rounds=rounds)
         return batch.run(order)
 
     orders = Orders(wanted)
     order = orders.next()
     if iterations <= 1 or len(order) <= 1:
-        return run(order, 0, explain=True)
+        return run(order, 0, last=True)
     best = None
     for number in range(iterations):
         rounds = iterations if number == 1 else 0
-        outcome = run(order, rounds, explain=False)
+        outcome = run(order, rounds, last=False)
         found = merit(wanted, outcome.placements)
         if best is None or found > best[0]:
             best = found, order, rounds
@@ -91,7 +96,7 @@ def place(
             orders.refused(frozenset(r.service for r in outcome.refusals))
         order = orders.next() if number else order
     assert best is not None
-    return run(best[1], best[2], explain=True)
+    return run(best[1], best[2], last=True)
 
 
 @dataclass(slots=True)

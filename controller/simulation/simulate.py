@@ -198,7 +198,7 @@ class Simulation:
         every = dict.fromkeys((*wanted, *(vip for sid in wanted for vip in self._above.get(sid, ()))))
         gone = {s for sid in every for s in referred_to(standing[sid][0])} - standing.keys()
         services = [released(as_accepted(*standing[sid]), gone) for sid in every]
-        outcome = place(city, self.snapshot.ledger.on(city), services, standing, self.snapshot.now)
+        outcome = place(city, self.snapshot.ledger.on(city), services, standing, self.snapshot.now, explain=False)
         return at_any_rate(city, outcome, services, standing, self.snapshot.now, frozenset(every))
 
     def _effect(self, sid: ServiceId, state: _Felt, outcome: PlanOutcome | None, damage: Damage) -> ServiceEffect:

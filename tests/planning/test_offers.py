@@ -10,6 +10,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,8 +18,8 @@ from controller.intent.model import Boundaries, Disjointness, ExclusiveSlice, Is
 from controller.intent.quantities import delay, rate
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
-from controller.planning.place import place
-from controller.planning.placement import Refusal
+from controller.planning.place import _Attempt, place
+from controller.planning.placement import Placement, Refusal
 from tests.planning.test_invariants import cities
 from tests.support.cities import city_map
 from tests.support.intents import GBPS, NOW, slice_between
@@ -193,3 +194,19 @@ def test_a_standby_is_said_to_be_no_longer_than_it_has_to_be() -> None:
     assert refusal is not None
     assert refusal.binds == "hops: the shortest standby from lg-bantian to lg-buji is led over 3 links"
     assert "1 Gbit/s in 3 hops" in refusal.would_fit
+
+
+def test_who_is_in_a_hurry_is_offered_nothing_and_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Service] = []
+    placing = _Attempt.place
+
+    def counted(attempt: _Attempt, service: Service) -> Placement:
+        tried.append(service)
+        return placing(attempt, service)
+
+    monkeypatch.setattr(_Attempt, "place", counted)
+    asked = slice_between("s", "buji", "bantian", slo=Slo(latency_s=1e-6))
+    (refusal,) = place(LONGGANG, Ledger(LONGGANG), [asked], {}, NOW, explain=False).refusals
+    assert refusal.binds.startswith("latency: ")
+    assert refusal.would_fit == ()
+    assert len(tried) == 1
