@@ -13,7 +13,7 @@ from controller.verification.reading import below, entries, number, optional_num
 
 NO_ACTIONS: dict[str, Action] = {}  # of most accesses
 _ALL_PORTS = (0, 65535)
-ACCESS_LEAVES = 18  # of one access, besides routes and profiles
+ACCESS_LEAVES = 19  # of one access, besides routes and profiles
 
 
 def access_leaves(step: Step, entry: Tree) -> list[Any]:
@@ -51,10 +51,16 @@ def access_leaves(step: Step, entry: Tree) -> list[Any]:
         1 if bgp else 0,
         below(qos, "l3nm:qos-classification-policy"),
         below(qos, "l3nm:qos-action"),
+        admin_status(entry),
         *lans,
         *names,
         *profiles,
     ]
+
+
+def admin_status(tree: Tree) -> str:
+    """Return the administrative status of a service, a node or an access; empty where it has none."""
+    return text(below(tree, "l3nm:status", "l3nm:admin-status"), "l3nm:status")
 
 
 @lru_cache(maxsize=1 << 14)
@@ -66,7 +72,7 @@ def _port(node: str, port: str) -> PortRef:
 def access_of(domain: str, vpn_id: str, node: str, default: str, flat: Sequence[Any], at: int) -> Access:
     """Return the access whose leaves stand from `at`; `default`: the profile of one that names none."""
     step, port, vlan, profile, address, length, customer, local_as, peer_as, peer = flat[at : at + 10]
-    to_site, from_site, routes, names, profiles, bgp, rules, actions = flat[at + 10 : at + ACCESS_LEAVES]
+    to_site, from_site, routes, names, profiles, bgp, rules, actions = flat[at + 10 : at + ACCESS_LEAVES - 1]
     at += ACCESS_LEAVES
     lans = tuple([lan[1:] for lan in flat[at : at + routes]])
     at += routes

@@ -16,7 +16,12 @@ from controller.verification.model import KEPT, owner_of
 from controller.verification.proof import CounterExample, Property, srlg_text
 
 SLOT_BPS = 1.301467e9  # the most that one 1.25G tributary slot carries, in an ODU4 (ITU-T G.709 table 7-8)
-
+CONTAINERS = {  # payload in bit/s and slots in an ODU4 (ITU-T G.709 tables 7-2, 7-9); ODUflex is as large as its client
+    "ODU0": (1_238_950_000, 1), "ODU1": (2_488_320_000, 2), "ODU2": (9_995_280_000, 8),
+    "ODU2e": (10_356_010_000, 8), "ODU3": (40_150_520_000, 31), "ODU4": (104_355_980_000, 80),
+}  # fmt: skip
+LINE_MODES = frozenset({"100G QPSK SC-FEC"})
+_DB_EASE = 1e-6
 
 Apart = tuple[Disjointness, ...]
 SRLG: Apart = (Disjointness.SRLG,)
@@ -132,6 +137,9 @@ def _named(risk: str, city: CityMap) -> str:
 def _leg(circuit: Circuit, leg: CircuitLeg, service: ServiceId, city: CityMap) -> Iterator[CounterExample]:
     """Check that a leg leads from one end to the other and takes labels that exist, enough of them."""
     wave = circuit.layer == "wavelength"
+    if circuit.layer not in ("wavelength", "odu"):
+        reason = f"{circuit.layer or 'nothing'} is no layer of the optical network"
+        yield CounterExample(Property.REACHABILITY, service, circuit.id, leg.route, reason)
     spans: Mapping[str, Fibre] | Mapping[str, OduLink] = city.fibres if wave else city.odu_links
     at, end = (port.rsplit("/", 1)[0] for port, _ in circuit.ends)
     visited = [at]
@@ -152,13 +160,34 @@ def _leg(circuit: Circuit, leg: CircuitLeg, service: ServiceId, city: CityMap) -
 
 
 def _grid(circuit: Circuit, leg: CircuitLeg, service: ServiceId, city: CityMap) -> Iterator[CounterExample]:
+    if circuit.mode not in LINE_MODES:
+        reason = f"nobody knows how far light of mode {circuit.mode or 'none at all'} reaches"
+        yield CounterExample(Property.REACHABILITY, service, circuit.id, leg.route, reason)
+    dark_db = _dark_db(leg, city)
+    if dark_db > 0:
+        reason = f"light falls {dark_db:.2g} dB short over {len(leg.route)} fibres"
+        yield CounterExample(Property.REACHABILITY, service, circuit.id, leg.route, reason)
     if any(not 1 <= leg.channel <= city.fibres[hop].channels for hop in leg.route):
         reason = f"channel {leg.channel} is not on the grid"
         yield CounterExample(Property.CAPACITY, service, circuit.id, leg.route, reason)
 
 
+def _dark_db(leg: CircuitLeg, city: CityMap) -> float:
+    """Return by how much light misses its mode's need at the end of a leg; 0 where it does not, or nobody knows."""
+    light = [fibre.light for hop in leg.route if (fibre := city.fibres.get(hop)) is not None]
+    known = [each.sums for each in light if each is not None]
+    if city.line_mode is None or not known or len(known) < len(leg.route):
+        return 0.0
+    noise, pdl2, pmd2, dispersion = (sum(column) for column in zip(*known, strict=True))
+    return max(0.0, -city.line_mode.margin_db(noise, pdl2, pmd2, dispersion) - _DB_EASE)
+
+
 def _enough(circuit: Circuit, leg: CircuitLeg, service: ServiceId, city: CityMap) -> Iterator[CounterExample]:
-    needed = math.ceil(circuit.rate_bps / SLOT_BPS)
+    box_bps, box_slots = CONTAINERS.get(circuit.odu, (circuit.rate_bps, 0))
+    if (circuit.odu not in CONTAINERS and circuit.odu != "ODUflex") or box_bps < circuit.rate_bps:
+        reason = f"{circuit.odu or 'no container'} does not carry {circuit.rate_bps / 1e9:g} Gbit/s"
+        yield CounterExample(Property.CAPACITY, service, circuit.id, leg.route, reason)
+    needed = max(box_slots, math.ceil(circuit.rate_bps / SLOT_BPS))
     for at, hop in enumerate(leg.route):
         slots = set(leg.slots[at]) if at < len(leg.slots) else set()
         if len(slots) < needed or any(not 1 <= s <= city.odu_links[hop].slots for s in slots):
@@ -188,6 +217,9 @@ def tunnel_bookings(tunnel: Tunnel, forwarding: Forwarding, apart: Apart = SRLG)
     for role, hops in (("working", tunnel.working), ("standby", tunnel.standby)):
         if hops is not None:
             yield from _route(tunnel, role, hops, forwarding, service)
+    if tunnel.spare:
+        reason = "its working path names no standby, so nothing switches to the second path that it has"
+        yield CounterExample(Property.DISJOINTNESS, service, f"tunnel {tunnel.name}", (), reason)
     if tunnel.standby is not None:
         shared = route_risks(tunnel.working, forwarding) & route_risks(tunnel.standby, forwarding)
         shared = shared if Disjointness.SRLG in apart else frozenset()

@@ -117,6 +117,7 @@ class Tunnel:
     working: Hops
     standby: Hops | None
     partition: int | None
+    spare: bool = False  # it has a second path that the first does not name: nothing switches to it
 
 
 class EvenRates(Mapping[str, int]):
@@ -196,3 +197,4 @@ class Circuit:
     working: CircuitLeg
     protect: CircuitLeg | None
     shared: bool = False  # the protect leg is dark, and kept in common with other circuits
+    mode: str = ""  # of a wavelength's transponders

@@ -13,7 +13,7 @@ from typing import Any
 from controller.network.model import PortRef
 from controller.rendering.packed import Packed, opened
 from controller.rendering.tree import Step, Tree
-from controller.verification.accesses import ACCESS_LEAVES, access_leaves, access_of
+from controller.verification.accesses import ACCESS_LEAVES, access_leaves, access_of, admin_status
 from controller.verification.facts import (
     Access,
     Circuit,
@@ -86,19 +86,22 @@ def vpn(domain: str, tree: Tree, known: Vpn | None) -> Vpn:
     """Read one vpn-service; accesses that have not changed are those of `known`."""
     flat = _VPN.of(tree)
     same = _unmoved(tree, known.source) if known is not None else frozenset()
-    vpn_id, at = flat[0], 2
+    vpn_id, at = flat[0], 3
+    if not _in_service(flat[1]):
+        return Vpn(vpn_id, domain, {}, {}, {}, tree)
     targets: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
-    for _ in range(flat[1]):
+    for _ in range(flat[2]):
         targets[flat[at][1]], at = _targets_of(flat, at + 1)
     instances: dict[tuple[str, str], Instance] = {}
     accesses: dict[str, Access] = {}
     steering: dict[tuple[str, str, str], SteeringEntry] = {}
     count, at = flat[at], at + 1
     for _ in range(count):
-        step, ne, active, at = flat[at], flat[at + 1], flat[at + 2], at + 3
+        step, ne, serves, active, at = flat[at], flat[at + 1], _in_service(flat[at + 2]), flat[at + 3], at + 4
         for profile, rd in zip(flat[at : at + 2 * active : 2], flat[at + 1 : at + 2 * active : 2], strict=True):
             taken, given = targets.get(profile[1], (frozenset(), frozenset()))
-            instances[ne, profile[1]] = Instance(domain, vpn_id, ne, profile[1], rd, taken, given)
+            if serves:
+                instances[ne, profile[1]] = Instance(domain, vpn_id, ne, profile[1], rd, taken, given)
         default, at = flat[at][1] if active == 1 else "", at + 2 * active
         count, at = flat[at], at + 1
         for _ in range(count):
@@ -107,13 +110,20 @@ def vpn(domain: str, tree: Tree, known: Vpn | None) -> Vpn:
                 found = old
             else:
                 found = access_of(domain, vpn_id, ne, default, flat, at)
-            accesses[found.id] = old if old is not None and old == found else found
+            if serves and _in_service(flat[at + ACCESS_LEAVES - 1]):
+                accesses[found.id] = old if old is not None and old == found else found
             at += ACCESS_LEAVES + sum(flat[at + 12 : at + 15])
         count, at = flat[at], at + 1
         for keys, tunnels, fallback in zip(*(flat[at + i : at + 3 * count : 3] for i in range(3)), strict=True):
-            steering[ne, keys[1], keys[2]] = SteeringEntry(ne, keys[1], keys[2], tunnels, fallback == "drop")
+            if serves:
+                steering[ne, keys[1], keys[2]] = SteeringEntry(ne, keys[1], keys[2], tunnels, fallback == "drop")
         at += 3 * count
     return Vpn(vpn_id, domain, instances, accesses, steering, tree)
+
+
+def _in_service(status: str) -> bool:
+    """Whether a service, node or access with this administrative status serves anybody; one that says none does."""
+    return not status or status.endswith("admin-up")
 
 
 def _unmoved(tree: Tree, source: Tree) -> frozenset[Step]:
@@ -124,9 +134,9 @@ def _unmoved(tree: Tree, source: Tree) -> frozenset[Step]:
 
 
 def _vpn_leaves(tree: Tree) -> list[Any]:
-    """Find: id; profiles: step, targets: kind, values: steps; nodes. Before whatever there may be many of, how many."""
+    """Find: id, status; profiles: step, targets: kind, values; nodes. Before what there may be many of, how many."""
     profiles = list(steps(below(tree, "l3nm:vpn-instance-profiles"), "l3nm:vpn-instance-profile"))
-    out: list[Any] = [text(tree, "l3nm:vpn-id"), len(profiles)]
+    out: list[Any] = [text(tree, "l3nm:vpn-id"), admin_status(tree), len(profiles)]
     for step, profile in profiles:
         families = [family for _, family in entries(profile, "l3nm:address-family")]
         targets = [t for family in families for _, t in entries(below(family, "l3nm:vpn-targets"), "l3nm:vpn-target")]
@@ -143,9 +153,9 @@ def _vpn_leaves(tree: Tree) -> list[Any]:
 
 
 def _node_leaves(node: Tree) -> list[Any]:
-    """Find: node; active profiles: step, route distinguisher; accesses; steering: step, tunnels, what if none is up."""
+    """Find: node, status; profiles: step, distinguisher; accesses; steering: step, tunnels, what if none is up."""
     active = list(steps(below(node, "l3nm:active-vpn-instance-profiles"), "l3nm:vpn-instance-profile"))
-    out: list[Any] = [text(node, "l3nm:ne-id"), len(active)]
+    out: list[Any] = [text(node, "l3nm:ne-id"), admin_status(node), len(active)]
     for step, profile in active:
         out += (step, text(profile, "l3nm:rd"))
     accesses = list(steps(below(node, "l3nm:vpn-network-accesses"), "l3nm:vpn-network-access"))
@@ -175,7 +185,8 @@ def _targets_of(flat: Sequence[Any], at: int) -> tuple[tuple[frozenset[str], fro
 
 def tunnel(domain: str, tree: Tree, ports: Ports) -> Tunnel:
     """Read one TE tunnel with the hops that its domain would follow."""
-    name, src, dst, generic, partition_id, guarded, length, *hops = _TUNNEL.of(tree)
+    name, src, dst, generic, partition_id, guarded, second, switched_to, length, *hops = _TUNNEL.of(tree)
+    guarding = guarded and second == switched_to
     return Tunnel(
         name,
         domain,
@@ -183,15 +194,19 @@ def tunnel(domain: str, tree: Tree, ports: Ports) -> Tunnel:
         dst,
         rate_bps(generic),
         ports.hops(hops[:length]),
-        ports.hops(hops[length:]) if guarded else None,
+        ports.hops(hops[length:]) if guarding else None,
         whole(partition_id) if partition_id is not None else None,
+        guarded and not guarding,
     )
 
 
 def _tunnel_leaves(tree: Tree) -> list[Any]:
     second, first = below(tree, "te:secondary-paths"), below(tree, "te:primary-paths")
-    standby = next((_hops(path) for _, path in entries(second, "te:secondary-path")), None)
-    working = next((_hops(path) for _, path in entries(first, "te:primary-path")), [])
+    spare: Tree = next((path for _, path in entries(second, "te:secondary-path")), {})
+    primary: Tree = next((path for _, path in entries(first, "te:primary-path")), {})
+    named = entries(below(primary, "te:candidate-secondary-paths"), "te:candidate-secondary-path")
+    candidate: Tree = next((one for _, one in named), {})
+    standby, working = _hops(spare) if spare else None, _hops(primary)
     return [
         text(tree, "te:name"),
         text(below(tree, "te:source"), "te:node-id"),
@@ -199,6 +214,8 @@ def _tunnel_leaves(tree: Tree) -> list[Any]:
         text(below(tree, "te:te-bandwidth"), "te:generic"),
         text(tree, "oc:nrp-id") if "oc:nrp-id" in tree else None,
         standby is not None,
+        text(spare, "te:name"),
+        text(candidate, "te:secondary-path"),
         len(working),
         *working,
         *(standby or ()),
@@ -257,6 +274,7 @@ def circuit(domain: str, tree: Tree) -> Circuit:
         _leg(below(tree, "opt:working")),
         protect,
         text(tree, "opt:protect-shared") == "true",
+        text(tree, "opt:mode"),
     )
 
 

@@ -63,6 +63,8 @@ def circuit(name: str) -> Path:
     return (("opt:circuit", name),)
 
 
+STATUS: Path = ("l3nm:status", "l3nm:admin-status", "l3nm:status")
+DOWN = "ietf-vpn-common:admin-down"
 VLAN: Path = ("l3nm:connection", "l3nm:encapsulation", "l3nm:dot1q", "l3nm:cvlan-id")
 IPV4: Path = ("l3nm:ip-connection", "l3nm:ipv4")
 BGP: Path = ("l3nm:routing-protocols", ("l3nm:routing-protocol", "bgp"), "l3nm:bgp")
@@ -345,6 +347,33 @@ PLANTS = (
           lambda trees: changed(trees, CITY, (*nrp(WEST), "nrp:nrp-id"), at(trees[CITY], (*nrp(RING), "nrp:nrp-id")))),
     Plant("a tunnel outside its partition", P.CAPACITY, RING_TUNNEL,
           put(CITY, (*tunnel(RING_TUNNEL), "oc:nrp-id"), None)),
+    Plant("a standby that the working path does not name", P.DISJOINTNESS, "nothing switches to",
+          put(CITY, (*tunnel(RING_TUNNEL), "te:primary-paths", ("te:primary-path", "working"),
+                     "te:candidate-secondary-paths"), None)),
+    Plant("a standby of another name", P.DISJOINTNESS, "nothing switches to",
+          put(CITY, (*tunnel(RING_TUNNEL), "te:primary-paths", ("te:primary-path", "working"),
+                     "te:candidate-secondary-paths", ("te:candidate-secondary-path", "standby"), "te:secondary-path"),
+              "other")),
+    # -- what is shut down
+    Plant("a VPN that is shut down", P.REACHABILITY, "government/office", put(CITY, (*vpn(OFFICE), *STATUS), DOWN)),
+    Plant("a router of a VPN that is shut down", P.REACHABILITY, "government/office",
+          put(CITY, (*node(OFFICE, "jihua"), *STATUS), DOWN)),
+    Plant("an access that is shut down", P.REACHABILITY, "jihua",
+          put(CITY, (*access(OFFICE, "jihua", "jihua"), *STATUS), DOWN)),
+    Plant("a border that is shut down", P.REACHABILITY, "government.office.border.1",
+          put(CITY, (*access(OFFICE, "zhihui", "border.1"), *STATUS), DOWN)),
+    # -- what light is made of
+    Plant("a mode whose reach nobody knows", P.REACHABILITY, "400G 16QAM",
+          put(OTN, (*circuit(VIDEO), "opt:mode"), "400G 16QAM")),
+    Plant("no mode at all", P.REACHABILITY, "none at all", put(OTN, (*circuit(VIDEO), "opt:mode"), None)),
+    Plant("a container too small for its client", P.CAPACITY, "ODU1 does not carry 5 Gbit/s",
+          put(OTN, (*circuit(SURVEY_CIRCUIT), "opt:odu"), "ODU1")),
+    Plant("a container with fewer slots than it fills", P.CAPACITY, "8 are needed",
+          put(OTN, (*circuit(SURVEY_CIRCUIT), "opt:odu"), "ODU2")),
+    Plant("a container that there is not", P.CAPACITY, "ODU9 does not carry",
+          put(OTN, (*circuit(SURVEY_CIRCUIT), "opt:odu"), "ODU9")),
+    Plant("a layer that there is not", P.REACHABILITY, "no layer of the optical network",
+          put(OTN, (*circuit(SURVEY_CIRCUIT), "opt:layer"), "otu")),
     # -- what was promised besides bandwidth and latency
     Plant("a way that shakes too much", P.LIMITS, "gov/steady", detour("steady")),
     Plant("a way that loses too much", P.LIMITS, "gov/clean", detour("clean")),
