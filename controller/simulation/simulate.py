@@ -229,15 +229,18 @@ class Simulation:
         if isinstance(service, VipAssurance):
             ground = self.snapshot.standing[service.protects]
             below = (ground[0], outcome.placements.get(service.protects, ground[1]))
-        roads = Roads(self.city, self.net, damage)
-        ride = ride_of(self.net, service, placed, below)
+        roads, net = Roads(self.city, self.net, damage), self.net
+        if outcome.city is not None:  # over IP links that were lit meanwhile
+            net = layers(outcome.city)
+            roads = Roads(outcome.city, net, _numbered(damage, self.city, outcome.city))
+        ride = ride_of(net, service, placed, below)
         return _Felt(ride, [carried(ride, talk, roads) for talk in ride.talks], False)
 
     def _fullest(
         self, damage: Damage, felt: Mapping[ServiceId, _Felt], outcome: PlanOutcome | None
     ) -> tuple[LinkLoad, ...]:
         """Return the links with the least left, as they are once everything is placed that can be."""
-        used = self._used if outcome is None else _used(outcome.ledger, self.city)
+        used = self._used if outcome is None else _used(outcome.ledger.on(self.city), self.city)
         for sid, state in felt.items():
             if state.strays and (
                 outcome is None or sid not in outcome.placements
@@ -256,6 +259,12 @@ class Simulation:
             for i in order.tolist()
             if used[i] > 0
         )
+
+
+def _numbered(damage: Damage, before: CityMap, after: CityMap) -> Damage:
+    """Return the same damage in the numbers that links have on another map."""
+    names = (before.links[i].id for i in damage.links)
+    return replace(damage, links=frozenset(after.link_index[n] for n in names if n in after.link_index))
 
 
 def _used(ledger: Ledger, city: CityMap) -> BitsPerSecond:

@@ -12,12 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.changes.pipeline import Wanted
+from controller.changes.state import rebuilt
 from controller.errors import ConfigurationError, UnknownNameError
 from controller.intent.model import Isolation, Protection, Service, Slo, Window
 from controller.network.damage import Elements, damaged
+from controller.network.model import CityMap
 from controller.simulation.campaign import Campaign, scenarios
 from controller.simulation.report import WORST_FIRST, Fate, Outcome, ServiceEffect
 from controller.simulation.simulate import Simulation, Snapshot, with_added
+from controller.verification.model import ConfigurationModel
 from tests.support.intents import GBPS, plane, slice_between
 from tests.verification.scene import NOW, Scene, empty, standing
 
@@ -34,8 +37,9 @@ def everything() -> Simulation:
     return Simulation(snapshot_of(standing()))
 
 
-def _with(*services: Service) -> Simulation:
-    scene, _ = empty().after(Wanted(services))
+def _with(*services: Service, city: CityMap | None = None) -> Simulation:
+    scene = empty() if city is None else Scene(city, rebuilt({}, city), ConfigurationModel())
+    scene, _ = scene.after(Wanted(services))
     return Simulation(snapshot_of(scene))
 
 
@@ -105,12 +109,30 @@ def test_a_service_in_its_window_is_brought_where_others_stand_only_later() -> N
     around = slice_between("around", "jihua", "bantian", 60 * GBPS, **LOOSE, window=tomorrow)
     for window, fate in ((today, Fate.REPLACED), (None, Fate.BREAKS)):
         moved = slice_between("moved", "buji", "zhihui", 60 * GBPS, **LOOSE, window=window)
-        simulation = _with(moved, around)
+        simulation = _with(moved, around, city=_without_spare_ports())
         assert simulation.services == 1, "what stands tomorrow carries nothing yet"
         for found in (_fail, _quickly):
             outcome = found(simulation, "fibre:f-nanwan-buji")
             assert _effect(outcome, "gov/moved").fate is fate
             assert len(outcome.effects) == 1
+
+
+def _without_spare_ports() -> CityMap:
+    """No IP link can be lit here."""
+    city = empty().city
+    ports = {ref: replace(p, up=p.up and p.role != "otn") for ref, p in city.ports.items()}
+    return replace(city, ports=ports, version=city.version + 1)
+
+
+def test_what_only_an_ip_link_lit_for_it_carries_is_brought_over_that() -> None:
+    around = slice_between("around", "jihua", "bantian", 60 * GBPS, **LOOSE)
+    moved = slice_between("moved", "buji", "zhihui", 60 * GBPS, **LOOSE)
+    for found in (_fail, _quickly):
+        outcome = found(_with(moved, around), "fibre:f-nanwan-buji")
+        effect = _effect(outcome, "gov/moved")
+        assert (effect.fate, effect.cut_in_the_end) == (Fate.REPLACED, 0)
+        assert effect.delay_in_the_end_s is not None
+        assert outcome.links
 
 
 def _quickly(simulation: Simulation, name: str) -> Outcome:
