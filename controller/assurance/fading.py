@@ -172,8 +172,10 @@ def fading(
             found.append(_fibre(worst, explained, lights, riders))
         left, charged = left - explained, charged - explained
         guilty.discard(worst)
+    suspected = {f for c in charged for f in lights[c].route}
+    suspected = {f for f in suspected if over[f] <= charged}
     for circuit in sorted(charged):
-        suspects = [f for f in lights[circuit].route if over[f] <= charged]
+        suspects = [f for f in lights[circuit].route if f in suspected]
         found.append(_alone(circuit, suspects, lights, riders, excess))
     return tuple(found)
 
@@ -226,7 +228,8 @@ def spoilt(
             over.setdefault(fibre, set()).add(circuit)
     found = []
     for cause in known:
-        explained = {c for c in left if cause.root in (f"circuit:{c}", *(f"fibre:{f}" for f in circuits[c]))}
+        kind, _, name = cause.root.partition(":")
+        explained = left & (over.get(name, set()) if kind == "fibre" else {name})
         if explained:
             mine = _cause(cause.root, cause.title, explained, riders)
             found.append(Cause(cause.root, cause.kind, cause.title, cause.members | mine.members, cause.at_risk))

@@ -89,6 +89,10 @@ class Receiver:
     longer_ps_nm: float = 0.0  # than usual, as measured last
 
     @property
+    def complains(self) -> bool:
+        return bool(self.power.severity or self.blocks.severity or self.dispersion.severity)
+
+    @property
     def standing(self) -> dict[str, int]:
         """Return the alarms that stand: kind → severity."""
         every = {RX_POWER: self.power, UNCORRECTABLE: self.blocks, DISPERSION: self.dispersion}
@@ -121,7 +125,7 @@ class Receiver:
             self._usual = (self._usual * self._learnt + value) / (self._learnt + 1)
             self._learnt += 1
             expected = self.expected_ps_nm
-            if not self.learning and expected and abs(self._usual - expected) > max(STEP_PS_NM, UNSURE * expected):
+            if self._learnt == LEARN and expected and abs(self._usual - expected) > max(STEP_PS_NM, UNSURE * expected):
                 self._usual = expected  # it was led another way before we looked
             return None
         self.longer_ps_nm = value - self._usual
@@ -132,7 +136,8 @@ class Receiver:
 
     @property
     def learning(self) -> bool:
-        return self._learnt < LEARN
+        """Return whether it has begun to learn its dispersion and still does."""
+        return 0 < self._learnt < LEARN
 
     @property
     def usual_ps_nm(self) -> float | None:
@@ -154,8 +159,6 @@ def expect(receivers: Mapping[str, Receiver], lengths_m: Mapping[str, int]) -> N
     Fibres of one kind disperse alike: the wavelength in the middle says what a metre makes. Fewer than MOST_SAY tell
     nothing.
     """
-    if not any(r.learning for r in receivers.values()):
-        return
     usual = {c: r.usual_ps_nm for c, r in receivers.items()}
     a_metre = [d / lengths_m[c] for c, d in usual.items() if d is not None and lengths_m.get(c)]
     if len(a_metre) >= MOST_SAY:

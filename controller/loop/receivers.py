@@ -59,9 +59,11 @@ class Receivers:
                 anew = Receiver(route, LEAST_RX_DBM.get(modes.get(circuit, "")))
                 anew.power, anew.blocks = receiver.power, receiver.blocks
                 self._known[circuit] = anew
-            self._alarms.hold(f"circuit:{circuit}", self._known[circuit].standing)
-        lengths_m = {c: sum(fibres[f].length_m for f in r if f in fibres) for c, r in routes.items()}
-        expect(self._known, lengths_m)
+            if self._known[circuit].complains:
+                self._alarms.hold(f"circuit:{circuit}", self._known[circuit].standing)
+        if any(r.learning for r in self._known.values()):
+            lengths_m = {c: sum(fibres[f].length_m for f in r if f in fibres) for c, r in routes.items()}
+            expect(self._known, lengths_m)
         return tuple(over)
 
     def _end(self, circuit: str, receiver: Receiver) -> list[Alarm]:

@@ -211,7 +211,8 @@ class Translator:
                 yield _Found(f"tunnel:{name}", "up", _OPER[state])
         elif "pm-statistics" in names and names[-1] == "outbound-octets" and "vpn-network-access" not in names:
             yield from self._throughput(path, value, at)
-        elif names[-1] == "fec-uncorrectable-blocks" and (channel := path[-4].keys.get("index")):
+        elif names[-1] == "fec-uncorrectable-blocks":
+            channel = next((e.keys.get("index", "") for e in path if e.name == "channel"), "")
             for rate in self._growth((channel, names[-1]), value, at):
                 yield _Found(f"circuit:{channel}", "uncorrectable_per_s", rate)
         elif names[-2:] == ["te", "oper-status"] and "link" in names:
