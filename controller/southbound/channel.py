@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -26,16 +27,27 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.enable_http_proxy", 0),
 )
 
+# What a server has sent and we have not read grows old and cannot be overtaken any more: by itself gRPC lets it send
+# ahead by megabytes, seconds of our time. This much we read in 30 ms; over a way with a round trip of 20 ms it lets
+# 100,000 leaves a second through.
+LITTLE_AHEAD: tuple[tuple[str, int], ...] = (
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 256 * 1024),
+)
+
 END_OF_STREAM: Any = grpc.aio.EOF  # type: ignore[attr-defined]  # the type stubs forgot it
 
 Metadata = tuple[tuple[str, str], ...]
 
 
-def open_channel(settings: DomainSettings, address: str) -> grpc.aio.Channel:
-    """Return a channel, not yet connected; raises ConfigurationError where the CA cannot be read."""
+def open_channel(settings: DomainSettings, address: str, ahead: Sequence[tuple[str, int]] = ()) -> grpc.aio.Channel:
+    """Return a channel, not yet connected; raises ConfigurationError where the CA cannot be read.
+
+    ahead: LITTLE_AHEAD for streams of which only the newest is worth anything.
+    """
     split_address(settings, address)
     credentials = grpc.ssl_channel_credentials(root_certificates=read_authority(settings))
-    return grpc.aio.secure_channel(address, credentials, options=_OPTIONS)
+    return grpc.aio.secure_channel(address, credentials, options=(*_OPTIONS, *ahead))
 
 
 def call_metadata(settings: DomainSettings) -> Metadata:

@@ -22,7 +22,7 @@ from pygnmi.spec.v080 import gnmi_pb2, gnmi_pb2_grpc
 
 from controller.network.discovered import DomainTopology
 from controller.southbound.backoff import Backoff
-from controller.southbound.channel import END_OF_STREAM, call_metadata, open_channel
+from controller.southbound.channel import END_OF_STREAM, LITTLE_AHEAD, call_metadata, open_channel
 from controller.southbound.driver import DomainSettings, Sample
 from controller.southbound.measurements import Translator
 
@@ -169,7 +169,7 @@ class Telemetry:
             await asyncio.Event().wait()  # a domain without telemetry: one long gap
         backoff = Backoff(most_s=10.0)
         while True:
-            async with open_channel(self._settings, self._settings.telemetry_address) as channel:
+            async with open_channel(self._settings, self._settings.telemetry_address, LITTLE_AHEAD) as channel:
                 with suppress(grpc.aio.AioRpcError):  # a gap; who listens for events is told of the loss there
                     await self._read_stream(channel, wanted, take, backoff)
             await asyncio.sleep(backoff.next_s())

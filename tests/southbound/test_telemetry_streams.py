@@ -161,6 +161,34 @@ async def test_measurements_give_way_where_asked_and_states_do_not(server: Serve
     await stream.aclose()  # type: ignore[attr-defined]
 
 
+async def test_a_reader_that_falls_behind_soon_hears_what_is_newest(server: Server) -> None:
+    """What was sent ahead is a small part of what stands: the rest comes with its newest value, and once."""
+    paths = [f"/onecity-flow:accesses/access[vpn=v][access=a{n}]/state/delay-us" for n in range(20_000)]
+    for path in paths:
+        server.tree.update(path, 1, 10**9)
+    way_free = asyncio.Event()
+    way_free.set()
+    telemetry = Telemetry(server.settings())
+    telemetry.wait = way_free.wait  # type: ignore[assignment]
+    stream = telemetry.samples(0.1)
+    await until(stream, {(f"access:v/a{n}", "delay_s") for n in range(20_000)}, timeout_s=60.0)
+    way_free.clear()
+    for second in range(2, 8):
+        for path in paths:
+            server.tree.update(path, second, second * 10**9)
+        await asyncio.sleep(0.15)  # longer than the interval: the server has sent what it may
+    way_free.set()
+    newest = old = 0
+    async with asyncio.timeout(60.0):
+        while newest < len(paths):
+            batch = await anext(stream)
+            newest += sum(s.at == 7.0 for s in batch)
+            old += sum(s.at < 7.0 for s in batch)
+    assert newest == len(paths)
+    assert old < len(paths) / 2
+    await stream.aclose()  # type: ignore[attr-defined]
+
+
 async def test_a_lost_stream_resumes_by_itself(server: Server) -> None:
     path = "/onecity-flow:circuits/circuit[id=gov.video/a-b]/state"
     for leaf, value in {"oper-status": "UP", "latency-ns": "58000", "margin-db": 12.5, "active-leg": "protect"}.items():
