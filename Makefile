@@ -31,15 +31,16 @@ OTHERS := tests/rendering/test_planned.py $(filter-out $(PURE) tests/__init__.py
 MEASURING := $(shell grep -rl --include='test_*.py' pytest.mark.alone tests) $(wildcard tests/*/test_*speed.py)
 BESIDE := --dist loadfile --no-loadscope-reorder -m "not alone and not packets"
 GIVING_WAY := $(shell command -v chrt >/dev/null && echo chrt --idle 0)
+COUNTING := build/counting-packets
 
 test: $(READY)  ## Style, types, contracts and tests
 	@$(BIN)/ruff check .
 	@$(BIN)/pytest -n 5 $(BESIDE) $(OTHERS)
-	@mkdir -p build; \
+	@mkdir -p build; touch $(COUNTING); \
 	($(GIVING_WAY) $(BIN)/mypy && $(GIVING_WAY) $(BIN)/lint-imports && \
-	  $(GIVING_WAY) $(BIN)/pytest -n 2 $(BESIDE) --ignore tests/rendering/test_planned.py $(PURE)) \
-	  >build/giving-way.txt 2>&1 & beside=$$!; \
-	$(BIN)/pytest -m packets tests/lab; packets=$$?; \
+	  ONECITY_GIVE_WAY_WHILE=$(COUNTING) $(GIVING_WAY) $(BIN)/pytest -n 2 --timeout 900 -o faulthandler_timeout=1000 \
+	  $(BESIDE) --ignore tests/rendering/test_planned.py $(PURE)) >build/giving-way.txt 2>&1 & beside=$$!; \
+	$(BIN)/pytest -m packets tests/lab; packets=$$?; rm -f $(COUNTING); \
 	wait $$beside; pure=$$?; cat build/giving-way.txt; exit $$((packets + pure))
 	@$(BIN)/pytest -m alone $(sort $(MEASURING))
 

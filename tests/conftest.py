@@ -11,7 +11,8 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
@@ -33,6 +34,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # Whoever starts the tests in the background of a script has them ignore Ctrl-C, and so would all that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# Where tests give way to packets that are counted: the file that is there as long. Without them there is no reason to.
+_WHILE = os.environ.get("ONECITY_GIVE_WAY_WHILE", "")
 ALONE = ("test_speed.py", "test_ip_speed.py")
 MEASURED = (
     "lab/test_moving.py", "lab/test_guarantees.py", "lab/test_priority.py", "lab/test_conference.py", "lab/test_ryu.py",
@@ -72,6 +75,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if any(part in item.nodeid for part in MEASURED):
             item.add_marker(pytest.mark.packets)
     items.sort(key=_turn)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if _WHILE and not Path(_WHILE).exists() and os.sched_getscheduler(0) == os.SCHED_IDLE:
+        with suppress(PermissionError):
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,11 +14,11 @@ from tests.lab.packets import PacketStage
 from tests.lab.wanted import intent, ip_slice, plane
 from tests.support.stage import COMMITTED, eventually
 
-RATE_PPS, SECONDS = 1000.0, 4.0
+RATE_PPS, SECONDS = 1000.0, 3.0
 CIRCUIT_PPS = 400.0  # below the 5 Gbit/s that the circuit's service may send
 STANDBY_S, SINGLE_S = 0.1, 1.0
 TRIES = 5
-BEFORE_S = 1.0  # traffic runs this long before anything happens
+BEFORE_S = 0.5  # traffic runs this long before anything happens
 MODEST = "slo: {availability: 99%}"  # what a way without a standby can promise
 Event = Callable[[PacketStage], None]
 
@@ -87,7 +87,7 @@ def test_a_cut_without_a_standby_costs_at_most_a_second(repaired: PacketStage) -
     order = ip_slice("single", "buji", "zhihui", MODEST, protection="none")
     assert least_outage(repaired, "lab/single", order, lambda city: cut(city, "f-nanwan-buji"), SINGLE_S) <= SINGLE_S
     # Its packets flow at once, beside others'; the controller's own loop gives it a way of its own again.
-    eventually(lambda: "lg-nanwan" not in way(repaired, "lab/single"), within_s=20.0)
+    eventually(lambda: "lg-nanwan" not in way(repaired, "lab/single"), within_s=60.0)
     assert repairs(repaired, "lab/single")
     a, z = repaired.customers.by_vpn["lab.single"]
     assert repaired.ping(a.host, z.address)
@@ -112,7 +112,7 @@ def lit_another_way(city: PacketStage) -> dict[str, float]:
     assert "otn-nanwan" in way(city, service)
     found = during(city, a, z, lambda city: cut(city, "f-nanwan-buji"), rate_pps=CIRCUIT_PPS)
     assert found["lost"] > 0
-    eventually(lambda: "otn-jihua" in way(city, service), within_s=20.0)
+    eventually(lambda: "otn-jihua" in way(city, service), within_s=60.0)
     assert repairs(city, service)
     assert city.ping(a.host, z.address)
     return found
@@ -130,7 +130,7 @@ def test_a_router_that_dies_takes_its_own_site_and_nobody_else_s_packets(repaire
     assert repaired.ping(hosts["buji"].host, hosts["zhihui"].address)
     assert not repaired.ping(hosts["buji"].host, hosts["nanwan"].address)
     repaired.restore()
-    eventually(lambda: repaired.ping(hosts["buji"].host, hosts["nanwan"].address), within_s=20.0)
+    eventually(lambda: repaired.ping(hosts["buji"].host, hosts["nanwan"].address), within_s=60.0)
 
 
 def test_no_controller_that_starts_again_costs_a_packet(repaired: PacketStage) -> None:
