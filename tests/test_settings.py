@@ -127,3 +127,9 @@ def _said(text: str) -> str | None:
     except ConfigurationError as refused:
         return str(refused)
     return None
+
+
+def test_lighting_links_is_allowed_unless_it_is_forbidden() -> None:
+    assert parse_settings(GOOD, "onecity.yaml", Path()).light_links
+    assert not parse_settings(f"lightLinks: false\n{GOOD}", "onecity.yaml", Path()).light_links
+    assert "lightLinks: 'no way' is not taken here; write true or false" in refusal(f"lightLinks: no way\n{GOOD}")

@@ -25,10 +25,12 @@ from controller.network.model import CityMap
 from controller.planning.placement import LitLink
 from controller.planning.restoration import sharing_with
 from controller.rendering.desired import edits as edits_between
+from controller.verification.lit import configured
 from controller.verification.model import ConfigurationModel
 from controller.verification.prove import renew
 
 GATHER_S = 0.02  # while others are under way, those that come so soon one after the other are planned in one go
+LIGHT_PATIENCE_S = 900.0  # for a change that lights or leaves a link which this one rides on: light takes minutes
 ROOM_PATIENCE_S = 5.0  # how long a refusal may wait for changes under way that may make room
 
 
@@ -106,7 +108,7 @@ class Desk:
     def whole(self) -> bool:
         """Whether the proof of capacity rests on the links as they are now, for every service."""
         book = self.model.loads
-        return book.links is self._city().links and not book.aging
+        return book.links is configured(self.model, self._city()).links and not book.aging
 
     async def make_whole(self, most: int) -> int:
         """Find anew what the proof of capacity lacks, for at most so many services; return how many are left."""
@@ -136,7 +138,7 @@ class Desk:
             one = _Asking(Asked(change_id, wanted), accept)
             others, freed, planned = await self._planned(one)
             if one.awaits:
-                await self._see_the_end_of(one.awaits, give_up_at)
+                await self._see_the_end_of(one.awaits)
                 continue
             if not planned.refusals or wanted.again or not await self._made_room(others, freed, give_up_at):
                 return planned
@@ -182,13 +184,11 @@ class Desk:
         planned = await asyncio.to_thread(plan, self.state, self.model, self._city(), one.wanted, self._now())
         ridden = links_of(planned.base.services, planned.puts, planned.drops)
         if one.accept(planned) and not planned.changes_nothing:
-            one.awaits = frozenset(c for c, links in self._lit_by.items() if ridden & links and c in self._open)
+            one.awaits = frozenset(c for c, links in self._lit_by.items() if ridden & links)
             if one.awaits:
                 return planned
             if ridden:
-                self._lit_by = {c: links for c, links in self._lit_by.items() if c in self._open} | {
-                    one.change_id: ridden
-                }
+                self._lit_by[one.change_id] = ridden
             self._open[one.change_id] = frozenset(planned.puts) | planned.drops
             self._replace(replace(planned.after, ledger=_with_leavings(planned, one.change_id)), planned.model)
         return planned
@@ -222,14 +222,14 @@ class Desk:
             return False
         return self._freed != freed
 
-    async def _see_the_end_of(self, changes: frozenset[str], give_up_at: float) -> None:
+    async def _see_the_end_of(self, changes: frozenset[str]) -> None:
         """Wait for changes over a link that others share; raises ConflictError where they take too long.
 
         What they configure of it is not written again by who comes after them: it has to be there, or gone, by then.
         """
         try:
-            async with asyncio.timeout_at(give_up_at), self._landed:
-                await self._landed.wait_for(lambda: not changes & self._open.keys())
+            async with asyncio.timeout(LIGHT_PATIENCE_S), self._landed:
+                await self._landed.wait_for(lambda: not changes & self._lit_by.keys())
         except TimeoutError:
             text = f"change {', '.join(sorted(changes))} is under way over an IP link that this one shares with it"
             raise ConflictError(f"{text}; try again when it has ended") from None
@@ -245,13 +245,19 @@ class Desk:
     async def settle(self, taken: Taken) -> None:
         """The change is everywhere: let go of what only the old placements held."""
         self._ended(taken, freed=bool(taken.leavings))
-        if not taken.leavings:
-            return
-        async with self._planning:
-            ledger = self.state.ledger.copy()
-            for name in taken.leavings:
-                ledger.remove(name)
-            self._replace(replace(self.state, ledger=ledger), self.model)
+        if taken.leavings:
+            async with self._planning:
+                ledger = self.state.ledger.copy()
+                for name in taken.leavings:
+                    ledger.remove(name)
+                self._replace(replace(self.state, ledger=ledger), self.model)
+        await self._let_ride(taken)
+
+    async def _let_ride(self, taken: Taken) -> None:
+        """What the change lit is there, or is not: who waits to ride on it may be planned again."""
+        if self._lit_by.pop(taken.change_id, None):
+            async with self._landed:
+                self._landed.notify_all()
 
     async def withdraw(self, taken: Taken) -> None:
         """The change is nowhere: its services stand again as they stood before it."""
@@ -276,6 +282,7 @@ class Desk:
                 replace(self.state, services=services, desired=desired, ledger=ledger, number=number, lit=lit),
                 self.model.updated(trees, edits),
             )
+        await self._let_ride(taken)
 
     @asynccontextmanager
     async def flight(self, wanted: Wanted) -> AsyncIterator[frozenset[ServiceId]]:
@@ -307,7 +314,7 @@ class Desk:
         return named | protected | set(self.state.protectors(named)) | (beside & self.state.services.keys())
 
     def _replace(self, state: DesiredState, model: ConfigurationModel) -> None:
-        changed = state.lit is not self.state.lit
+        changed = state.lit != self.state.lit
         self.state, self.model = state, model
         if changed:
             self.on_lit(state.lit)

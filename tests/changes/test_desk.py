@@ -135,3 +135,69 @@ async def test_who_is_refused_by_what_stands_waits_for_nobody(desk: Desk) -> Non
     await desk.settle(taken)
     planned = await asyncio.wait_for(desk.take(Wanted(services(BIGGER)), "c2", _fits), 30)
     assert planned.refusals
+
+
+def _pinned(name: str, number: int, rate: str, a: str = "zhihui", z: str = "buji") -> str:
+    """A slice of the IP networks that may only go the short way."""
+    return f"""apiVersion: onecity/v1
+kind: ExclusiveSlice
+metadata: {{name: {name}, tenant: lit}}
+spec:
+  bandwidth: {rate}
+  isolation: nrp
+  protection: none
+  slo: {{latency: 0.25ms, availability: 90%}}
+  endpoints:
+    - {{site: {a}, lan: 10.5{number}.1.0/24}}
+    - {{site: {z}, lan: 10.5{number}.2.0/24}}
+"""
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_who_would_share_a_link_that_is_just_being_lit_waits_until_it_is_there_or_lights_it(
+    desk: Desk, fails: bool
+) -> None:
+    await desk.take(Wanted(services(_pinned("full", 0, "92Gbps", "nanwan", "jihua"))), "c0", _fits)
+    ended, shown = asyncio.Event(), list[int]()
+    desk.on_lit = lambda lit: shown.append(len(lit))
+
+    async def first() -> None:
+        wanted = Wanted(services(_pinned("first", 1, "80Gbps")))
+        async with desk.flight(wanted):
+            taken = Taken.of(await desk.take(wanted, "c1", _fits), "c1")
+            await ended.wait()
+            await (desk.withdraw(taken) if fails else desk.settle(taken))
+
+    under_way = asyncio.create_task(first())
+    async with asyncio.timeout(30):
+        while not desk.state.lit:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    second = asyncio.create_task(desk.take(Wanted(services(_pinned("second", 2, "18Gbps"))), "c2", _fits))
+    await asyncio.sleep(0.05)
+    assert not second.done()
+    ended.set()
+    planned = await asyncio.wait_for(second, 30)
+    await under_way
+    creates = [o for e in planned.edits for o in e.operations if "nt:link" in str(o.path[-1])]
+    assert len(creates) == (2 if fails else 0)
+    assert shown == ([1, 0, 1] if fails else [1])
+
+
+async def test_the_last_two_that_leave_a_link_at_once_take_it_away_once(desk: Desk) -> None:
+    for n, (name, rate) in enumerate((("full", "92Gbps"), ("first", "80Gbps"), ("second", "18Gbps"))):
+        ends = ("nanwan", "jihua") if name == "full" else ("zhihui", "buji")
+        taken = await desk.take(Wanted(services(_pinned(name, n, rate, *ends))), name, _fits)
+        await desk.settle(Taken.of(taken, name))
+
+    async def leave(name: str) -> Planned:
+        wanted = Wanted(drops=frozenset({ServiceId(f"lit/{name}")}))
+        async with desk.flight(wanted):
+            planned = await desk.take(wanted, f"-{name}", _fits)
+            await asyncio.sleep(0.01)
+            await desk.settle(Taken.of(planned, f"-{name}"))
+            return planned
+
+    gone = await asyncio.wait_for(asyncio.gather(leave("first"), leave("second")), 60)
+    removed = [o for p in gone for e in p.edits for o in e.operations if "nt:link" in str(o.path[-1])]
+    assert len(removed) == 2
+    assert not desk.state.lit

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from random import Random
 
 import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
 
 from controller.changes.pipeline import Wanted
 from controller.intent.model import ExclusiveSlice, Isolation, Protection, ServiceId, Slo
+from controller.network.ledger import Ledger
 from controller.network.lit import with_lit
 from controller.rendering.paths import at
 from controller.rendering.tree import Path, Tree
@@ -174,6 +178,36 @@ def test_removing_users_in_turn_proves_clean_and_leaves_nothing() -> None:
     assert not scene.trees
     assert not scene.model.lit
     assert not scene.model.circuits
+
+
+SITES = ("zhihui", "nanwan", "buji", "jihua", "bantian", "pingdi")
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 2**20))
+def test_whatever_comes_and_goes_proves_clean_and_the_last_leaves_nothing(seed: int) -> None:
+    draw, scene, lit = Random(seed), empty(), 0
+    for n in range(10):
+        standing = sorted(scene.state.services)
+        if standing and draw.random() < 0.35:
+            done = scene.planned(Wanted(drops=frozenset({draw.choice(standing)})))
+        else:
+            a, z = draw.sample(SITES, 2)
+            how = draw.choice((Protection.NONE, Protection.STANDBY))
+            one = slice_between(f"s{n}", a, z, draw.choice((60, 80)) * GBPS, isolation=Isolation.NRP,
+                                protection=how, slo=Slo(latency_s=0.01, availability=0.5))  # fmt: skip
+            done = scene.planned(Wanted((one,)))
+        assert not done.proofs.broken, [str(b) for b in done.proofs.broken]
+        scene = Scene(scene.city, done.after, done.model)
+        lit = max(lit, len(scene.state.lit))
+    assert not scene.in_full().broken
+    for name in draw.sample(sorted(scene.state.services), len(scene.state.services)):
+        done = scene.planned(Wanted(drops=frozenset({name})))
+        assert not done.proofs.broken, [str(b) for b in done.proofs.broken]
+        scene = Scene(scene.city, done.after, done.model)
+    assert not scene.trees
+    assert scene.state.ledger.on(scene.city).dump() == Ledger(scene.city).dump()
+    event(f"{lit} links lit at once")
 
 
 def test_what_others_load_is_not_found_anew_when_a_link_is_lit() -> None:
