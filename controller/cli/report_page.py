@@ -8,7 +8,7 @@ from html import escape
 from onecity.v1 import report_pb2 as pb
 
 from controller.cli.quantities import NOTHING, count, percent, rate, ratio, seconds
-from controller.cli.report_words import VERDICTS, given, lasted, moment
+from controller.cli.report_words import VERDICTS, budget_left, burn_rate, given, lasted, moment
 
 STYLE = """
 :root{--ink:#1c2733;--soft:#5b6b7b;--line:#dfe5ea;--good:#19734a;--bad:#b3261e;--doubt:#8a6100;--sheet:#fff;--bg:#f4f6f8}
@@ -119,6 +119,8 @@ def _services(made: pb.Report) -> str:
             percent(given(one.promised, "availability")),
             percent(given(one, "availability")),
             percent(given(one, "attainment")),
+            budget_left(one),
+            burn_rate(one),
             _of(seconds(given(one.delay, "worst")), seconds(given(one.delay, "limit"))),
             _of(ratio(given(one.loss, "mean")), ratio(given(one.loss, "limit"))),
             _of(rate(given(one.throughput, "mean_bps")), rate(given(one.promised, "rate_bps"))),
@@ -127,9 +129,9 @@ def _services(made: pb.Report) -> str:
             lasted(given(one, "repair_mean_s")),
             f"{one.measured_s / counted_s:.0%}" if counted_s else NOTHING,
         ))  # fmt: skip
-    head = ("service", "promise", "promised", "available", "as promised", "worst delay", "mean loss", "mean rate",
-            "outages", "longest", "repair", "measured")  # fmt: skip
-    return "<h2>Services</h2>" + _table(head, rows, right=(2, 3, 4, 8, 11))
+    head = ("service", "promise", "promised", "available", "as promised", "budget left", "burn", "worst delay",
+            "mean loss", "mean rate", "outages", "longest", "repair", "measured")  # fmt: skip
+    return "<h2>Services</h2>" + _table(head, rows, right=(2, 3, 4, 6, 10, 13))
 
 
 def _parties(made: pb.Report) -> str:
@@ -233,7 +235,9 @@ def _method() -> str:
         "<h2>How this was measured</h2><p class='soft'>Every service is looked at about once a second; each second "
         "goes to the state it was in. Available: not down. As promised: neither down nor outside its limits on delay, "
         "jitter and loss. A promise is kept where the service was as promised for at least the promised share of the "
-        "measured time. Time in which nobody could see a service counts for neither side and is told under “measured”. "
+        "measured time. Budget: the time outside its promise that the promised availability allows in the period; a "
+        "burn of 1× spends exactly that. Time in which nobody could see a service counts for neither side and is told "
+        "under “measured”. "
         "Forecasts: Holt–Winters smoothing over hourly means; the error is that on the newest measurements, held back "
         "and then compared; “plain” is the error of repeating the last day or week.</p>"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC
+from math import floor
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -26,6 +27,18 @@ def moment(stamp: Timestamp) -> str:
 def given(message: Any, name: str) -> float | None:
     """Return an optional field, None where it is not set."""
     return float(getattr(message, name)) if message.HasField(name) else None
+
+
+def budget_left(one: pb.ServiceReport) -> str:
+    """Return "52 % of 8 min 38 s": what is left of the time that may be outside the promise."""
+    left, budget_s = given(one, "budget_left_ratio"), given(one, "budget_s")
+    return NOTHING if left is None or budget_s is None else f"{floor(left * 100)} % of {lasted(budget_s)}"
+
+
+def burn_rate(one: pb.ServiceReport) -> str:
+    """Return "2.5×": how fast that is spent, 1× being exactly what the promise allows."""
+    rate = given(one, "burn_rate")
+    return NOTHING if rate is None else f"{rate:.3g}×"
 
 
 def lasted(value: float | None) -> str:

@@ -16,7 +16,7 @@ from controller.cli.errors import CommandError
 from controller.cli.plain import as_text, enum_word, plain
 from controller.cli.quantities import NOTHING, count, percent, rate, seconds
 from controller.cli.report_page import page
-from controller.cli.report_words import VERDICTS, given, lasted, moment
+from controller.cli.report_words import VERDICTS, budget_left, burn_rate, given, lasted, moment
 from controller.cli.screen import Screen, harmless
 
 PERIODS = {
@@ -31,7 +31,7 @@ COLUMNS = (
     "down_s", "violated_s", "outages", "longest_outage_s", "mean_repair_s", "delay_limit_s", "delay_mean_s",
     "delay_worst_s", "delay_over_ratio", "jitter_limit_s", "jitter_mean_s", "jitter_worst_s", "jitter_over_ratio",
     "loss_limit", "loss_mean", "loss_worst", "loss_over_ratio", "rate_promised_bps", "rate_mean_bps",
-    "rate_most_bps", "advice", "party",
+    "rate_most_bps", "advice", "party", "budget_s", "budget_left_ratio", "burn_rate",
 )  # fmt: skip
 
 
@@ -77,7 +77,7 @@ def as_csv(made: pb.Report) -> str:
     writer.writerow(COLUMNS)
     for one in made.services:
         values = [one.service, one.kind, enum_word(pb.Verdict.DESCRIPTOR, one.verdict), *_numbers(one)]
-        rows: list[list[object]] = [[*values, " ".join(one.advice), ""]]
+        rows: list[list[object]] = [[*values, " ".join(one.advice), "", *_budget(one)]]
         rows += [_party(one, party) for party in one.parties]
         writer.writerows(["" if v is None else _defused(v) for v in row] for row in rows)
     return target.getvalue()
@@ -115,6 +115,10 @@ def _numbers(one: pb.ServiceReport) -> Iterator[float | int | None]:
     yield from (given(one.throughput, name) for name in ("mean_bps", "most_bps"))
 
 
+def _budget(one: pb.ServiceReport) -> Iterator[float | int | None]:
+    yield from (given(one, name) for name in ("budget_s", "budget_left_ratio", "burn_rate"))
+
+
 def _defused(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" and value else value
 
@@ -131,6 +135,8 @@ def show(screen: Screen, made: pb.Report) -> None:
         "promised",
         "available",
         "as promised",
+        "budget left",
+        "burn",
         "delay",
         "of",
         "carried",
@@ -140,7 +146,7 @@ def show(screen: Screen, made: pb.Report) -> None:
         "seen",
     )
     rows = [_row(screen, one) for one in made.services]
-    screen.table(head, rows, right=(8,))
+    screen.table(head, rows, right=(10,))
     told = [(one.service, sentence) for one in made.services for sentence in one.advice]
     if told:
         screen.line()
@@ -169,6 +175,8 @@ def _row(screen: Screen, one: pb.ServiceReport) -> list[str]:
         percent(given(one.promised, "availability")),
         percent(given(one, "availability")),
         percent(given(one, "attainment")),
+        budget_left(one),
+        burn_rate(one),
         seconds(given(one.delay, "worst")),
         seconds(given(one.delay, "limit")),
         rate(given(one.throughput, "mean_bps")),

@@ -25,8 +25,8 @@ FORECAST = (  # fields of the same name in the value and in the message
     "ahead_bps",
 )  # fmt: skip
 ATTAINED = (
-    "service", "kind", "measured_s", "unseen_s", "down_s", "violated_s", "availability", "attainment", "outages",
-    "longest_s", "repair_mean_s", "repair_limit_s", "advice",
+    "service", "kind", "measured_s", "unseen_s", "down_s", "violated_s", "availability", "attainment",
+    "budget_s", "budget_left_ratio", "burn_rate", "outages", "longest_s", "repair_mean_s", "repair_limit_s", "advice",
 )  # fmt: skip
 
 

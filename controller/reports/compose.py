@@ -45,6 +45,10 @@ class Span:
         return datetime.fromtimestamp(self.last * 3600, UTC)
 
     @property
+    def length_s(self) -> float:
+        return (self.last - self.first) * 3600.0
+
+    @property
     def part_hours(self) -> int:
         return PERIODS[self.period][1]
 
@@ -130,6 +134,8 @@ def _service(
     slo = promise.slo if promise else SloView()
     availability = 1 - hour.down_s / measured_s if measured_s else None
     attainment = hour.ok_s / measured_s if measured_s else None
+    spent_s = hour.violated_s + hour.down_s
+    budget_s = _budget_s(slo, measured_s if promise and promise.kind == "VipAssurance" else over.length_s)
     start, end = over.first * 3600.0, min(over.last * 3600.0, now.timestamp())
     lasted = [min(o.ended or end, end) - max(o.began, start) for o in outages]
     mended = [o.ended - o.began for o in outages if o.ended is not None]
@@ -144,6 +150,9 @@ def _service(
         violated_s=hour.violated_s,
         availability=availability,
         attainment=attainment,
+        budget_s=budget_s,
+        budget_left_ratio=1 - spent_s / budget_s if budget_s else None,
+        burn_rate=spent_s / measured_s / (1 - (slo.availability or 0.0)) if budget_s and measured_s else None,
         delay=_limit(slo.delay_s, hour.delay_seen_s, hour.delay_over_s, hour.delay_sum, hour.delay_max),
         jitter=_limit(slo.jitter_s, hour.jitter_seen_s, hour.jitter_over_s, hour.jitter_sum, hour.jitter_max),
         loss=_limit(slo.loss_ratio, hour.loss_seen_s, hour.loss_over_s, hour.loss_sum, hour.loss_max),
@@ -158,6 +167,13 @@ def _service(
         advice=(),
     )
     return replace(found, advice=service_advice(found, promise.protected if promise else None))
+
+
+def _budget_s(slo: SloView, length_s: float) -> float | None:
+    """Return how long a service may be outside its promise; None where nothing allows that, or nothing is promised."""
+    if slo.availability is None or not 0 < slo.availability < 1 or not length_s:
+        return None
+    return (1 - slo.availability) * length_s
 
 
 def _verdict(slo: SloView, attainment: float | None) -> Verdict:

@@ -99,3 +99,27 @@ def test_parts_tell_apart_what_was_bad_and_what_was_not_seen() -> None:
     slices = [AttainedSlice(WEEK.first, 50.0, 25.0, 25.0, 100.0), AttainedSlice(WEEK.first + 6, 0.0, 0.0, 0.0, 10.0)]
     parts = compose("", WEEK, Records((), slices, (), ()), {}, NOW).parts
     assert [(p.attainment, p.measured_ratio) for p in parts] == [(0.5, 0.5), (None, 0.0)]
+
+
+def test_a_budget_is_what_the_promise_allows_in_the_period_and_burns_by_the_time_that_was_measured() -> None:
+    found = made(hour("a", ok_s=9_975.0, violated_s=20.0, down_s=5.0, unknown_s=90_000.0), a=SLICE).services[0]
+    assert found.budget_s == pytest.approx(0.001 * 7 * 86_400)
+    assert found.budget_left_ratio == pytest.approx(1 - 25 / 604.8)
+    assert found.burn_rate == pytest.approx(2.5)
+    over = made(hour("a", ok_s=1e5, down_s=1000.0), a=SLICE).services[0]
+    assert over.budget_left_ratio == pytest.approx(1 - 1000 / 604.8)  # below 0: more is spent than there was
+
+
+def test_the_budget_of_an_assurance_is_that_of_its_window() -> None:
+    vip = Promised("VipAssurance", SloView(delay_s=0.05, availability=0.9999), True)
+    found = made(hour("v", ok_s=7_199.5, down_s=0.5), v=vip).services[0]
+    assert found.budget_s == pytest.approx(0.72)
+    assert found.burn_rate == pytest.approx(0.5 / 0.72)
+
+
+def test_where_nothing_was_promised_or_measured_no_budget_is_made_up() -> None:
+    free = Promised("DedicatedPlane", SloView(), None)
+    report = made(hour("a", ok_s=10.0), hour("b", unknown_s=10.0), a=free, b=SLICE)
+    nothing, unseen = report.services
+    assert (nothing.budget_s, nothing.budget_left_ratio, nothing.burn_rate) == (None, None, None)
+    assert (unseen.budget_left_ratio, unseen.burn_rate) == (1.0, None)

@@ -104,6 +104,19 @@ def test_parties_have_rows_of_their_own_after_their_service_and_what_was_not_see
     assert (second["as_promised"], second["measured_s"], second["unseen_s"]) == ("", "0.0", "105.0")
 
 
+def test_budget_and_burn_are_told_on_page_and_in_the_table_of_a_spreadsheet() -> None:
+    one = pb.ServiceReport(
+        service="gov/a", verdict=pb.VERDICT_MISSED, budget_s=604.8, budget_left_ratio=-0.654, burn_rate=2.5
+    )
+    told = pb.Report(services=[one, pb.ServiceReport(service="gov/b", verdict=pb.VERDICT_UNPROMISED)])
+    spent, nothing = csv.DictReader(io.StringIO(as_csv(told)))
+    assert (spent["budget_s"], spent["budget_left_ratio"], spent["burn_rate"]) == ("604.8", "-0.654", "2.5")
+    assert (nothing["budget_s"], nothing["burn_rate"]) == ("", "")
+    html = page(told)
+    assert "-66 % of 10 min" in html
+    assert "2.5×" in html
+
+
 def _unclosed(html: str) -> list[str]:
     """Return tags that were opened and not closed, or closed and not opened."""
     stack: list[str] = []
