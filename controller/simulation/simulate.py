@@ -379,4 +379,5 @@ def with_added(snapshot: Snapshot, services: Sequence[Service]) -> tuple[Snapsho
     outcome = place(snapshot.city, snapshot.ledger, services, snapshot.standing, snapshot.now)
     named = {s.metadata.service: s for s in services}
     added = {sid: (named[sid], placement) for sid, placement in outcome.placements.items()}
-    return replace(snapshot, standing={**snapshot.standing, **added}, ledger=outcome.ledger), outcome
+    city = outcome.city or snapshot.city  # with what is lit for them
+    return replace(snapshot, city=city, standing={**snapshot.standing, **added}, ledger=outcome.ledger), outcome

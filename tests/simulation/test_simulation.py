@@ -135,6 +135,16 @@ def test_what_only_an_ip_link_lit_for_it_carries_is_brought_over_that() -> None:
         assert outcome.links
 
 
+def test_what_is_thought_to_stand_besides_may_ride_on_an_ip_link_that_is_lit_for_it() -> None:
+    snapshot = _with(slice_between("first", "jihua", "nanwan", 60 * GBPS, **LOOSE)).snapshot
+    thought, outcome = with_added(snapshot, [slice_between("second", "buji", "zhihui", 60 * GBPS, **LOOSE)])
+    assert outcome.refusals == ()
+    simulation = Simulation(thought)
+    lit = min(thought.city.link_index.keys() - snapshot.city.link_index.keys())
+    effect = _effect(_fail(simulation, lit), "gov/second")
+    assert (effect.fate, effect.cut_at_once, effect.cut_in_the_end) == (Fate.REPLACED, 1, 0)
+
+
 def _quickly(simulation: Simulation, name: str) -> Outcome:
     return simulation.quick([simulation.elements.named(name)])
 

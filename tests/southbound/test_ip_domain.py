@@ -10,10 +10,11 @@ import time
 import pytest
 
 from controller.errors import DomainError, DomainUnreachableError
+from controller.rendering.diff import apply as rewritten
 from controller.rendering.diff import edit as edit_of
 from controller.rendering.normalise import normalise
 from controller.rendering.paths import at
-from controller.rendering.tree import Edit, Tree
+from controller.rendering.tree import Edit, Operation, OperationKind, Tree
 from controller.southbound.driver import EventKind, TransactionState
 from controller.southbound.netconf.driver import NetconfDriver, netconf_driver
 from tests.southbound.conftest import RunningDomain
@@ -79,6 +80,19 @@ async def test_a_link_that_we_light_is_written_read_back_and_found_among_those_o
     await apply(ip, f"{txn}-away", removed(edit))
     assert await ip.read(()) == {}
     assert await ip.discover() == before
+
+
+async def test_a_link_of_ours_of_which_somebody_changed_a_metric_is_read_as_it_is_now(
+    ip: NetconfDriver, txn: str
+) -> None:
+    edit = lit_link()
+    await apply(ip, txn, edit)
+    place = (*edit.touched[0], "tet:te", "tet:te-link-attributes")
+    changed = Operation(OperationKind.REPLACE, (*place, "tet:te-default-metric"), "20")
+    after = rewritten(edit.after, [changed])
+    await apply(ip, f"{txn}-theirs", Edit("city-ip", (changed,), edit.touched, edit.after, after))
+    assert await ip.read(()) == after
+    await apply(ip, f"{txn}-away", removed(edit))
 
 
 async def test_a_link_that_others_wrote_for_routers_to_choose_is_not_taken_for_ours(

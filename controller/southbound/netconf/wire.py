@@ -20,21 +20,26 @@ OWNED: Final[tuple[Path, ...]] = (
 )
 VPN_NETWORK_PREFIX: Final = "vpn:"  # network-id of a performance-monitoring network of ours
 
-LAST_METRIC: Final = "16777214"  # te-default-metric of the IP links that we light: only pinned tunnels ride on them
+LAST_METRIC: Final = "16777214"  # te-default-metric and te-igp-metric of the IP links that we light
+_METRICS: Final = ("te-default-metric", "te-igp-metric")
 
-# The ids of all networks, and of the links in them that nothing but pinned tunnels takes.
+# The ids of all networks, and of the links in them that nothing but pinned tunnels takes. Either metric tells: a link
+# of ours in which somebody changed the other is still ours.
 NETWORK_IDS_FILTER: Final = (
     '<filter type="subtree"><networks xmlns="urn:ietf:params:xml:ns:yang:ietf-network"><network><network-id/>'
-    '<link xmlns="urn:ietf:params:xml:ns:yang:ietf-network-topology">'
-    '<te xmlns="urn:ietf:params:xml:ns:yang:ietf-te-topology"><te-link-attributes>'
-    f"<te-default-metric>{LAST_METRIC}</te-default-metric></te-link-attributes></te></link>"
-    "</network></networks></filter>"
+    + "".join(
+        '<link xmlns="urn:ietf:params:xml:ns:yang:ietf-network-topology">'
+        '<te xmlns="urn:ietf:params:xml:ns:yang:ietf-te-topology"><te-link-attributes>'
+        f"<{metric}>{LAST_METRIC}</{metric}></te-link-attributes></te></link>"
+        for metric in _METRICS
+    )
+    + "</network></networks></filter>"
 )
 _NETWORK = "{urn:ietf:params:xml:ns:yang:ietf-network}network"
 _NETWORK_ID = f"{_NETWORK}-id"
 _LINK = "{urn:ietf:params:xml:ns:yang:ietf-network-topology}link"
 _LINK_ID = f"{_LINK}-id"
-_METRIC = "{urn:ietf:params:xml:ns:yang:ietf-te-topology}te-default-metric"
+_TE = "{urn:ietf:params:xml:ns:yang:ietf-te-topology}"
 
 
 def edit_payload(edit: Edit, replay: bool = False) -> str:
@@ -65,7 +70,9 @@ def pinned_links(data: etree._Element | None, network_id: str) -> tuple[Path, ..
             found += [
                 ("nw:networks", ("nw:network", name), ("nt:link", (link.findtext(_LINK_ID) or "").strip()))
                 for link in network.iterfind(_LINK)
-                if any((metric.text or "").strip() == LAST_METRIC for metric in link.iter(_METRIC))
+                if any(
+                    (one.text or "").strip() == LAST_METRIC for name in _METRICS for one in link.iter(f"{_TE}{name}")
+                )
             ]
     return tuple(found)
 
