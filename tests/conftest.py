@@ -39,8 +39,9 @@ _WHILE = os.environ.get("ONECITY_GIVE_WAY_WHILE", "")
 ALONE = ("test_speed.py", "test_ip_speed.py")
 MEASURED = (
     "lab/test_moving.py", "lab/test_guarantees.py", "lab/test_priority.py", "lab/test_conference.py", "lab/test_ryu.py",
+    "lab/test_optical_links.py",
 )  # fmt: skip
-ARRIVING = ("lab/test_isolation.py", "lab/test_reachability.py", "lab/test_optical_links.py")
+ARRIVING = ("lab/test_isolation.py", "lab/test_reachability.py")
 # These files take a quarter of a minute or more, most of it waiting. Begun first, none is left to run by itself at the
 # end (`--no-loadscope-reorder` keeps this order where several files run beside each other).
 LONGEST = (

@@ -21,7 +21,7 @@ RULES = [HERE / "rules" / name for name in ("recording.yaml", "alerts.yaml")]
 
 
 def run(*line: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(word) for word in line], capture_output=True, text=True, timeout=60)
+    return subprocess.run([str(word) for word in line], capture_output=True, text=True, timeout=110)
 
 
 promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool, of Debian's prometheus")
