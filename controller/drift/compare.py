@@ -15,6 +15,7 @@ from controller.errors import OnecityError
 from controller.intent.model import ServiceId
 from controller.rendering.desired import Desired
 from controller.rendering.diff import diff
+from controller.rendering.lit import passed_through
 from controller.rendering.paths import at, path_text
 from controller.rendering.tree import Leaf, Operation, OperationKind, Tree
 from controller.southbound.driver import Driver
@@ -74,7 +75,10 @@ def deviations(domain: str, running: Tree, wanted: Tree, desired: Desired) -> tu
 def _deviation(domain: str, op: Operation, running: Tree, wanted: Tree, desired: Desired) -> Deviation:
     have = at(running, op.path)
     if op.kind is OperationKind.DELETE:
-        inside = desired.around(domain, op.path)
+        # Of a network that is the domain's own, only what we wrote there is ours: the rest is beside it.
+        around = at(wanted, op.path[:2])
+        beside = len(op.path) == 3 and around is not None and passed_through(op.path[1], around)
+        inside = () if beside else desired.around(domain, op.path)
         return Deviation(op, have, None, inside, Whose.ADDED if inside else Whose.FOREIGN)
     return Deviation(op, have, at(wanted, op.path), desired.blame(domain, op.path), Whose.OURS)
 

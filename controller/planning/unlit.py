@@ -16,6 +16,7 @@ from math import ceil
 import numpy as np
 
 from controller.intent.model import AttachLayer, Boundaries, ExclusiveSlice, Service, ServiceId
+from controller.network.fading import calm
 from controller.network.labels import Instant
 from controller.network.ledger import Ledger
 from controller.network.lit import circuit_id, link_id, with_lit
@@ -24,7 +25,7 @@ from controller.planning.attach import access_port
 from controller.planning.circuits import Ends, Wish, risks_of_route
 from controller.planning.containers import LINE_RATES
 from controller.planning.draft import CannotPlaceError, Draft, Pools, rate_text
-from controller.planning.layers import Layers
+from controller.planning.layers import Layers, layers
 from controller.planning.lighting import light
 from controller.planning.limits import Limits
 from controller.planning.paths import Mask
@@ -131,6 +132,12 @@ class Search:
         return tuple(found)
 
     def _candidate(self, pair: tuple[str, str]) -> LitLink | None:
+        quiet = calm(self.city)
+        found = self._over(layers(quiet), pair) if quiet is not None else None
+        return found or self._over(self.net, pair)
+
+    def _over(self, net: Layers, pair: tuple[str, str]) -> LitLink | None:
+        """Return the same over what is up on one picture of the map; what fades is lit where nothing else leads."""
         free = [self._free_ports(node) for node in pair]
         for rate in sorted(LINE_RATES, reverse=True):
             ports = [next(((r, c) for r, c in found if rate in c.rates_bps), None) for found in free]
@@ -142,13 +149,13 @@ class Search:
             )
             draft = Draft(UNLIT, self.ledger.copy(), Pools(), None)
             try:
-                lit = light(self.net, draft, Ends(at_a.ref, at_z.ref, 0, 0, rate), wish, None)
+                lit = light(net, draft, Ends(at_a.ref, at_z.ref, 0, 0, rate), wish, None)
             except CannotPlaceError:
                 return None
             return LitLink(
                 link_id(a.ref, z.ref), link_id(z.ref, a.ref), a.domain, a.ref, z.ref, rate,
                 ceil(lit.delay_s / _MICROSECOND - 1e-6) * _MICROSECOND,
-                tuple(sorted(risks_of_route(self.net, lit.circuit.working.route))), lit.circuit,
+                tuple(sorted(risks_of_route(net, lit.circuit.working.route))), lit.circuit,
                 lit_link(len(lit.circuit.working.route)) + ROUTER_PORTS,
             )  # fmt: skip
         return None
@@ -157,8 +164,12 @@ class Search:
         def used(port: Port) -> bool:
             return bool(self.ledger.held_labels(f"vlan:{port.ref}") or self.ledger.held_labels(f"port:{port.ref}"))
 
+        def lost(port: Port) -> bool:
+            return port.domain in self.city.domains and self.city.domains[port.domain].stale
+
         pairs = self.net.spare.get(node, ())
-        return [(r, c) for r, c in pairs if r.up and c.up and c.used_by is None and not used(r) and not used(c)]
+        free = [(r, c) for r, c in pairs if r.up and c.up and c.used_by is None and not used(r) and not used(c)]
+        return [(r, c) for r, c in free if not lost(r) and not lost(c)]
 
 
 def _around(lacking: Iterable[Link]) -> Iterator[tuple[str, str]]:

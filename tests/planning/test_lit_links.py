@@ -192,6 +192,26 @@ def test_a_cut_fibre_moves_its_users_off_it() -> None:
     assert old.id not in world.lit()
 
 
+def test_none_is_lit_in_a_domain_that_cannot_be_reached() -> None:
+    for name in ("city-ip", "city-otn"):
+        world = _world(FULL)
+        lost = replace(world.city.domains[name], stale=True)
+        world.city = replace(world.city, domains={**world.city.domains, name: lost})
+        assert world.put(FIRST).refusals
+
+
+def test_light_goes_around_a_fibre_that_wears_out_where_it_can() -> None:
+    others = frozenset({"lg-bantian", "lg-pinghu", "lg-compute-a", "lg-henggang", "lg-longgang"})
+    loose = Slo(latency_s=0.01, availability=0.5)
+    wide = replace(FIRST, slo=loose, boundaries=Boundaries(exclude_nodes=others))
+    for worn in (False, True):
+        world = _world(FULL)
+        world.city = replace(world.city, fading=frozenset({"f-nanwan-buji"} if worn else ()))
+        assert not world.put(wide).refusals
+        (link,) = world.lit().values()
+        assert ("f-nanwan-buji" in link.fibres) is not worn
+
+
 SITES = ("zhihui", "nanwan", "buji", "jihua", "bantian", "pinghu")
 
 
