@@ -312,7 +312,7 @@ class Search:
             return CannotPlaceError(f"no way from {src} to {dst} keeps to the ducts of {self.wish.together}")
         if self.graph.shortest(src, dst, first & usable) is None:
             full = [self.parts[i].id for i in path if not usable[i]]
-            what = "free channel" if self.wave else f"{self.slots} free slots"
+            what = "free channel" if self.wave else "free slot" if self.slots == 1 else f"{self.slots} free slots"
             return CannotPlaceError(f"{', '.join(full)}: no {what} left", map(self._resource, full))
         return CannotPlaceError(why_beyond(self.bound(), src, dst, usable))
 

@@ -112,7 +112,7 @@ class Terrain:
         needed = self._needed()
         if free >= needed:
             return ""
-        what = "free channel" if self.layer == "wavelength" else f"{needed} free slots"
+        what = "free channel" if self.layer == "wavelength" else "free slot" if needed == 1 else f"{needed} free slots"
         return f"{self.name(edge)}: no {what} left"
 
     def _needed(self) -> int:

@@ -217,6 +217,9 @@ def tunnel_bookings(tunnel: Tunnel, forwarding: Forwarding, apart: Apart = SRLG)
     for role, hops in (("working", tunnel.working), ("standby", tunnel.standby)):
         if hops is not None:
             yield from _route(tunnel, role, hops, forwarding, service)
+    if tunnel.gives_way:
+        reason = f"others may take its place: it holds it with priority {tunnel.hold}, 0 is for what is never preempted"
+        yield CounterExample(Property.CAPACITY, service, f"tunnel {tunnel.name}", (), reason)
     if tunnel.spare:
         reason = "its working path names no standby, so nothing switches to the second path that it has"
         yield CounterExample(Property.DISJOINTNESS, service, f"tunnel {tunnel.name}", (), reason)

@@ -118,6 +118,12 @@ class Tunnel:
     standby: Hops | None
     partition: int | None
     spare: bool = False  # it has a second path that the first does not name: nothing switches to it
+    hold: int = 0  # 0..7: tunnels set up with a lower number may take its place (RFC 3209)
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether others may take the place of what is never to be preempted."""
+        return self.hold > 0 and self.name.startswith("slice/")
 
 
 class EvenRates(Mapping[str, int]):

@@ -45,6 +45,7 @@ TUNNELS = ("te:te", "te:tunnels")
 PARTITIONS = ("nw:networks", "nrp:nrp-policies")
 NETWORKS = ("nw:networks",)
 MOST_KNOWN = 1 << 18
+_HOLD, _LAST = "te:hold-priority", 7  # the schema's default
 
 
 class Ports:
@@ -185,7 +186,8 @@ def _targets_of(flat: Sequence[Any], at: int) -> tuple[tuple[frozenset[str], fro
 
 def tunnel(domain: str, tree: Tree, ports: Ports) -> Tunnel:
     """Read one TE tunnel with the hops that its domain would follow."""
-    name, src, dst, generic, partition_id, guarded, second, switched_to, length, *hops = _TUNNEL.of(tree)
+    name, src, dst, generic, partition_id, guarded, second, switched_to, *rest = _TUNNEL.of(tree)
+    held, (length, *hops) = rest[:3], rest[3:]
     guarding = guarded and second == switched_to
     return Tunnel(
         name,
@@ -197,6 +199,7 @@ def tunnel(domain: str, tree: Tree, ports: Ports) -> Tunnel:
         ports.hops(hops[length:]) if guarding else None,
         whole(partition_id) if partition_id is not None else None,
         guarded and not guarding,
+        max(_LAST if priority is None else whole(priority) for priority in held),
     )
 
 
@@ -207,6 +210,7 @@ def _tunnel_leaves(tree: Tree) -> list[Any]:
     named = entries(below(primary, "te:candidate-secondary-paths"), "te:candidate-secondary-path")
     candidate: Tree = next((one for _, one in named), {})
     standby, working = _hops(spare) if spare else None, _hops(primary)
+    paths = (primary, spare)
     return [
         text(tree, "te:name"),
         text(below(tree, "te:source"), "te:node-id"),
@@ -216,6 +220,8 @@ def _tunnel_leaves(tree: Tree) -> list[Any]:
         standby is not None,
         text(spare, "te:name"),
         text(candidate, "te:secondary-path"),
+        text(tree, _HOLD) if _HOLD in tree else None,
+        *(text(path, _HOLD) if _HOLD in path else None if _HOLD not in tree else text(tree, _HOLD) for path in paths),
         len(working),
         *working,
         *(standby or ()),

@@ -53,7 +53,7 @@ def test_every_reason_for_which_a_way_loses_is_said() -> None:
     said = [
         o.verdict for o in _why(replace(base, metadata=replace(base.metadata, name="z")), filling).choices[0].options
     ]
-    assert "odu-f-zhihui-nanwan-1: no 1 free slots left" in said
+    assert "odu-f-zhihui-nanwan-1: no free slot left" in said
     other = slice_between("a", "buji", "nanwan", isolation=Isolation.TIMESLOT, slo=LOOSE)
     diverse = replace(base, diverse_from=(other.metadata.service,))
     assert any("gov/a uses it, to be diverse from" in o.verdict for o in _why(diverse, other).choices[0].options)

@@ -354,6 +354,13 @@ PLANTS = (
           put(CITY, (*tunnel(RING_TUNNEL), "te:primary-paths", ("te:primary-path", "working"),
                      "te:candidate-secondary-paths", ("te:candidate-secondary-path", "standby"), "te:secondary-path"),
               "other")),
+    Plant("a slice's tunnel that others may push aside", P.CAPACITY, "others may take its place",
+          put(CITY, (*tunnel(RING_TUNNEL), "te:hold-priority"), "5")),
+    Plant("a slice's standby that others may push aside", P.CAPACITY, "others may take its place",
+          put(CITY, (*tunnel(RING_TUNNEL), "te:secondary-paths", ("te:secondary-path", "standby"), "te:hold-priority"),
+              "7")),
+    Plant("no priority, which is the last", P.CAPACITY, "priority 7",
+          put(CITY, (*tunnel(RING_TUNNEL), "te:hold-priority"), None)),
     # -- what is shut down
     Plant("a VPN that is shut down", P.REACHABILITY, "government/office", put(CITY, (*vpn(OFFICE), *STATUS), DOWN)),
     Plant("a router of a VPN that is shut down", P.REACHABILITY, "government/office",
