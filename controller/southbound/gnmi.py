@@ -168,8 +168,9 @@ class Telemetry:
         if not self._settings.telemetry_address:
             await asyncio.Event().wait()  # a domain without telemetry: one long gap
         backoff = Backoff(most_s=10.0)
+        ahead = () if wanted.urgent else LITTLE_AHEAD  # states are few, and wait for nothing of ours
         while True:
-            async with open_channel(self._settings, self._settings.telemetry_address, LITTLE_AHEAD) as channel:
+            async with open_channel(self._settings, self._settings.telemetry_address, ahead) as channel:
                 with suppress(grpc.aio.AioRpcError):  # a gap; who listens for events is told of the loss there
                     await self._read_stream(channel, wanted, take, backoff)
             await asyncio.sleep(backoff.next_s())
