@@ -119,5 +119,7 @@ def test_incidents_open_and_over_are_told_after_a_restart_of_the_daemon(longgang
     eventually(lambda: not _incidents(longgang), 40)
     (over,) = [i for i in _incidents(longgang, closed=True) if i.id == before.id]
     assert over.HasField("closed_at")
-    more = [(i.root, i.title, [e.text for e in i.timeline]) for i in _incidents(longgang, closed=True) if i.id not in known]
+    more = [
+        (i.root, i.title, [e.text for e in i.timeline]) for i in _incidents(longgang, closed=True) if i.id not in known
+    ]
     assert more == []  # the cut made no second one
