@@ -21,8 +21,13 @@ def link_availability(length_m: int) -> float:
     return round(1 - length_m / 1000 * _CUTS_PER_KM_YEAR * _REPAIR_H / 8760, 7)
 
 
-def configuration(city: City, endpoints: Mapping[str, Mapping[str, int]], listen: str, metrics: str) -> dict[str, Any]:
-    """Return onecity.yaml as a document. `endpoints`: domain → {"netconf" or "grpc": port, "gnmi": port}."""
+def configuration(
+    city: City, endpoints: Mapping[str, Mapping[str, int]], listen: str, metrics: str, *, lights: bool = True
+) -> dict[str, Any]:
+    """Return onecity.yaml as a document. `endpoints`: domain → {"netconf" or "grpc": port, "gnmi": port}.
+
+    lights: whether the routers take IP links over light that is lit for them.
+    """
     domains = []
     for domain in city.ip.values():
         if domain.name in endpoints:
@@ -33,6 +38,7 @@ def configuration(city: City, endpoints: Mapping[str, Mapping[str, int]], listen
         "listen": listen,
         "metrics": metrics,
         "state": "onecity.db",
+        **({} if lights else {"lightLinks": False}),
         "domains": domains,
         "inventory": inventory(city),
     }

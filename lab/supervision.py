@@ -274,7 +274,7 @@ def start_city(
         raise
     listen = listen or before.get("listen") or f"127.0.0.1:{free_port()}"
     metrics = metrics or before.get("metrics") or f"127.0.0.1:{free_port()}"
-    _write_configuration(running, listen, metrics)
+    _write_configuration(running, listen, metrics, lights=not stands_on.devices)
     return running
 
 
@@ -334,10 +334,10 @@ def _domain(
     return DomainProcess(name, command, directory / "logs" / f"{name}.log")
 
 
-def _write_configuration(running: RunningCity, listen: str, metrics: str) -> None:
+def _write_configuration(running: RunningCity, listen: str, metrics: str, *, lights: bool) -> None:
     endpoints = {d: running.domain_process(d).ports for d in running.domains}
     write_known_hosts(running.directory, {d: p["netconf"] for d, p in endpoints.items() if "netconf" in p})
-    document = configuration(running.city, endpoints, listen, metrics)
+    document = configuration(running.city, endpoints, listen, metrics, lights=lights)
     text = yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=120)
     write_private(running.config_path, text.encode())
 

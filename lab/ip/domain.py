@@ -35,7 +35,8 @@ class IpDomainController:
         self._schema = load_schema()
         self.topology = DomainTopology(load_city(city), domain)
         self._own_network = self.topology.domain.network_id
-        guard = DeviceGuard(self._schema, self.topology)
+        # Only modelled routers make a link of light between two of their ports; real ones were cabled once.
+        guard = DeviceGuard(self._schema, self.topology, links=devices is None)
         self.datastore = Datastore(
             self._schema,
             Journal(directory / domain),

@@ -245,7 +245,9 @@ class DomainTopology:
 class DeviceGuard:
     """Denies edits of what the device brought with it. Of its own network clients may write links, and nothing else."""
 
-    def __init__(self, schema: Schema, topology: DomainTopology) -> None:
+    def __init__(self, schema: Schema, topology: DomainTopology, *, links: bool = True) -> None:
+        """links: whether the routers take links that clients write; without, those are denied too."""
+        self._links = links
         self._own_network, self._own_links = (topology.domain.network_id,), topology.links
         self._whole = {schema.node("/" + "/".join(p)) for p in (_PROFILES_PATH, _GLOBALS_PATH)}
         holders = [schema.node(f"/{name}") for name in ("nw:networks", "l3nm:l3vpn-ntw", "te:te")]
@@ -263,7 +265,8 @@ class DeviceGuard:
         if len(path) == 2:
             return operation not in ("merge", "none")
         step = path[2]
-        return not (isinstance(step, tuple) and step[0] == _LINKS and step[1][0] not in self._own_links)
+        is_link = isinstance(step, tuple) and step[0] == _LINKS and step[1][0] not in self._own_links
+        return not (is_link and self._links)
 
 
 def _own_directions(domain: IpDomain) -> Iterable[tuple[str, IpLink, tuple[str, str], tuple[str, str]]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.city import CityError, available, load_city
+from lab.inventory import configuration
 from lab.optical.containers import slots_needed
 from lab.plant.world import World
 
@@ -71,3 +72,9 @@ def test_containers_take_the_slots_of_the_table() -> None:
     assert {key: slots_needed(*key) for key in wanted} == wanted
     assert slots_needed("ODU0", 2 * 10**9) is None
     assert slots_needed("ODU9", 10**9) is None
+
+
+def test_a_daemon_over_routers_that_take_no_links_is_told_so() -> None:
+    city = load_city("longgang")
+    assert "lightLinks" not in configuration(city, {}, "127.0.0.1:1", "127.0.0.1:2")
+    assert configuration(city, {}, "127.0.0.1:1", "127.0.0.1:2", lights=False)["lightLinks"] is False

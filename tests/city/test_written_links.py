@@ -317,3 +317,13 @@ def test_links_outlast_the_process_and_an_open_confirmed_commit_goes_on(tmp_path
     with process.session() as session:
         assert "still in use" in refusals(session, doc.link_removed(THERE, BACK))[0].message
     process.kill()
+
+
+def test_routers_that_are_cabled_once_and_for_all_take_none(tmp_path: Path) -> None:
+    process = IpProcess(tmp_path, "--devices", str(tmp_path / "nobody.sock"))
+    process.start()
+    with process.session() as session:
+        with pytest.raises(RPCError) as refused:
+            edit(session, doc.link_both_ways())
+        assert refused.value.tag == "access-denied"
+    process.kill()

@@ -23,8 +23,9 @@ DOMAIN = "city-ip"
 class IpProcess:
     """The process under test; `kill` is kill -9, `start` again keeps directory and NETCONF port."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, *more: str) -> None:
+        """more: further options of its command line."""
+        self.directory, self._more = directory, more
         make_credentials(directory, [DOMAIN])
         self.password = (directory / "secrets" / f"{DOMAIN}.password").read_text()
         self.netconf = self.gnmi = 0
@@ -33,6 +34,7 @@ class IpProcess:
     def start(self) -> None:
         command = [sys.executable, "-m", "lab.ip.main", "--city", "longgang", "--domain", DOMAIN, "--watch-stdin"]
         command += ["--dir", str(self.directory), "--netconf-port", str(self.netconf), "--gnmi-port", str(self.gnmi)]
+        command += self._more
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         ready = json.loads(self._process.stdout.readline())
