@@ -35,7 +35,7 @@ COUNTING := build/counting-packets
 
 test: $(READY)  ## Style, types, contracts and tests
 	@$(BIN)/ruff check .
-	@$(BIN)/pytest -n 5 $(BESIDE) $(OTHERS)
+	@$(BIN)/pytest -n 4 $(BESIDE) $(OTHERS)
 	@mkdir -p build; touch $(COUNTING); \
 	($(GIVING_WAY) $(BIN)/mypy && $(GIVING_WAY) $(BIN)/lint-imports && \
 	  ONECITY_GIVE_WAY_WHILE=$(COUNTING) $(GIVING_WAY) $(BIN)/pytest -n 2 --timeout 900 -o faulthandler_timeout=1000 \

@@ -39,14 +39,13 @@ _WHILE = os.environ.get("ONECITY_GIVE_WAY_WHILE", "")
 ALONE = ("test_speed.py", "test_ip_speed.py")
 MEASURED = (
     "lab/test_moving.py", "lab/test_guarantees.py", "lab/test_priority.py", "lab/test_conference.py", "lab/test_ryu.py",
-    "lab/test_optical_links.py",
+    "lab/test_optical_links.py", "lab/test_room.py",
 )  # fmt: skip
 ARRIVING = ("lab/test_isolation.py", "lab/test_reachability.py")
 # These files take a quarter of a minute or more, most of it waiting. Begun first, none is left to run by itself at the
 # end (`--no-loadscope-reorder` keeps this order where several files run beside each other).
 LONGEST = (
-    *ARRIVING, "lab/test_room.py",
-    "end_to_end/test_demo.py", "end_to_end/test_over_time.py", "chaos/test_two_steps.py",
+    *ARRIVING, "end_to_end/test_demo.py", "end_to_end/test_over_time.py", "chaos/test_two_steps.py",
     "chaos/test_short_campaign.py", "end_to_end/test_report.py", "end_to_end/test_serve.py",
     "end_to_end/test_together.py", "monitoring/test_live.py", "end_to_end/test_incidents.py",
     "planning/test_optimality.py", "campaign/test_short_campaign.py", "answers/test_side_process.py",

@@ -13,6 +13,7 @@ from controller.transactions.step import StepOutcome
 from tests.transactions.model_city import NAMES, City
 
 DEADLINE_S = 0.1
+pytestmark = pytest.mark.alone
 
 
 @pytest.fixture
