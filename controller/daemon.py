@@ -113,7 +113,7 @@ class Daemon:
             for left in leavings(stored, state.services, _concerned(one.change), one.change.record.id):
                 state.ledger.add(left)
         self.desk = Desk(state, lambda: self.domains.city, self._now)
-        self.desk.on_lit = self.domains.light
+        self.desk.on_lit, self.desk.on_light_settled = self.domains.light, self.domains.look_at_light
         self.domains.light(state.lit)
         self._conductor = Conductor(self.desk, self.domains, self.transactions, self.store, self._now)
         for one in doubtful:

@@ -77,6 +77,7 @@ class Desk:
         self.moved = asyncio.Event()  # set whenever desired state was replaced
         self.on_landed: list[Callable[[], None]] = []  # told whenever services are no longer held by a change
         self.on_lit: Callable[[tuple[LitLink, ...]], None] = lambda lit: None  # told which IP links stand for services
+        self.on_light_settled: Callable[[], None] = lambda: None  # told when a change that moved such a link has ended
         self._city, self._now = city, now
         self._planning = asyncio.Lock()
         self._under_way: set[ServiceId] = set()
@@ -256,6 +257,7 @@ class Desk:
     async def _let_ride(self, taken: Taken) -> None:
         """What the change lit is there, or is not: who waits to ride on it may be planned again."""
         if self._lit_by.pop(taken.change_id, None):
+            self.on_light_settled()
             async with self._landed:
                 self._landed.notify_all()
 

@@ -181,6 +181,12 @@ class Domains:
         self._told = _sharing(replace(merged, lights=self._lights), self._told)
         self._extend()
 
+    def look_at_light(self) -> None:
+        """Ask the optical domains again: what was read while a transaction was open told of what that still held."""
+        for name, driver in self.drivers.items():
+            if driver.kind is DomainKind.OPTICAL and name in self._fresh:
+                self._discoveries[name].set()
+
     def light(self, lit: tuple[LitForServices, ...]) -> None:
         """Show exactly these of the IP links that stand for services only, whatever was discovered of them."""
         if lit != self._lit:

@@ -364,6 +364,8 @@ class _Merge:
 
     def _foreign_user(self, port: DiscoveredPort) -> str | None:
         """Who uses a whole port, unless it is a service of ours: that one is in the ledger."""
+        if (port.used_by or "").startswith(LIT):  # until a transaction of ours ends it is held, and no circuit any more
+            return None
         circuit = self.circuits.get(port.used_by or "")
         return None if circuit is not None and is_ours(circuit) else port.used_by
 

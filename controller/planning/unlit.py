@@ -47,15 +47,23 @@ PlaceOn = Callable[[CityMap], Placement]  # raises CannotPlaceError
 def out_of_reach(city: CityMap, net: Layers, ledger: Ledger, start: Instant = None, end: Instant = None) -> Mask | None:
     """Return the links of ours whose light others hold at some moment of an interval, while nobody is on them.
 
-    Such a link stands in its users' windows only, and what it is made of is somebody else's in between. None: there is
-    no such link.
+    Such a link stands in its users' windows only, and what it is made of is somebody else's in between, also of those
+    who are unknown to us. None: there is no such link.
     """
     found = None
     for one in dict.fromkeys(lit_on(city)):
-        if any(ledger.rivals(label) for label in one.labels(start, end)):
+        if any(ledger.rivals(label) for label in one.labels(start, end)) or _foreign(city, one):
             found = np.zeros(len(net.links), dtype=np.bool_) if found is None else found
             found[[net.link_index[k] for k in (one.id, one.reverse) if k in net.link_index]] = True
     return found
+
+
+def _foreign(city: CityMap, one: LitLink) -> bool:
+    """Whether somebody unknown to us has what the link is made of, while it is not lit."""
+    leg = one.circuit.working
+    taken = any(leg.channel in city.fibres[f].occupied for f in leg.route if f in city.fibres)
+    ports = (city.ports.get(ref) for ref in (one.circuit.a, one.circuit.z))
+    return taken or any(port is None or port.used_by is not None for port in ports)
 
 
 def lit_on(city: CityMap) -> Iterator[LitLink]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
 from onecity.v1 import controller_pb2 as pb
 from onecity.v1 import topology_pb2
 
+from tests.end_to_end.intents import in_window
 from tests.support.stage import COMMITTED, Stage, eventually
 
 LINK, BACK = "link:lg-buji.otn-1..lg-nanwan.otn-1", "link:lg-nanwan.otn-1..lg-buji.otn-1"
@@ -82,14 +84,14 @@ def test_a_link_is_lit_shared_and_gone_with_the_last(longgang: Stage) -> None:
     rides = [n for n in longgang.client.describe("lit/second").notes if LIGHT in n or "lg-buji–lg-nanwan" in n]
     assert rides
 
-    assert _channels(longgang) == dark + 1
+    eventually(lambda: _channels(longgang) == dark + 1)
     assert longgang.client.delete("lit/first")[1].outcome == COMMITTED
     assert _configured(longgang)
     assert _arrives(longgang, "second", 2)
     assert longgang.client.delete("lit/second")[1].outcome == COMMITTED
     assert not _configured(longgang)
     assert LINK not in _links(longgang)
-    assert _channels(longgang) == dark
+    eventually(lambda: _channels(longgang) == dark)
     assert not any(longgang.client.differences().values())
 
 
@@ -199,3 +201,31 @@ def test_people_see_what_is_lit_for_whom_and_why(longgang: Stage) -> None:
     )
     left = longgang.command("simulate", "--fail", "fibre:f-nanwan-buji").stdout
     assert "lit/first" in left
+
+
+def test_in_a_window_it_is_lit_when_that_opens_and_gone_when_it_closes(longgang: Stage) -> None:
+    dark = _channels(longgang)
+    assert longgang.client.apply(FULL)[1].outcome == COMMITTED
+    now = datetime.now(UTC)
+    later, far = now + timedelta(seconds=1800), now + timedelta(seconds=3600)
+    assert longgang.client.apply(in_window(FIRST, later, far))[1].outcome == COMMITTED
+    assert not _configured(longgang)
+    assert longgang.client.apply(SECOND)[1].outcome == COMMITTED  # for good: it shares what is only reserved so far
+    assert list(_links(longgang)[LINK].lit_for) == ["lit/first", "lit/second"]
+    assert _configured(longgang)
+    assert longgang.client.delete("lit/second")[1].outcome == COMMITTED
+    assert not _configured(longgang)
+    eventually(lambda: _channels(longgang) == dark)  # what was read before the end of a transaction is read again
+
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    _, result = longgang.client.apply(in_window(FIRST, soon, far))
+    assert result.outcome == COMMITTED, result.message
+    eventually(lambda: _configured(longgang) and _arrives(longgang, "first", 1))
+    assert not any(longgang.client.differences().values())
+    for ahead_s in (3, 20, 60):  # a moment that is gone before it is heard of is refused
+        end = datetime.now(UTC) + timedelta(seconds=ahead_s)
+        if longgang.client.apply(in_window(FIRST, soon, end))[1].outcome == COMMITTED:
+            break
+    eventually(lambda: not _configured(longgang), 90.0)
+    eventually(lambda: LINK not in _links(longgang))
+    assert not any(longgang.client.differences().values())

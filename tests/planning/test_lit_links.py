@@ -212,6 +212,20 @@ def test_light_goes_around_a_fibre_that_wears_out_where_it_can() -> None:
         assert ("f-nanwan-buji" in link.fibres) is not worn
 
 
+def test_a_link_that_is_only_reserved_is_not_ridden_once_somebody_unknown_has_its_light() -> None:
+    window = Window(NOW + timedelta(hours=1), NOW + timedelta(hours=2))
+    world = _world(FULL, replace(FIRST, window=window))
+    (reserved,) = world.lit().values()
+    (fibre,) = reserved.fibres
+    taken = replace(
+        world.bare.fibres[fibre], occupied=world.bare.fibres[fibre].occupied | {reserved.circuit.working.channel}
+    )
+    world.bare = replace(world.bare, fibres={**world.bare.fibres, fibre: taken})
+    world.city = with_lit(world.bare, world.lit().values())
+    assert not world.put(SECOND).refusals
+    assert _links(world, "second") != [reserved.id]
+
+
 SITES = ("zhihui", "nanwan", "buji", "jihua", "bantian", "pinghu")
 
 
