@@ -132,7 +132,7 @@ async def scripted_server(
     settings = DomainSettings(
         name="city-ip", driver="netconf", address=f"127.0.0.1:{port}", network_id="net:city-ip", username="onecity",
         password_file=str(directory / "password"), known_hosts=str(directory / "known_hosts"),
-        timers=timers or DomainTimers(connect_s=3, edit_s=0.6, commit_s=0.6, confirm_s=5, read_s=2),
+        timers=timers or DomainTimers(connect_s=10, edit_s=0.6, commit_s=0.6, confirm_s=5, read_s=2),
     )  # fmt: skip
     holder.append(ScriptedServer(settings))
     try:

@@ -130,7 +130,7 @@ async def test_what_nobody_confirms_rolls_back_by_itself(ip: NetconfDriver, txn:
     await ip.commit(txn, 1)
     events = ip.events()
     assert (await anext(events)).kind is EventKind.CONNECTED
-    event = await asyncio.wait_for(anext(events), 5)
+    event = await asyncio.wait_for(anext(events), 20)
     assert event.kind is EventKind.CONFIG_CHANGED
     assert await ip.outcome(txn, edit) is TransactionState.ABSENT
     await ip.cancel(txn)
