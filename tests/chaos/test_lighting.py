@@ -99,7 +99,7 @@ def test_light_is_whole_where_the_daemon_dies_while_it_comes_and_while_it_goes(
         torn_city.start_daemon(point, wait=True)
         client = torn_city.stage.client
         order.change_id = client.begin(LIGHTING) if order.puts else customer._begin(client, order)
-        torn_city.stage.daemon.wait(30)
+        torn_city.stage.daemon.wait(90)
         torn_city.start_daemon(wait=True)
         customer.record.unknown.append(order)
         client.ended(order.change_id)
@@ -115,7 +115,7 @@ def test_light_is_whole_where_a_domain_dies_while_it_comes(
     torn_city.kill_daemon()
     torn_city.start_daemon(wait=True, stop_at=point)
     order = Order({SECOND: LIGHTING}, change_id=torn_city.stage.client.begin(LIGHTING))
-    eventually(torn_city.daemon_stopped)
+    eventually(torn_city.daemon_stopped, 90.0)
     torn_city.kill_domain(domain)
     torn_city.restart_domain(domain)
     torn_city.let_go_on()
@@ -131,7 +131,7 @@ def test_a_port_that_somebody_else_takes_in_between_fails_the_change_and_the_nex
     torn_city.kill_daemon()
     torn_city.start_daemon(wait=True, stop_at="intended:1")
     change = torn_city.stage.client.begin(LIGHTING)
-    eventually(torn_city.daemon_stopped)
+    eventually(torn_city.daemon_stopped, 90.0)
     optical = OpticalClient(torn_city.city.directory, torn_city.city.domain_process(OPTICAL).ports["grpc"])
     foreign = optical_pb2.CircuitSpec(
         id="somebody", owner="somebody", a=optical_pb2.ClientEnd(port="otn-buji/c3"),
@@ -150,7 +150,7 @@ def test_a_port_that_somebody_else_takes_in_between_fails_the_change_and_the_nex
     def another() -> bool:
         return torn_city.stage.client.apply(LIGHTING)[1].outcome == COMMITTED
 
-    eventually(another)  # as soon as the map shows the port as taken
+    eventually(another, 60.0)  # as soon as the map shows the port as taken
     assert lit(torn_city)
     assert all("lg-buji.otn-1." not in c for c in lit(torn_city))
     optical.prepare("gone", delete=("somebody", 1))
@@ -165,7 +165,7 @@ def test_an_access_of_somebody_elses_on_a_port_fails_the_change_and_leaves_nothi
     torn_city.kill_daemon()
     torn_city.start_daemon(wait=True, stop_at="intended:1")
     change = torn_city.stage.client.begin(LIGHTING)
-    eventually(torn_city.daemon_stopped)
+    eventually(torn_city.daemon_stopped, 90.0)
     with torn_city.stage.session("city-ip") as session:
         theirs = doc.service("somebody", [doc.node("node:lg-buji", [doc.access("x", "tp:otn-1", 99)])])
         session.edit_config(doc.config(doc.services(theirs)), target="candidate")
