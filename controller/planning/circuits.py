@@ -227,7 +227,10 @@ class Search:
         """Return the quickest way that works as often as it has to, or the one given where none does."""
         if self.wish.least is None:
             return path
-        rare = Rare.of(self.burdens, [p.availability for p in self.parts], self.net.nodes)
+        name = "rare light" if self.wave else "rare slots"
+        rare = self.net.laid.get(name)  # of the whole map: found once, not for every circuit
+        if not isinstance(rare, Rare):
+            rare = self.net.laid[name] = Rare.of(self.burdens, [p.availability for p in self.parts], self.net.nodes)
         most = rare.most(self.wish.least, src, dst)
         return path if rare.fits(path, most) else rare.best_way(src, dst, usable, self.limits, most) or path
 

@@ -202,7 +202,10 @@ class Weave:
         """Return the quickest way that works as often as it has to, or the one given where none does."""
         if self.least is None:
             return path
-        rare = Rare.of(self.net.ip_burdens, [k.availability for k in self.net.links], self.net.nodes)
+        rare = self.net.laid.get("rare")  # of the whole map: found once, not for every service
+        if not isinstance(rare, Rare):
+            rare = Rare.of(self.net.ip_burdens, [k.availability for k in self.net.links], self.net.nodes)
+            self.net.laid["rare"] = rare
         most = min(self._rare_left(rare, segment, need, chain) for need, chain in self.needs[segment])
         if rare.fits(path, most):
             return path
