@@ -46,9 +46,9 @@ def causes(
     left = set(down)
     found: list[Cause] = []
     for node in sorted(_dead_nodes(city, routes, left)):
-        members = closure(city, {f"node:{node}"}, routes)
+        members = _with_circuits(city, {f"node:{node}"}, routes)
         found.append(Cause(f"node:{node}", "node", f"node {_short(node)} is down", members))
-        left -= members | _circuits_over(members, routes)
+        left -= members
     found += _fibres(city, routes, left)
     found += _dimmed(city, routes, left, dim)
     for component in sorted(c for c in left if c.startswith("odu:")):
@@ -74,9 +74,11 @@ def _short(name: str) -> str:
     return name.removeprefix("node:").removeprefix("link:")
 
 
-def _circuits_over(members: Set[Component], routes: Routes) -> set[Component]:
+def _with_circuits(city: CityMap, roots: Set[Component], routes: Routes) -> frozenset[Component]:
+    """Return all that is down because these are, circuits too: their own domain may tell of them before the fibre."""
+    members = closure(city, roots, routes)
     dark = {c[6:] for c in members if c.startswith("fibre:")}
-    return {f"circuit:{circuit}" for circuit, fibres in routes.items() if not dark.isdisjoint(fibres)}
+    return members | {f"circuit:{circuit}" for circuit, fibres in routes.items() if not dark.isdisjoint(fibres)}
 
 
 def _dead_nodes(city: CityMap, routes: Routes, down: Set[Component]) -> set[str]:
@@ -99,17 +101,17 @@ def _fibres(city: CityMap, routes: Routes, left: set[Component]) -> list[Cause]:
     for srlg in sorted({s for f in cut for s in city.fibres[f].srlgs}):
         inside = {f.id for f in city.fibres.values() if srlg in f.srlgs}
         if len(inside) > 1 and inside <= cut:
-            members = closure(city, {f"fibre:{f}" for f in inside}, routes)
+            members = _with_circuits(city, {f"fibre:{f}" for f in inside}, routes)
             name = city.srlg_names.get(srlg, str(srlg))
             title = f"duct {name} is cut: {', '.join(sorted(inside))}"
             found.append(Cause(f"srlg:{srlg}", "duct", title, members | {f"srlg:{srlg}"}))
-            left -= members | _circuits_over(members, routes)
+            left -= members
             cut -= inside
     for fibre in sorted(cut):
-        members = closure(city, {f"fibre:{fibre}"}, routes)
+        members = _with_circuits(city, {f"fibre:{fibre}"}, routes)
         part = city.fibres[fibre]
         found.append(Cause(f"fibre:{fibre}", "fibre", f"fibre {fibre} ({part.a} – {part.z}) is cut", members))
-        left -= members | _circuits_over(members, routes)
+        left -= members
     return found
 
 

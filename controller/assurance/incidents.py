@@ -75,6 +75,7 @@ class Incidents:
         self.open: list[Incident] = []
         self.closed: list[Incident] = []  # oldest first
         self._afresh_until = float("-inf")  # monotonic seconds
+        self._unheard: set[str] = set()  # incidents of an earlier life of whose cause nobody told in this one
 
     def resume(self, known: Iterable[Incident], now: float) -> None:
         """Take up what was known before a restart: what is open stays open until its cause is seen to be gone."""
@@ -84,12 +85,12 @@ class Incidents:
             else:
                 self.closed.append(incident)
                 self._last_told[incident.id] = incident.version
-        if self.open:
-            self._afresh_until = now + self._settings.afresh_s
+        self._unheard = {incident.id for incident in self.open}
+        self._afresh_until = now + self._settings.afresh_s
 
-    def heard(self) -> None:
-        """Note that every domain has told how it is since the restart."""
-        self._afresh_until = float("-inf")
+    def heard(self, incidents: Set[str]) -> None:
+        """Note of which incidents, by id, domains have told since the restart how their cause is."""
+        self._unheard -= incidents
 
     def update(
         self,
@@ -111,6 +112,7 @@ class Incidents:
             if incident is None:
                 incident = self._begin(cause, wall, now)
             matched.add(id(incident))
+            self._unheard.discard(incident.id)
             self._follow(incident, cause, concerned, wall)
             self._absorb(incident, cause, wall)
         for incident in list(self.open):
@@ -201,8 +203,8 @@ class Incidents:
             incident.dead |= dead
 
     def _calm(self, incident: Incident, wall: float, now: float) -> None:
-        if now < self._afresh_until:
-            return  # nobody may have told of it yet in this life
+        if incident.id in self._unheard and now < self._afresh_until:
+            return  # nobody told of it yet in this life
         if incident.calm_since is None:
             incident.calm_since = now
             self._write(incident, "its cause is gone", wall)

@@ -15,13 +15,13 @@ from datetime import datetime
 
 from controller.assurance.causes import Cause, Quality, QualityBounds, causes, impaired
 from controller.assurance.fading import joined
-from controller.assurance.incidents import Incident, Incidents
+from controller.assurance.incidents import WORN, Incident, Incidents
 from controller.changes.domains import Domains
 from controller.loop.alarms import Alarm, Alarms
 from controller.loop.faults import Fault
 from controller.loop.kept_incidents import remembered
 from controller.loop.lights import Lights
-from controller.loop.repair import Repairs
+from controller.loop.repair import COMPONENTS, Repairs
 from controller.network.model import CityMap
 from controller.southbound.driver import Sample
 from controller.store.attained import KeptIncident
@@ -33,6 +33,7 @@ LOOK_S = 1.0  # how often links are judged
 GATHER_S = 0.05  # one failure is told by many: what comes within this is looked at once, beside its repair
 TWICE = 2  # so many looks in a row must find a link worn before it counts
 SILENT_S = 5.0  # without any measurement from a domain that used to send some
+LATE_S = 3.0  # so long after the last look it was not the domains that were silent: we did not listen
 UNTOLD_S = 20.0  # for so long an alarm waits to be written into an incident, that of its own at the latest
 QUEUED = 1000  # incidents that wait for one watcher; one that is slower starts over
 
@@ -61,6 +62,9 @@ class Tickets:
         self._missed = {m[10:] for i in self._incidents.open for m in i.members if m.startswith("telemetry:")}
         self._worn: dict[str, int] = {}  # root of a degradation → looks in a row that found it
         self._looked = float("-inf")
+        self._began = clock()  # the last look at all
+        self._deaf_until = float("-inf")
+        self._silent_now: frozenset[str] = frozenset()
         self._degraded: tuple[Cause, ...] = ()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -139,7 +143,7 @@ class Tickets:
         """Write the story of a repair into the incident that it belongs to."""
         wall = self._now().timestamp()
         if fault.ended is None:
-            self._look()
+            self.look()
             return
         if fault.concerned:
             took = fault.ended - fault.detected
@@ -158,12 +162,16 @@ class Tickets:
             await asyncio.sleep(GATHER_S)
             self._wake.clear()
             try:
-                self._look()
+                self.look()
             except Exception:  # one defect must not end the watch
                 log.exception("a round of the incidents failed")
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Take what is known at this moment: open, follow and close incidents."""
         now, wall = self._clock(), self._now().timestamp()
+        if now - self._began > LATE_S:  # what was told meanwhile may still wait to be taken
+            self._deaf_until = now + SILENT_S
+        self._began = now
         if now - self._looked >= LOOK_S * 0.9:
             self._looked = now
             self._note_later(self._alarms.expire())
@@ -171,8 +179,7 @@ class Tickets:
             worn_fibres = {c.root[6:] for c in fading if c.root.startswith("fibre:")}
             spoilt = {m for c in fading if c.felt for m in c.members}  # links over light whose frames are spoilt
             self._degraded = joined(self._judge_links(worn_fibres, spoilt), fading)
-        if all(s.up and self._telemetry.silence_s(n) is not None for n, s in self._domains.states().items()):
-            self._incidents.heard()
+        self._hear_again()
         city, routes = self._domains.discovered, self._domains.lit()
         reported = self._repairs.reported
         told = self._alarms.outages(lambda component: self._telemetry.newest(component, "up"))
@@ -202,6 +209,22 @@ class Tickets:
             else:
                 queue.put_nowait(incident)
 
+    def _hear_again(self) -> None:
+        """Have incidents of an earlier life end where their cause can be said to be gone.
+
+        Equipment must have told of its own state: streams of one domain come piece by piece, and measurements of
+        others may have come long before it.
+        """
+        if all(s.up and self._telemetry.silence_s(n) is not None for n, s in self._domains.states().items()):
+            self._incidents.heard({i.id for i in self._incidents.open if self._told_of(i)})
+
+    def _told_of(self, incident: Incident) -> bool:
+        roots = {incident.root}
+        if incident.kind == "duct":
+            roots = {m for m in incident.members if m.startswith("fibre:")}
+        states = (self._telemetry.newest(root, "up") for root in roots if root.partition(":")[0] in COMPONENTS)
+        return incident.kind in WORN or None not in states
+
     def _dark(self, city: CityMap, reported: AbstractSet[str]) -> set[str]:
         """Return the circuits under links that are down, where their own domain says that they are dark too."""
         under = {k.circuit for k in city.links if k.circuit and f"link:{k.id}" in reported}
@@ -210,7 +233,8 @@ class Tickets:
 
     def _lost(self) -> Mapping[str, str]:
         states = self._domains.states()
-        self._seen_up |= {name for name, state in states.items() if state.up}
+        # Who was heard did answer, though nobody looked at that moment.
+        self._seen_up |= {n for n, s in states.items() if s.up or self._telemetry.silence_s(n) is not None}
         return {
             name: state.message.removeprefix(f"domain {name}: ")
             for name, state in states.items()
@@ -220,7 +244,11 @@ class Tickets:
     def _silent(self) -> AbstractSet[str]:
         silences = {name: self._telemetry.silence_s(name) for name in self._domains.drivers}
         self._missed -= {name for name, silence in silences.items() if silence is not None}
-        return {n for n, s in silences.items() if (s is None and n in self._missed) or (s is not None and s > SILENT_S)}
+        found = {n for n, s in silences.items() if (n in self._missed if s is None else s > SILENT_S)}
+        if self._clock() < self._deaf_until:
+            found &= self._silent_now
+        self._silent_now = frozenset(found)
+        return self._silent_now
 
     def _judge_links(self, worn: AbstractSet[str], explained: AbstractSet[str]) -> tuple[Cause, ...]:
         city = self._domains.discovered

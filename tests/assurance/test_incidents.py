@@ -191,12 +191,69 @@ def test_an_incident_outlives_the_daemon_with_its_story_and_goes_on_while_domain
     assert [i.id for i in again.incidents.closed] == ["i1", "i2"]
 
 
+def _piecewise(story: _Story, pieces: list[str], pauses: list[float]) -> None:
+    """Tell of what failed piece by piece, with a look after each, and in the same order that it is well again."""
+    down: set[str] = set()
+    for piece, pause in zip(pieces, pauses, strict=True):
+        down.add(piece)
+        story.after(pause, *causes(CITY, ROUTES, down))
+    for piece, pause in zip(pieces, pauses, strict=True):
+        story.after(pause, *causes(CITY, ROUTES, down))
+        down.discard(piece)
+    story.after(20.0)
+    story.after(6.0)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_a_cut_told_anew_piece_by_piece_to_a_restarted_daemon_stays_one_incident(data: st.DataObject) -> None:
+    fibre = data.draw(st.sampled_from(FIBRES))
+    pieces = data.draw(st.permutations(sorted(_seen(fibre))))
+    pauses = data.draw(st.lists(st.floats(0.0, 4.0), min_size=len(pieces), max_size=len(pieces)))
+    story = _Story()
+    story.after(0.0, _cause(fibre))
+    story.after(1.5, _cause(fibre))
+    again = _resumed(story)
+    _piecewise(again, pieces, pauses)
+    assert not again.incidents.open
+    assert [i.root for i in again.incidents.closed] == [fibre]
+
+
+@pytest.mark.parametrize("fibre", FIBRES)
+def test_circuits_told_dark_before_their_fibre_are_no_incident_of_their_own(fibre: str) -> None:
+    story, seen = _Story(), _seen(fibre)
+    dark = {c for c in seen if not c.startswith("fibre:")}
+    story.after(0.0, *causes(CITY, ROUTES, dark))
+    story.after(0.05, _cause(fibre))
+    story.after(1.5, _cause(fibre))
+    assert [(i.root, i.told) for i in story.incidents.open] == [(fibre, True)]
+    story.after(1.0)
+    story.after(6.0)
+    assert [i.root for i in story.incidents.closed] == [fibre]
+
+
+def test_a_restored_incident_ends_only_once_its_root_was_told_of_though_others_were() -> None:
+    story, cause, other = _Story(), _cause("fibre:f-nanwan-buji"), _cause("fibre:f-buji-jihua")
+    story.after(0.0, cause, other)
+    story.after(1.5, cause, other)
+    again = _resumed(story)
+    again.incidents.heard({i.id for i in again.incidents.open if i.root == cause.root})
+    again.after(1.0)
+    again.after(6.0)
+    assert [i.root for i in again.incidents.open] == [other.root]
+    again.after(1.0, other)
+    assert [(i.root, i.flaps) for i in again.incidents.open] == [(other.root, 0)]
+    again.after(1.0)
+    again.after(6.0)
+    assert not again.incidents.open  # told of in this life: what is gone now is gone
+
+
 def test_an_incident_whose_cause_went_while_no_daemon_ran_closes_by_itself() -> None:
     story, cause = _Story(), _cause("fibre:f-nanwan-buji")
     story.after(0.0, cause)
     story.after(1.5, cause)
     again = _resumed(story)
-    again.incidents.heard()
+    again.incidents.heard({i.id for i in again.incidents.open})
     again.after(1.0)
     again.after(6.0)
     assert not again.incidents.open

@@ -1,0 +1,109 @@
+"""Incidents from what is told: whatever comes first, and however late it is taken, a cause stays one incident."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+from controller.changes.domains import DomainState
+from controller.loop.kept_incidents import kept
+from controller.loop.tickets import SILENT_S, Tickets
+from controller.southbound.driver import Sample
+from controller.store.attained import KeptIncident
+from controller.telemetry.telemetry import Telemetry
+from tests.support.cities import city_map, topologies
+
+CITY = city_map("longgang")
+ROUTES = {c.id: c.route for t in topologies("longgang") for c in t.circuits}
+FIBRE = "fibre:f-baolong-pingdi"
+DOMAINS = ("city-ip", "city-otn")
+
+
+class Room:
+    """Two domains on a made-up clock. `reported`: what counts as down, as the repair loop would say."""
+
+    def __init__(self, known: tuple[KeptIncident, ...] = ()) -> None:
+        self.now, self.reported = 5000.0, set[str]()
+        self.states = {d: DomainState(True) for d in DOMAINS}
+        drivers: Any = dict.fromkeys(DOMAINS)
+        self.telemetry = Telemetry((), lambda: self.now)
+        domains: Any = SimpleNamespace(
+            discovered=CITY,
+            drivers=drivers,
+            states=lambda: self.states,
+            lit=lambda: ROUTES,
+            wavelengths=dict,
+            odu_servers=dict,
+            line_modes=dict,
+            fades=lambda _: None,
+        )
+        repairs: Any = SimpleNamespace(on_fault=[], concerned_by=lambda _: (set(), set()))
+        self.repairs = repairs
+        self.tickets = Tickets(domains, repairs, self.telemetry, self._wall, lambda: self.now, known)
+
+    def _wall(self) -> datetime:
+        return datetime.fromtimestamp(1e9 + self.now, UTC)
+
+    def tell(self, domain: str, *samples: tuple[str, str, float], at: float = 0.0) -> None:
+        self.telemetry.take([Sample(domain, s, m, v, at or 1e9 + self.now) for s, m, v in samples])
+        for subject, metric, value in samples:
+            if metric == "up":
+                (self.reported.discard if value else self.reported.add)(subject)
+
+    def look(self, seconds: float = 1.0, heard: tuple[str, ...] = DOMAINS) -> list[str]:
+        """Let time pass, second by second, in which these domains are heard; return the open incidents' roots."""
+        end = self.now + seconds
+        while self.now < end:
+            self.now = min(end, self.now + 1.0)
+            for domain in heard:
+                self.tell(domain, ("node:x", "temperature", 20.0))
+            self.repairs.reported = frozenset(self.reported)
+            self.tickets.look()
+        return [i.root for i in self.tickets.open]
+
+    def restarted(self) -> Room:
+        return Room(tuple(kept(i, 1e9) for i in self.tickets.listed(True, 100)))
+
+
+def test_an_open_incident_waits_after_a_restart_for_its_own_domain_to_tell_of_it_however_much_else_came() -> None:
+    room = Room()
+    room.tell("city-otn", (FIBRE, "up", 0.0))
+    assert room.look(3.0) == [FIBRE]
+    again = room.restarted()
+    assert again.look(12.0) == [FIBRE]  # everybody is heard; of the fibre nobody told yet
+    circuit = next(c for c, fibres in ROUTES.items() if FIBRE[6:] in fibres)
+    again.tell("city-otn", (f"circuit:{circuit}", "up", 0.0))
+    assert again.look(2.0) == [FIBRE]
+    again.tell("city-otn", (FIBRE, "up", 0.0))
+    assert again.look(2.0) == [FIBRE]
+    (same,) = again.tickets.open
+    assert [e.text for e in same.timeline if "gone" in e.text or "again" in e.text] == []
+    again.tell("city-otn", (f"circuit:{circuit}", "up", 1.0), (FIBRE, "up", 1.0))
+    assert again.look(10.0) == []
+    assert len(again.tickets.listed(True, 100)) == 1
+
+
+def test_a_domain_that_dies_before_the_first_look_is_lost_and_not_merely_silent() -> None:
+    room = Room()
+    room.tell("city-ip", ("node:x", "temperature", 20.0))
+    room.states["city-ip"] = DomainState(False, "connection refused")
+    assert room.look(SILENT_S + 3.0, heard=("city-otn",)) == ["controller:city-ip"]
+
+
+def test_what_we_did_not_listen_to_is_no_silence_of_the_domains() -> None:
+    room = Room()
+    assert room.look(3.0) == []
+    room.now += 60.0  # the machine was busy with something else, or slept
+    room.tickets.look()
+    assert room.look(10.0) == []
+    assert room.tickets.listed(True, 100) == ()
+
+
+def test_a_domain_that_is_silent_is_told_though_a_look_came_late() -> None:
+    room = Room()
+    room.look(2.0)
+    assert room.look(SILENT_S + 3.0, heard=("city-otn",)) == ["telemetry:city-ip"]
+    room.now += 4.0
+    assert room.look(2 * SILENT_S, heard=("city-otn",)) == ["telemetry:city-ip"]
+    assert len(room.tickets.listed(True, 100)) == 1
