@@ -8,6 +8,7 @@ since the epoch), monotonic seconds for durations, so that a clock that steps op
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
 
@@ -26,13 +27,17 @@ class IncidentSettings:
     calm_s: float = 5.0  # without its cause before it is closed
     afresh_s: float = 20.0  # after a restart, for which causes may be untold; less where all domains are heard
     most_entries: int = 200  # in one timeline
+    noticeable_s: float = 2.0  # between when a domain says that something was and when we learnt of it
     kept: int = 1000  # closed incidents remembered
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    at: float  # seconds since the epoch
+    """One line of a timeline. Timelines are in order of `at`: the clocks of domains may be off, ours is one."""
+
+    at: float  # when we learnt of it, seconds since the epoch
     text: str
+    said_at: float | None = None  # when it happened by its domain's clock, where that differs noticeably
 
 
 @dataclass(slots=True)
@@ -127,11 +132,16 @@ class Incidents:
                 news.append(incident)
         return tuple(news)
 
-    def note(self, members: Set[str], text: str, wall: float) -> None:
-        """Write into the timeline of the incidents that explain any of these components."""
+    def note(self, members: Set[str], text: str, wall: float, said_at: float | None = None) -> None:
+        """Write into the timeline of the incidents that explain any of these components.
+
+        wall: when we learnt of it, which may be before what was written last. said_at: when by its domain's clock.
+        """
+        if said_at is not None and abs(said_at - wall) < self._settings.noticeable_s:
+            said_at = None
         for incident in self.open:
             if not incident.members.isdisjoint(members):
-                self._write(incident, text, wall)
+                self._write(incident, text, wall, said_at)
 
     def next_due(self, now: float) -> float | None:
         """Return when the next incident is to be told or closed; None: nothing is waiting."""
@@ -218,9 +228,9 @@ class Incidents:
                 self._last_told.pop(old.id, None)
             del self.closed[: -self._settings.kept]
 
-    def _write(self, incident: Incident, text: str, wall: float) -> None:
+    def _write(self, incident: Incident, text: str, wall: float, said_at: float | None = None) -> None:
         if len(incident.timeline) < self._settings.most_entries:
-            incident.timeline.append(Entry(wall, text))
+            insort(incident.timeline, Entry(wall, text, said_at), key=lambda entry: entry.at)
         incident.version += 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import grpc
 from onecity.v1 import incident_pb2 as pb
@@ -118,4 +119,17 @@ def _tell(screen: Screen, one: pb.Incident) -> None:
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
     screen.line(f"  services  {', '.join(names[:20]) or 'none'}{more}")
     for entry in one.timeline:
-        screen.line(f"  {entry.at.ToDatetime().strftime('%H:%M:%S.%f')[:-3]}  {harmless(entry.text)}")
+        screen.line(f"  {_moment(entry.at)}  {harmless(entry.text)}{_by_domain(entry)}")
+
+
+def _moment(stamp: Any) -> str:
+    return str(stamp.ToDatetime().strftime("%H:%M:%S.%f")[:-3])
+
+
+def _by_domain(entry: pb.TimelineEntry) -> str:
+    """Write when it happened by its domain's clock, where that is another time; with the date if that differs too."""
+    if not entry.HasField("domain_time"):
+        return ""
+    other = entry.domain_time.ToDatetime().date() != entry.at.ToDatetime().date()
+    date = f"{entry.domain_time.ToDatetime():%Y-%m-%d} " if other else ""
+    return f" ({date}{_moment(entry.domain_time)} by the domain's clock)"

@@ -35,6 +35,7 @@ class Alarm:
     since: float  # monotonic seconds
     heard: float  # monotonic seconds, last
     words: str = ""  # what was measured, where we judged it ourselves
+    said_at: float | None = None  # seconds since the epoch by the domain's clock; None: we said it
 
     @property
     def text(self) -> str:
@@ -96,7 +97,7 @@ class Alarms:
         key, now = (sample.subject[6:], sample.metric), self._clock()
         known = self._standing.pop(key, None)
         since = known.since if known is not None else now
-        alarm = Alarm(sample.domain, *key, int(sample.value), since, now)
+        alarm = Alarm(sample.domain, *key, int(sample.value), since, now, said_at=sample.at or None)
         if alarm.severity:
             self._standing[key] = alarm
         return alarm
@@ -120,14 +121,14 @@ class Alarms:
     def end(self, component: str, kind: str) -> tuple[Alarm, ...]:
         """Drop an alarm that we judged; return it as cleared, nothing where it did not stand."""
         known = self._standing.pop((component, kind), None)
-        return (replace(known, severity=0, words=""),) if known is not None else ()
+        return (replace(known, severity=0, words="", said_at=None),) if known is not None else ()
 
     def expire(self) -> tuple[Alarm, ...]:
         """Drop what was cleared unheard; return it as cleared."""
         gone = list(self._unheard())
         for key in gone:
             self._standing.pop((key.component, key.kind))
-        return tuple(replace(alarm, severity=0) for alarm in gone)
+        return tuple(replace(alarm, severity=0, said_at=None) for alarm in gone)
 
     def _unheard(self) -> Iterator[Alarm]:
         now = self._clock()

@@ -23,7 +23,7 @@ def kept(incident: Incident, seen: float) -> KeptIncident:
         tuple(sorted(incident.dead)),
         tuple(sorted(incident.members)),
         incident.flaps,
-        tuple((entry.at, entry.text) for entry in incident.timeline),
+        tuple((entry.at, entry.text, entry.said_at) for entry in incident.timeline),
     )
 
 
@@ -40,7 +40,7 @@ def remembered(found: Sequence[KeptIncident], now: float) -> tuple[Incident, ...
             frozenset(one.members or (one.root,)),
             set(one.services),
             set(one.dead),
-            [Entry(at, text) for at, text in one.timeline],
+            [Entry(*entry) for entry in one.timeline],
             told=True,
             closed=one.closed,
             flaps=one.flaps,

@@ -134,7 +134,7 @@ class Tickets:
         left = []
         for alarm, wall in self._untold:
             if any(alarm.component in i.members for i in self._incidents.open):
-                self._incidents.note(frozenset({alarm.component}), alarm.text, wall)
+                self._incidents.note(frozenset({alarm.component}), alarm.text, wall, alarm.said_at)
             elif now < alarm.heard + UNTOLD_S:
                 left.append((alarm, wall))
         self._untold = left

@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from onecity.v1 import incident_pb2 as pb
 from onecity.v1 import incident_pb2_grpc
 
-from controller.assurance.incidents import Incident
+from controller.assurance.incidents import Entry, Incident
 from controller.changes.views import ChangeResult, Outcome
 from controller.errors import OnecityError
 from controller.loop.slow_loop import Proposal
@@ -104,8 +104,13 @@ def incident_message(incident: Incident) -> pb.Incident:
         dead=sorted(incident.dead),
         tenants=incident.tenants,
         flaps=incident.flaps,
-        timeline=[pb.TimelineEntry(at=_stamp(e.at), text=e.text) for e in incident.timeline],
+        timeline=[_entry(e) for e in incident.timeline],
     )
+
+
+def _entry(entry: Entry) -> pb.TimelineEntry:
+    domain_time = None if entry.said_at is None else _stamp(entry.said_at)
+    return pb.TimelineEntry(at=_stamp(entry.at), text=entry.text, domain_time=domain_time)
 
 
 def _stamp(at: float) -> Timestamp:

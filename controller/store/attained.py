@@ -132,7 +132,9 @@ class KeptIncident:
     dead: tuple[str, ...] = ()  # of them, those that nothing carried
     members: tuple[str, ...] = ()  # components that the cause explains
     flaps: int = 0
-    timeline: tuple[tuple[float, str], ...] = ()  # when, and what happened
+    timeline: tuple[
+        tuple[float, str, float | None], ...
+    ] = ()  # when, what, and when by its domain's clock if that is off
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +283,7 @@ def _incident(row: tuple[Any, ...]) -> KeptIncident:
         dead=tuple(story.get("dead", ())),
         members=tuple(story.get("members", ())),
         flaps=story.get("flaps", 0),
-        timeline=tuple((at, words) for at, words in story.get("timeline", ())),
+        timeline=tuple((at, words, said[0] if said else None) for at, words, *said in story.get("timeline", ())),
     )
 
 

@@ -84,6 +84,25 @@ def test_an_open_incident_waits_after_a_restart_for_its_own_domain_to_tell_of_it
     assert len(again.tickets.listed(True, 100)) == 1
 
 
+def test_timelines_are_in_the_order_in_which_we_learnt_and_tell_of_clocks_that_are_off() -> None:
+    room = Room()
+    room.look(1.0)
+    room.now += 0.4
+    late = room._wall().timestamp() - 3600.0  # an hour slow
+    room.tell("city-otn", (f"alarm:{FIBRE}", "los", 4.0), at=late)
+    room.now += 0.2
+    room.tell("city-otn", (FIBRE, "up", 0.0), (f"alarm:{FIBRE}", "ais", 3.0))
+    assert room.look(3.0) == [FIBRE]
+    (one,) = room.tickets.open
+    assert [e.at for e in one.timeline] == sorted(e.at for e in one.timeline)
+    alarm, second, begun = one.timeline[:3]
+    assert ("LOS" in alarm.text, alarm.said_at) == (True, late)
+    assert ("AIS" in second.text, second.said_at) == (True, None)
+    assert begun.text == one.title
+    (again,) = room.restarted().tickets.open
+    assert again.timeline == one.timeline
+
+
 def test_a_domain_that_dies_before_the_first_look_is_lost_and_not_merely_silent() -> None:
     room = Room()
     room.tell("city-ip", ("node:x", "temperature", 20.0))
