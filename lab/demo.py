@@ -28,6 +28,7 @@ READY_S = 30.0
 SETTLE_S = 3.0  # for a failure to be told and repaired, and for what came back to have lasted
 LOOK_S = 0.5
 CALM_LOOKS = 2  # in a row
+UNMEASURED = ("NoMeasurement", "Settling")  # reasons of conditions
 MEASURED_S = 30.0  # sites of planes are measured every ten seconds: after a change not all have been at once
 COMMAND_S = 120.0
 PREFIX = "onecity-demo-"
@@ -74,7 +75,7 @@ class Stage:
         return [
             s["service"]
             for s in json.loads(done.stdout)
-            if s["phase"] == "committing" or any(c["reason"] == "NoMeasurement" for c in s["conditions"])
+            if s["phase"] == "committing" or any(c["reason"] in UNMEASURED for c in s["conditions"])
         ]
 
 

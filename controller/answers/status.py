@@ -140,6 +140,7 @@ def _conditions(
         found += [judged, around.wellbeing.probed(sid, standing.placement), around.wellbeing.condition(steady)]
         every = around.parties.condition(standing)
         found += [every] if every is not None else []
+        found = list(around.wellbeing.settled(sid, found))
     if at == "Scheduled":
         down = [d for d in domains if d in around.down]
         service = standing.service

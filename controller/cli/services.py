@@ -15,6 +15,7 @@ from controller.cli.screen import Screen, columns, harmless
 
 PHASE_COLOURS = {pb.PHASE_ACTIVE: "green", pb.PHASE_FAILED: "red", pb.PHASE_EXPIRED: "faint"}
 MOST_PARTS = 20
+UNKNOWN_FOR = {"NoMeasurement": "no measurement", "Settling": "settling"}  # reasons of conditions, the worse first
 STALE_S = 5.0  # measured longer ago says nothing about now
 MOST_PATHS = 40
 
@@ -64,8 +65,9 @@ def health(screen: Screen, service: pb.ServiceStatus) -> str:
         )
     unknown = [c.type for c in service.conditions if c.status == pb.CONDITION_STATUS_UNKNOWN]
     if unknown or not service.conditions:
-        unmeasured = [c for c in service.conditions if c.reason == "NoMeasurement"]
-        return screen.paint("no measurement" if unmeasured else "unknown", "yellow")
+        reasons = {c.reason for c in service.conditions}
+        word = next((w for r, w in UNKNOWN_FOR.items() if r in reasons), "unknown")
+        return screen.paint(word, "yellow")
     if steady in ("AtRisk", "Violated", "Down"):  # well again, but not for long enough to be called so
         return screen.paint("at risk" if steady == "AtRisk" else "recovering", "yellow")
     return screen.paint("ok", "green")

@@ -6,6 +6,7 @@ Stepped whenever somebody judges all services anyway, about once a second. Kept 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from controller.assurance.components import Damage
@@ -18,6 +19,7 @@ from controller.telemetry.indicator import ServiceIndicators
 from controller.telemetry.telemetry import Telemetry
 
 SWITCHED_S = 0.2  # after a failure: by then standbys carry (50 ms beside detection and hold-off)
+SETTLES_S = 25.0  # after a change or an event: what is measured rarely comes every ten seconds, and may be missed once
 PROBES = ("access:", "flow:")  # measured from access port to access port, through the forwarding under test
 _WORDS = {
     Health.OK: ("True", "Ok"),
@@ -63,6 +65,7 @@ class Wellbeing:
         self._settings = HealthSettings()
         self._tracks: dict[ServiceId, HealthTrack] = {}
         self._confirmed: dict[ServiceId, float] = {}
+        self._began = clock()
 
     def confirmed(self, puts: Iterable[str], drops: Iterable[ServiceId]) -> None:
         """Note that a change of these services has been confirmed everywhere just now."""
@@ -104,15 +107,28 @@ class Wellbeing:
         """Say whether every carrier was measured since the last confirm and the last event on the path in use."""
         carriers = self._telemetry.carriers(placement)
         probes = [c for c in carriers if c.startswith(PROBES)] or list(carriers)
-        since = max(self._confirmed.get(sid, float("-inf")), self.witness.touched_at(sid))
+        since = self._unlike_since(sid)
         missing = [c for c in probes if (at := self._telemetry.measured_at(c)) is None or at < since]
         if not probes or missing:
-            what = (
-                f"no measurement since the last change or event from {missing[0]}" if missing else "nothing to measure"
-            )
+            if not missing:
+                return Condition("Probed", "Unknown", "NoMeasurement", "nothing to measure")
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-            return Condition("Probed", "Unknown", "NoMeasurement", what + more)
+            have = f"{len(probes) - len(missing)} of {len(probes)} measured since the last change or event"
+            return Condition("Probed", "Unknown", "NoMeasurement", f"{have}, not {missing[0]}{more}")
         return Condition("Probed", "True", "Measured", f"{len(probes)} measured since the last change and event")
+
+    def _unlike_since(self, sid: ServiceId) -> float:
+        """Return when what was measured before stopped telling of a service: its last change, or event on its way."""
+        return max(self._confirmed.get(sid, float("-inf")), self.witness.touched_at(sid))
+
+    def settled(self, sid: ServiceId, found: Iterable[Condition]) -> tuple[Condition, ...]:
+        """Return conditions as they are, but call those settling that wait for measurements which are about to come.
+
+        Carriers are measured in turn, some every ten seconds: before that nothing is amiss. Later it is.
+        """
+        if self._clock() - max(self._unlike_since(sid), self._began) >= SETTLES_S:
+            return tuple(found)
+        return tuple(replace(c, reason="Settling") if c.reason == "NoMeasurement" else c for c in found)
 
     def lost(self, sid: ServiceId, placement: Placement) -> bool:
         """Return whether something measured since the last change and event says that it does not arrive.
@@ -121,7 +137,7 @@ class Wellbeing:
         """
         if not placement.circuits and not placement.tunnels:
             return False
-        since = max(self._confirmed.get(sid, float("-inf")), self.witness.touched_at(sid)) + SWITCHED_S
+        since = self._unlike_since(sid) + SWITCHED_S
         for probe in self._telemetry.carriers(placement):
             at = self._telemetry.measured_at(probe) if probe.startswith("access:") else None
             if at is not None and at >= since:

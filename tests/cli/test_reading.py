@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import time
 from collections.abc import Callable
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from onecity.v1 import status_pb2
 
+from controller.cli import services
 from controller.cli.quantities import percent, rate, ratio, seconds
-from controller.cli.screen import columns, width
+from controller.cli.screen import Screen, columns, width
 from tests.cli.conftest import ONECITY, Run
 
 Write = Callable[..., str]
@@ -189,3 +192,14 @@ async def test_a_file_that_is_no_text_does_not_hide_the_mistakes_of_the_others(r
     assert ended.code == 1
     assert "bin.yaml:1: byte 0xff is not UTF-8" in ended.err
     assert "units.yaml:1: apiVersion" in ended.err
+
+
+def test_who_waits_for_its_measurements_settles_unless_one_is_overdue() -> None:
+    def word(*reasons: str) -> str:
+        conditions = [status_pb2.Condition(type="Probed", status=unknown, reason=r) for r in reasons]
+        return services.health(Screen(io.StringIO(), io.StringIO()), status_pb2.ServiceStatus(conditions=conditions))
+
+    unknown = status_pb2.CONDITION_STATUS_UNKNOWN
+    assert word("Settling") == "settling"
+    assert word("Settling", "NoMeasurement") == "no measurement"
+    assert word("NotRead") == "unknown"

@@ -29,6 +29,7 @@ def test_the_demo_plays_to_its_end() -> None:
     assert "nothing is left running" in done.stdout
     for table in done.stdout.split("$ onecity get\n")[1:]:  # what is shown is measured: before, cut, and spliced
         assert "no measurement" not in table.split("\n\n")[0], table
+        assert "settling" not in table.split("\n\n")[0], table
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

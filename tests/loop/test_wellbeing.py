@@ -1,0 +1,51 @@
+"""After a change measurements come in turn: that is settling, and no lack of them before their time is over."""
+
+from __future__ import annotations
+
+from controller.changes.pipeline import Wanted
+from controller.changes.views import Condition
+from controller.intent.model import ServiceId
+from controller.loop.wellbeing import SETTLES_S, Wellbeing
+from controller.network.model import CityMap
+from controller.southbound.driver import Sample
+from controller.telemetry.telemetry import Telemetry
+from tests.changes.wanted import empty, office, planned, services
+
+OFFICE = ServiceId("gov/office")
+
+
+def test_a_plane_settles_after_a_change_and_lacks_measurements_only_once_their_turn_is_over(city: CityMap) -> None:
+    state, model = empty(city)
+    placement = planned(city, state, model, Wanted(services(office()))).after.services[OFFICE].placement
+    now = [100.0]
+    telemetry = Telemetry((), lambda: now[0])
+    wellbeing = Wellbeing(telemetry, lambda: now[0])
+    probes = [c for c in telemetry.carriers(placement) if c.startswith("access:")]
+
+    def say(*subjects: str) -> None:
+        telemetry.take([Sample("city-ip", s, "delay_s", 0.001, now[0]) for s in subjects])
+
+    def asked() -> tuple[str, str]:
+        (found,) = wellbeing.settled(OFFICE, [wellbeing.probed(OFFICE, placement)])
+        return found.status, found.reason
+
+    now[0] += 1000.0
+    say(*probes)
+    assert asked() == ("True", "Measured")
+    now[0] += 1.0
+    wellbeing.confirmed([str(OFFICE)], ())
+    now[0] += 1.0
+    say(*probes[1:])
+    assert asked() == ("Unknown", "Settling")
+    rest = f"{len(probes) - 1} of {len(probes)} measured since the last change or event, not {probes[0]}"
+    assert wellbeing.probed(OFFICE, placement).message == rest
+    now[0] += SETTLES_S
+    assert asked() == ("Unknown", "NoMeasurement")
+    say(probes[0])
+    assert asked() == ("True", "Measured")
+
+
+def test_only_what_lacks_measurements_settles(city: CityMap) -> None:
+    wellbeing = Wellbeing(Telemetry((), lambda: 0.0), lambda: 0.0)
+    bad = Condition("WithinSlo", "False", "Violated", "delay")
+    assert wellbeing.settled(OFFICE, [bad]) == (bad,)
