@@ -21,10 +21,10 @@ from controller.changes.state import DesiredState, Standing, follows, lit_after
 from controller.errors import ConflictError
 from controller.intent import FieldChange, Impact, changed_fields, check_hosts
 from controller.intent.model import DedicatedPlane, Service, ServiceId, VipAssurance
+from controller.network.fading import for_standbys
 from controller.network.ledger import Ledger
 from controller.network.lit import with_lit
 from controller.network.model import CityMap
-from controller.network.outage import without
 from controller.planning.at_any_rate import at_any_rate
 from controller.planning.objectives import Objective, movable, tune
 from controller.planning.orders import orders_for
@@ -51,7 +51,7 @@ class Wanted:
     closes: frozenset[ServiceId] = frozenset()
     again: frozenset[ServiceId] = frozenset()  # as they are, on the map as it is now: repairs
     restores: frozenset[ServiceId] = frozenset()
-    shun: frozenset[str] = frozenset()  # components over which what is placed again must not go
+    shun: frozenset[str] = frozenset()  # components that what is placed again must not work over
     dead: frozenset[ServiceId] = frozenset()  # of those, what nothing carries: sooner without a standby than not at all
     objective: str = ""  # of `again`, those that are better off elsewhere move; "" they are placed as ever
 
@@ -138,11 +138,11 @@ def plan(
         outcome = tuned.outcome
     else:
         times = orders_for(len(resolved), hurry=bool(wanted.again)) if iterations is None else iterations
-        there = without(city, wanted.shun)
+        there = for_standbys(city, wanted.shun)
         outcome = place(there, ledger, resolved, standing, now, times, explain=not wanted.again)
     if wanted.dead:
         outcome = at_any_rate(city, outcome, resolved, standing, now, wanted.dead)
-    given, city = city, outcome.city or city
+    given, city = city, for_standbys(outcome.city or city, frozenset())
     refused = {r.service for r in outcome.refusals}
     _hosts_in_place((*changed, *dependants), {**standing, **_placed((*changed, *dependants), outcome.placements)})
     puts: dict[ServiceId, Standing] = {}

@@ -2,9 +2,10 @@
 
 Once a second it takes what the incidents found worn from per-hop measurements, and the steady health of who rides it.
 A move places the service on the map without the worn part, keeping everything it was promised; where that cannot be,
-it stays: a move never makes anything worse. Light that fades is left before a packet suffers: where next to no margin
-is left, or its trend says that soon none will be. Planes are not moved, routers choose their ways. A service says in
-its intent whether it is moved (`assurance: auto`, the default), only proposed to be (`propose`), or left alone (`off`).
+with the worn part standing by and no more; where that cannot be either, it stays: a move never makes anything worse.
+Light that fades is left before a packet suffers: where next to no margin is left, or its trend says that soon none will
+be. Planes are not moved, routers choose their ways. A service says in its intent whether it is moved (`assurance:
+auto`, the default), only proposed to be (`propose`), or left alone (`off`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from controller.assurance.causes import Cause
-from controller.assurance.components import Component, Damage, closure, damage
+from controller.assurance.components import Component, closure
 from controller.assurance.health import Health
 from controller.assurance.tuning import Burning, Move, Tuner
 from controller.assurance.waves import tier
@@ -27,6 +28,7 @@ from controller.intent.clauses import wish
 from controller.intent.model import Assurance, ServiceId
 from controller.loop.wellbeing import Wellbeing
 from controller.planning.placement import Placement
+from controller.planning.worked import carried_by
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +125,7 @@ class SlowLoop:
             if rank == 2 or self._wish(sid) is Assurance.OFF:
                 continue
             fading = _rides(standing.placement, cause.at_risk)
-            on_it = cause.felt and damage(standing.placement, parts) >= Damage.SWITCHED  # not only what stands by
+            on_it = cause.felt and not parts.isdisjoint(carried_by(standing.placement))  # not only what stands by
             if fading or on_it:
                 health = self._wellbeing.now(sid) if on_it else Health.UNKNOWN
                 found.append(Burning(sid, rank, health, cause, fading))
@@ -147,4 +149,4 @@ class SlowLoop:
 def _rides(placement: Placement, fading: frozenset[Component]) -> bool:
     """Return whether what fades carries a service, and does not only stand by."""
     own = any(f"circuit:{c.id}" in fading for c in placement.circuits)
-    return own or (bool(fading) and damage(placement, fading) >= Damage.SWITCHED)
+    return own or not fading.isdisjoint(carried_by(placement))

@@ -185,6 +185,7 @@ class CityMap:
     fading: frozenset[str] = (
         frozenset()
     )  # fibres that wear out: ridden anew only where nothing else keeps what is asked
+    standby_only: frozenset[str] = frozenset()  # components that nothing may be led over anew, save what only stands by
     lights: bool = True  # whether an IP link that is not there may be lit for a service
     lit: Mapping[str, LitForServices] = field(default_factory=dict)  # by link id, both directions: see `network/lit.py`
 

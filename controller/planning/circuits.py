@@ -218,7 +218,7 @@ class Search:
         if not self.wish.protected:
             path = best_way(self.burdens, src, dst, first, self.limits.fits, self.limits.most)
             return None if path is None else (self._often(path, src, dst, first),)
-        narrowed = first if self.wish.together is not None else None
+        narrowed = None if first is usable else first
         fits, most = self.limits.fits, self.limits.most
         pair = best_pair(self.burdens, src, dst, usable, fits, self.wish.disjoint, narrowed, most)
         return None if pair is None else (pair.working, pair.standby)
@@ -235,12 +235,13 @@ class Search:
         return path if rare.fits(path, most) else rare.best_way(src, dst, usable, self.limits, most) or path
 
     def working_within(self, usable: Mask) -> Mask:
-        """Of what is usable, what the working leg may use: the company that was asked for binds only that."""
-        if self.wish.together is None:
-            return usable
-        beside = np.array([self.wish.together.has(p.id, p.srlgs) for p in self.parts], dtype=np.bool_)
-        result: Mask = usable & beside
-        return result
+        """Of what is usable, what the working leg may use: company asked for, and what wears out, bind only that."""
+        carrying, together = self.net.carrying, self.wish.together
+        if carrying is not None:
+            usable = usable & (carrying.fibres if self.wave else carrying.odu)
+        if together is not None:
+            usable = usable & np.array([together.has(p.id, p.srlgs) for p in self.parts], dtype=np.bool_)
+        return usable
 
     def _by_channel(self, src: str, dst: str, usable: Mask) -> list[Leg | None]:
         best: tuple[float, tuple[Path, ...], int] | None = None
@@ -312,7 +313,8 @@ class Search:
         first = self.working_within(allowed)
         path = self.graph.shortest(src, dst, first)
         if path is None:
-            return CannotPlaceError(f"no way from {src} to {dst} keeps to the ducts of {self.wish.together}")
+            asked = f"the ducts of {self.wish.together}" if self.wish.together is not None else "what does not wear out"
+            return CannotPlaceError(f"no way from {src} to {dst} keeps to {asked}")
         if self.graph.shortest(src, dst, first & usable) is None:
             full = [self.parts[i].id for i in path if not usable[i]]
             what = "free channel" if self.wave else "free slot" if self.slots == 1 else f"{self.slots} free slots"

@@ -29,6 +29,15 @@ BINDING = "onecity-binding"  # our own module: without it a domain cannot be tol
 
 
 @dataclass(frozen=True, slots=True)
+class Carrying:
+    """The edges of each graph that more than standbys may ride."""
+
+    ip: Mask
+    fibres: Mask
+    odu: Mask
+
+
+@dataclass(frozen=True, slots=True)
 class Layers:
     """Graphs of one map and the look-ups that every query needs."""
 
@@ -55,6 +64,7 @@ class Layers:
     binds: frozenset[str]  # domains that can steer a VPN into tunnels
     mode: Mode | None  # of new wavelengths, where it is known what fibres do to light
     fading: frozenset[str]  # fibres that wear out
+    carrying: Carrying | None  # where working ways may run; None: wherever standbys may
     laid: dict[Hashable, object] = field(default_factory=dict)  # how planes of a shape lie on this map, once found
 
 
@@ -102,6 +112,7 @@ def _build(city: CityMap) -> Layers:
         fibre_burdens=_fibre_burdens(fibre_graph, [f for f in fibres for _ in (0, 1)], city.line_mode is not None),
         mode=city.line_mode,
         fading=city.fading,
+        carrying=_carrying(city, reverse, fibres, odu) if city.standby_only else None,
         odu_burdens=_burdens(odu_graph, [(OTN_JITTER_S, 0.0, 0.0)] * (2 * len(odu))),
         fibre_of=tuple(f for f in fibres for _ in (0, 1)),
         odu_of=tuple(o for o in odu for _ in (0, 1)),
@@ -118,6 +129,17 @@ def _build(city: CityMap) -> Layers:
             tuple(sorted((n.domain, n.id) for n in city.nodes.values())),
         ),
         binds=frozenset(d.id for d in city.domains.values() if BINDING in d.modules),
+    )
+
+
+def _carrying(city: CityMap, reverse: npt.NDArray[np.int64], fibres: list[Fibre], odu: list[OduLink]) -> Carrying:
+    out = city.standby_only
+    dark = {c[6:] for c in out if c.startswith("fibre:")}  # also under links that were lit since
+    ip = np.array([f"link:{k.id}" not in out and dark.isdisjoint(k.fibres) for k in city.links], dtype=np.bool_)
+    light = [f.id not in dark for f in fibres for _ in (0, 1)]
+    slots = [f"odu:{o.id}" not in out and dark.isdisjoint(o.fibres) for o in odu for _ in (0, 1)]
+    return Carrying(
+        ip & ip[reverse] if len(ip) else ip, np.array(light, dtype=np.bool_), np.array(slots, dtype=np.bool_)
     )
 
 

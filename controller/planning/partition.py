@@ -81,6 +81,12 @@ def _weave(
         wanted.disjoint, beside, draft.ahead, alone,
     )  # fmt: skip
     borders = usable_borders(net, net.borders, usable)
+    carrying = net.carrying
+    if carrying is not None:  # what may only stand by is no first border
+        borders = {
+            ends: tuple(sorted(links, key=lambda k: not carrying.ip[net.link_index[k.id]]))
+            for ends, links in borders.items()
+        }
     node = {a.access: a.node for a in attachments}
     needs = [Need(node[d.a], node[d.z], d.rate_bps, d.a, d.z) for d in wanted.demands]
     ways = weave.run(cases(net, borders, needs, order))

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, Isolation, Service, ServiceId, VipAssurance, Window
-from controller.network.fading import calm, fading_under
+from controller.network.fading import calm
 from controller.network.ledger import Ledger
 from controller.network.lit import with_lit
 from controller.network.model import CityMap, Link
 from controller.planning.ahead import Ahead, proposals
+from controller.planning.care import with_care
 from controller.planning.draft import CannotPlaceError, Draft, Pools, Proposal
 from controller.planning.emergency import is_emergency
 from controller.planning.layers import Layers, layers
@@ -26,13 +27,13 @@ from controller.planning.placement import Placement, Refusal
 from controller.planning.planes import follows, led_again, place_plane
 from controller.planning.refusal import refuse
 from controller.planning.restoration import giving_way, unguarded
-from controller.planning.slices import isolation_order, place_slice, risks_of, worked_over
+from controller.planning.slices import isolation_order, place_slice
 from controller.planning.standing import still_sound
 from controller.planning.timed import as_accepted, in_window, meet, other_times, when_full, window_of
 from controller.planning.unlit import Lightened, Search, between, lacking_room, lights, lit_on, offered
 from controller.planning.vip import place_vip
+from controller.planning.worked import risks_of
 
-RIDES, AVOIDS = "rides fibre ", "avoids fibre "
 MOST_EXPLAINED = 50  # services of a batch that say what they avoid, which takes placing them twice
 MOST_IN_VAIN = 4  # services of a batch for which a link to light is looked for and none found: it takes maps each
 
@@ -234,20 +235,6 @@ class _Batch:
         return {} if self._ahead is None else self._ahead.ways.get(service.metadata.service, {})
 
 
-def _noted(found: Placement, city: CityMap, verb: str, why: str, instead: Placement | None = None) -> Placement:
-    """Return a placement that says which fading fibres it rides, or those that it would have ridden `instead`."""
-    fibres = fading_under(city, worked_over(instead or found))
-    notes = tuple(f"{verb}{f}: it is fading" + (f", and {why}" if why else "") for f in fibres)
-    return replace(found, notes=(*found.notes, *notes)) if notes else found
-
-
-def _as_noted(found: Placement, standing: Placement | None) -> Placement:
-    """Return what stands where nothing but its words on fading fibres differs: those were of their day."""
-    words = tuple(n for n in standing.notes if n.startswith((RIDES, AVOIDS))) if standing is not None else ()
-    again = replace(found, notes=(*found.notes, *words)) if words and not set(words) & set(found.notes) else found
-    return again if again == standing else found
-
-
 def _nothing_fits(_: Service) -> Placement:
     raise CannotPlaceError("not asked")
 
@@ -270,30 +257,20 @@ class _Attempt:
         return Draft(service.metadata.service, ledger, self.batch.pools, old, ahead=ahead)
 
     def with_care(self, service: Service) -> Placement:
-        """Return the placement, away from what fades where that keeps what is asked; raises CannotPlaceError.
-
-        Who stands soundly over it stays: to lead away is the slow loop's to decide. So do planes, whose ways are their
-        routers' choice.
-        """
+        """Return the placement, away from what fades where that keeps what is asked; raises CannotPlaceError."""
         city, standing = self.batch.city, self.old[1] if self.old is not None else None
-        without_it = calm(city)
-        if without_it is None or isinstance(service, DedicatedPlane):
-            return _as_noted(self.place(service), standing)
-        if standing is not None and still_sound(city, self.net, self.ledger, standing):
-            return _as_noted(self.place(service), standing)
-        batch = replace(self.batch, city=without_it)
-        careful = _Attempt(batch, layers(without_it), self.ledger.on(without_it), self.old, self.placed)
-        try:
-            found = careful.place(service)
-        except CannotPlaceError:
-            found = self.place(service)
-            return _noted(found, city, RIDES, "no way around it keeps what is asked")
-        if len(self.batch.wanted) > MOST_EXPLAINED:
-            return found
-        try:
-            return _noted(found, city, AVOIDS, "", self.place(service))
-        except CannotPlaceError:
-            return found
+
+        def on_map(other: CityMap) -> Placement:
+            if other is city:
+                return self.place(service)
+            batch = replace(self.batch, city=other)
+            return _Attempt(batch, layers(other), self.ledger.on(other), self.old, self.placed).place(service)
+
+        return with_care(
+            city, service, standing, on_map,
+            sound=lambda: standing is not None and still_sound(city, self.net, self.ledger, standing),
+            explained=len(self.batch.wanted) <= MOST_EXPLAINED,
+        )  # fmt: skip
 
     def lighten(self, service: Service, *, offer: bool) -> Lightened | None:
         """Return the placement over IP links that are lit for it; None where that helps nothing.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from controller.intent.model import AccessSite, AttachLayer, Demand, ExclusiveSlice, Isolation, Protection, ServiceId
 from controller.network.model import CityMap, Port
 from controller.planning.attach import access_port, attach_all, port_rates
-from controller.planning.circuits import Company, Ends, Lit, Wish, risks_of_route
+from controller.planning.circuits import Company, Ends, Lit, Wish
 from controller.planning.containers import LINE_RATES
 from controller.planning.draft import FIRST_ACCESS_VLAN, CannotPlaceError, Draft, TooRareError, rate_text, ratio_text
 from controller.planning.layers import Layers
@@ -30,6 +30,7 @@ from controller.planning.placement import (
     StitchEnd,
 )
 from controller.planning.reasons import node_down
+from controller.planning.worked import risks_of, worked_over
 
 SENSITIVE = frozenset({"video", "compute", "natural-resources", "education", "health"})
 OPTICAL_ONLY = frozenset({"video", "iot"})  # video backhaul and IoT ride the optical base, not the IP networks
@@ -381,21 +382,3 @@ def _stitch(city: CityMap, draft: Draft, demand: Demand, routers: tuple[Port, Po
         for p, address in zip(routers, draft.pools.border_net(index), strict=True)
     )
     return Stitch(f"circuit.{demand.a}-{demand.z}", 1, vlan, demand.rate_bps, a, z, None, circuit)
-
-
-def risks_of(net: Layers, placement: Placement) -> frozenset[int]:
-    """Return the shared risks under what a service normally rides on: working legs, routes, borders, hoses."""
-    links = {k for k in worked_over(placement) if k in net.link_index}
-    risks = {r for k in links for r in net.links[net.link_index[k]].srlgs}
-    for circuit in placement.circuits:
-        risks |= risks_of_route(net, circuit.working.route)
-    return frozenset(risks)
-
-
-def worked_over(placement: Placement) -> frozenset[str]:
-    """Return the IP links, fibres and ODU links that a service normally rides on; of a plane all that it may load."""
-    parts = {k for t in placement.tunnels for k in t.working.links}
-    parts |= {s.link for s in placement.stitches if s.link is not None and s.rank == 1}
-    parts |= {r.link for r in placement.rates if placement.trees}
-    parts |= {hop for c in placement.circuits for hop in c.working.route}
-    return frozenset(parts)

@@ -6,10 +6,13 @@ from controller.network.ledger import Ledger
 from controller.network.model import CityMap, PortRef
 from controller.planning.layers import Layers
 from controller.planning.placement import Leg, Placement
+from controller.planning.worked import carried_by
 
 
 def still_sound(city: CityMap, net: Layers, ledger: Ledger, placement: Placement) -> bool:
     """Return whether the placement could be taken again, unchanged. `ledger` is without it."""
+    if city.standby_only and not city.standby_only.isdisjoint(carried_by(placement)):
+        return False
     return _ports_stand(city, placement) and _legs_stand(city, placement) and _room(net, ledger, placement)
 
 

@@ -21,8 +21,9 @@ from controller.planning.paths import Mask, Path
 from controller.planning.placement import Placement, Promise
 from controller.planning.price import price
 from controller.planning.reasons import short
-from controller.planning.slices import isolation_order, place_slice, risks_of
+from controller.planning.slices import isolation_order, place_slice
 from controller.planning.terrain import Terrain, over_ip, over_optics
+from controller.planning.worked import risks_of
 
 Standing = Mapping[ServiceId, tuple[Service, Placement]]
 MOST_ENDS = 24  # pairs of ends that one service is explained for

@@ -12,8 +12,8 @@ from controller.network.fading import calm, fading_under
 from controller.network.ledger import Ledger
 from controller.planning.place import PlanOutcome, Standing, place
 from controller.planning.placement import Placement
-from controller.planning.slices import worked_over
 from controller.planning.why import explain
+from controller.planning.worked import worked_over
 from tests.support.cities import city_map
 from tests.support.intents import NOW, slice_between
 
