@@ -38,7 +38,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 _WHILE = os.environ.get("ONECITY_GIVE_WAY_WHILE", "")
 ALONE = ("test_speed.py", "test_ip_speed.py")
 MEASURED = (
-    "lab/test_moving.py", "lab/test_guarantees.py", "lab/test_priority.py", "lab/test_conference.py", "lab/test_ryu.py",
+    "lab/test_moving.py", "lab/test_priority.py", "lab/test_conference.py", "lab/test_ryu.py",
     "lab/test_optical_links.py", "lab/test_room.py",
 )  # fmt: skip
 ARRIVING = ("lab/test_isolation.py", "lab/test_reachability.py")

@@ -54,6 +54,7 @@ class Layers:
     odu_of: tuple[OduLink, ...]  # by edge of `odu`
     reverse: npt.NDArray[np.int64]  # link index of the other direction
     up: Mask  # of IP links: they, their reverse and both nodes are up
+    routed: Mask  # of IP links: not lit for services; planes keep to these, up or not
     ports: Mapping[str, Port]  # by "node/port"
     spare: Mapping[str, tuple[tuple[Port, Port], ...]]  # router → (its otn port, the client port it is cabled to)
     srlg_names: Mapping[int, str]
@@ -118,6 +119,7 @@ def _build(city: CityMap) -> Layers:
         odu_of=tuple(o for o in odu for _ in (0, 1)),
         reverse=reverse,
         up=up,
+        routed=np.array([k.id not in city.lit for k in city.links], dtype=np.bool_),
         ports={str(ref): port for ref, port in city.ports.items()},
         spare=_spare(city),
         srlg_names=city.srlg_names,

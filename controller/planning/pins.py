@@ -62,7 +62,7 @@ class _Pinning:
     free: BitsPerSecond
 
     def of(self, natural: Ways) -> Pins:
-        if not self.full and bool(np.all(self.bounds.usable == self.net.up)):
+        if not self.full and bool(np.all(self.bounds.usable == (self.net.up & self.net.routed))):
             return {}
         room = self.bounds.usable.copy()
         room[self.full] = False

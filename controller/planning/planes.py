@@ -189,10 +189,11 @@ def _check_hubs(attachments: tuple[Attachment, ...]) -> None:
 
 
 def _bounds(net: Layers, wanted: DedicatedPlane) -> Bounds:
+    """Routers choose no link that was lit for services, and it goes with them: no way of a plane is pinned to it."""
     return Bounds(
-        ip_mask(net, wanted.boundaries, wanted.plane),
-        allowed_mask(net, wanted.boundaries, wanted.plane),
-        allowed_mask(net, wanted.boundaries),
+        ip_mask(net, wanted.boundaries, wanted.plane) & net.routed,
+        allowed_mask(net, wanted.boundaries, wanted.plane) & net.routed,
+        allowed_mask(net, wanted.boundaries) & net.routed,
     )
 
 

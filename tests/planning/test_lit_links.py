@@ -153,6 +153,13 @@ def test_it_is_not_lit_for_planes_and_routers_do_not_choose_it() -> None:
     assert all(world.city.links[index[k]].pinned for k in world.city.lit)
 
 
+def test_no_way_of_a_plane_is_pinned_to_it() -> None:
+    """It was the only way of plane B between the two, and would have gone from under the plane with its slice."""
+    world = _world(FULL, FIRST)
+    (refusal,) = world.put(plane("office", "nanwan", "buji", rate_bps=10**9, plane="B")).refusals
+    assert refusal.binds == "no way that is up leads from lg-buji to lg-nanwan (boundaries: none, plane B)"
+
+
 def test_the_same_asked_twice_gives_the_same_bytes_and_survives_the_store() -> None:
     one, other = _world(FULL, FIRST, SECOND), _world(FULL, FIRST, SECOND)
     assert repr(one.standing) == repr(other.standing)
