@@ -223,6 +223,9 @@ def tunnel_bookings(tunnel: Tunnel, forwarding: Forwarding, apart: Apart = SRLG)
     if tunnel.spare:
         reason = "its working path names no standby, so nothing switches to the second path that it has"
         yield CounterExample(Property.DISJOINTNESS, service, f"tunnel {tunnel.name}", (), reason)
+    if tunnel.idle_ms:
+        reason = f"it waits {tunnel.idle_ms} ms after a failure before it switches to its standby"
+        yield CounterExample(Property.DISJOINTNESS, service, f"tunnel {tunnel.name}", (), reason)
     if tunnel.standby is not None:
         shared = route_risks(tunnel.working, forwarding) & route_risks(tunnel.standby, forwarding)
         shared = shared if Disjointness.SRLG in apart else frozenset()

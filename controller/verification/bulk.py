@@ -167,7 +167,7 @@ def _sound(paths: Paths, forwarding: Forwarding) -> Iterable[tuple[int, tuple[To
     if not len(paths.links):
         return ()
     leading, took = paths.leading(), paths.sums().tolist()
-    used = np.array([not t.spare and not t.gives_way for t in tunnels])
+    used = np.array([not t.spare and not t.gives_way and not t.idle_ms for t in tunnels])
     apart = leading[::2] & leading[1::2] & paths.apart() & used
     forwarding.apart |= {id(tunnels[i]) for i in np.flatnonzero(apart).tolist()}
     forwarding.steps += int(paths.length.sum())

@@ -9,7 +9,7 @@ from controller.intent.model import MediaFlow, VipAssurance
 from controller.verification.facts import Access, Rule, Span
 
 REST = "rest"  # the class of a VIP that assures all traffic
-_EPHEMERAL = 50_000  # what a client's end of a flow uses
+EPHEMERAL = 50_000  # what a client's end of a flow uses
 _LEAST_SHARE = 1 - 1e-6  # percentages have five decimals
 
 
@@ -26,12 +26,12 @@ class Packet:
 def to_server(flow: MediaFlow, source: int, server: int, version: int = 4) -> Iterator[Packet]:
     """Yield packets to a server's media ports, the lowest and the highest."""
     for port in dict.fromkeys((flow.port_low, flow.port_high)):
-        yield Packet(version, source, server, str(flow.protocol), _EPHEMERAL, port)
+        yield Packet(version, source, server, str(flow.protocol), EPHEMERAL, port)
 
 
 def from_server(flow: MediaFlow, server: int, destination: int, version: int = 4) -> Iterator[Packet]:
     for port in dict.fromkeys((flow.port_low, flow.port_high)):
-        yield Packet(version, server, destination, str(flow.protocol), port, _EPHEMERAL)
+        yield Packet(version, server, destination, str(flow.protocol), port, EPHEMERAL)
 
 
 class Classifier:
@@ -74,6 +74,12 @@ def class_of(vip: VipAssurance, target_class: str) -> str:
     return f"vip.{vip.metadata.name}.{target_class}"
 
 
+def belongs(rule: Rule, vip: VipAssurance) -> bool:
+    """Say whether a rule is one of a VIP's, by its name."""
+    whose = f"{vip.priority}.{vip.metadata.service.replace('/', '.')}"
+    return rule.id.startswith(f"vip.{whose}.") or rule.id == f"vip.{REST}.{whose}"
+
+
 def misclassified(vip: VipAssurance, rule: Rule | None, wanted: str, others: Sequence[VipAssurance]) -> str:
     """Return why a packet is not in its class; a VIP of higher priority may take it, for it assures no less."""
     if rule is not None and rule.target == wanted:
@@ -82,9 +88,7 @@ def misclassified(vip: VipAssurance, rule: Rule | None, wanted: str, others: Seq
         return f"no rule puts it into class {wanted}"
     mine = (vip.priority, vip.metadata.service)
     for other in others:
-        whose = f"{other.priority}.{other.metadata.service.replace('/', '.')}"
-        taken = rule.id.startswith(f"vip.{whose}.") or rule.id == f"vip.{REST}.{whose}"
-        if taken and (other.priority, other.metadata.service) < mine:
+        if belongs(rule, other) and (other.priority, other.metadata.service) < mine:
             return ""
     return f"rule {rule.id} comes first and puts it into class {rule.target}, not {wanted}"
 

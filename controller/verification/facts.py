@@ -69,6 +69,7 @@ class Access(NamedTuple):
     routing_profiles: tuple[str, ...]
     rules: tuple[Rule, ...]
     actions: Mapping[str, Action]  # by target class
+    unlike: str = ""  # which type of its encapsulation or routing says another thing than what stands beside it
 
     @property
     def rate_bps(self) -> int:
@@ -119,6 +120,7 @@ class Tunnel:
     partition: int | None
     spare: bool = False  # it has a second path that the first does not name: nothing switches to it
     hold: int = 0  # 0..7: tunnels set up with a lower number may take its place (RFC 3209)
+    idle_ms: int = 0  # after a failure, before it switches to its standby
 
     @property
     def gives_way(self) -> bool:

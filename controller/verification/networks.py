@@ -150,6 +150,8 @@ def address_fault(access: Access) -> str:
         return f"{access.address or '?'} and {access.customer or '?'} are not both addresses"
     if near == far or subnet is None or far[0] != subnet[0] or not subnet[1] <= far[1] <= subnet[2]:
         return f"{access.customer} is not a neighbour of {access.address}/{access.prefix_len}"
+    if access.unlike:
+        return access.unlike
     if len(access.spans) < len(access.lans):
         return "it has a route for what is not a prefix"
     for (lan, hop), covered in zip(access.lans, access.spans, strict=True):

@@ -13,7 +13,7 @@ from typing import Any
 from controller.network.model import PortRef
 from controller.rendering.packed import Packed, opened
 from controller.rendering.tree import Step, Tree
-from controller.verification.accesses import ACCESS_LEAVES, access_leaves, access_of, admin_status
+from controller.verification.accesses import ACCESS_LEAVES, COUNTS, FIRST_COUNT, access_leaves, access_of, admin_status
 from controller.verification.facts import (
     Access,
     Circuit,
@@ -113,7 +113,7 @@ def vpn(domain: str, tree: Tree, known: Vpn | None) -> Vpn:
                 found = access_of(domain, vpn_id, ne, default, flat, at)
             if serves and _in_service(flat[at + ACCESS_LEAVES - 1]):
                 accesses[found.id] = old if old is not None and old == found else found
-            at += ACCESS_LEAVES + sum(flat[at + 12 : at + 15])
+            at += ACCESS_LEAVES + sum(flat[at + FIRST_COUNT : at + FIRST_COUNT + COUNTS])
         count, at = flat[at], at + 1
         for keys, tunnels, fallback in zip(*(flat[at + i : at + 3 * count : 3] for i in range(3)), strict=True):
             if serves:
@@ -186,7 +186,7 @@ def _targets_of(flat: Sequence[Any], at: int) -> tuple[tuple[frozenset[str], fro
 
 def tunnel(domain: str, tree: Tree, ports: Ports) -> Tunnel:
     """Read one TE tunnel with the hops that its domain would follow."""
-    name, src, dst, generic, partition_id, guarded, second, switched_to, *rest = _TUNNEL.of(tree)
+    name, src, dst, generic, partition_id, guarded, second, switched_to, idle, *rest = _TUNNEL.of(tree)
     held, (length, *hops) = rest[:3], rest[3:]
     guarding = guarded and second == switched_to
     return Tunnel(
@@ -200,6 +200,7 @@ def tunnel(domain: str, tree: Tree, ports: Ports) -> Tunnel:
         whole(partition_id) if partition_id is not None else None,
         guarded and not guarding,
         max(_LAST if priority is None else whole(priority) for priority in held),
+        whole(idle) if guarding else 0,
     )
 
 
@@ -220,6 +221,7 @@ def _tunnel_leaves(tree: Tree) -> list[Any]:
         standby is not None,
         text(spare, "te:name"),
         text(candidate, "te:secondary-path"),
+        text(below(tree, "te:protection"), "te:hold-off-time"),
         text(tree, _HOLD) if _HOLD in tree else None,
         *(text(path, _HOLD) if _HOLD in path else None if _HOLD not in tree else text(tree, _HOLD) for path in paths),
         len(working),

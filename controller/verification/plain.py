@@ -137,7 +137,7 @@ class _Look:
     def _way(self, vpn: Vpn, src: Access, dst: Access, partition: Partition) -> bool:
         """Say whether one direction rides a sound tunnel of its own, with its rate and in time on either path."""
         entry = vpn.steering.get((src.node, dst.node, "*"))
-        if entry is None or len(entry.tunnels) != 1 or src.node not in self.forwarding.city.nodes:
+        if entry is None or not entry.drop or len(entry.tunnels) != 1 or src.node not in self.forwarding.city.nodes:
             return False
         tunnel = self.model.tunnels.get((vpn.domain, entry.tunnels[0]))
         if tunnel is None or tunnel.name != entry.tunnels[0]:

@@ -142,6 +142,10 @@ class SliceProver(Prover):
                 reason = f"from {src} to {dst} it shares {domain} with everybody: no tunnel of its own is steered to"
                 yield self.broken(Property.CAPACITY, witness, tuple(way.nodes), reason)
 
+        for domain, src, dst in way.straying:
+            reason = f"from {src} to {dst} in {domain} it takes shared links once its tunnel is gone: it is not dropped"
+            yield self.broken(Property.CAPACITY, witness, tuple(way.nodes), reason)
+
     def _fatal(self, way: Way) -> frozenset[int]:
         """Return the risks that alone end a way."""
         risks = frozenset[int]().union(*(link.srlgs for link in way.plain))

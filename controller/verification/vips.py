@@ -18,6 +18,7 @@ from controller.verification.classes import (
     REST,
     Classifier,
     Packet,
+    belongs,
     class_of,
     from_server,
     misclassified,
@@ -29,6 +30,7 @@ from controller.verification.forwarding import Key, Way, key_of
 from controller.verification.loads import Loads
 from controller.verification.promises import Prover, crosses_two_borders
 from controller.verification.proof import CounterExample, Property
+from controller.verification.strangers import Guests, shown, stranger
 from controller.verification.walks import Walks
 
 Carrier = DedicatedPlane | ExclusiveSlice
@@ -56,6 +58,7 @@ class VipProver(Prover):
             yield from self._meeting(self.vip.conference)
         else:
             yield from self._everywhere()
+        yield from self._only_its_own()
         yield from self._rides()
 
     # -- a conference: parties and an MCU ------------------------------------------------------------------------
@@ -145,6 +148,32 @@ class VipProver(Prover):
             if reason:
                 yield self.broken(Property.REACHABILITY, witness, (access.node,), f"at {access.id} {reason}")
                 return
+
+    def _only_its_own(self) -> Iterator[CounterExample]:
+        """Check at every access that no rule takes more into a class than what is assured: it would leave less."""
+        by_class: dict[str, list[MediaFlow]] = {}
+        for flow in self.flows:
+            by_class.setdefault(class_of(self.vip, flow.target_class), []).append(flow)
+        theirs = [other for other in self.others if other is not self.vip]
+        for access in self.walks.everywhere if by_class else ():
+            self.forwarding.steps += len(access.rules)
+            guests = self._guests(access) if access.rules else Guests()
+            for rule in access.rules:
+                flows = by_class.get(rule.target)
+                packet = stranger(rule, flows, guests, access) if flows else None
+                if packet is not None and not any(belongs(rule, other) for other in theirs):
+                    reason = f"at {access.id} rule {rule.id} puts what is not assured into class {rule.target}"
+                    yield self.broken(Property.CAPACITY, shown(packet), (access.node,), reason)
+                    break
+
+    def _guests(self, access: Access) -> Guests:
+        conference = self.vip.conference
+        if conference is None:
+            return Guests()
+        server, border = int(conference.mcu.address), self.forwarding.role(access) == "border"
+        here = [p for p in conference.parties if f"{self.walks.vpn_id}.{p.access}" == access.id]
+        at_server = access.id == f"{self.walks.vpn_id}.{conference.mcu.access}"
+        return Guests(server, None if border else frozenset(int(p.address) for p in here), border or at_server)
 
     def _treated(self, access: Access, seats: int) -> Iterator[CounterExample]:
         """Check what the classes get at one access that so many parties' flows share."""

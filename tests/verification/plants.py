@@ -71,6 +71,7 @@ BGP: Path = ("l3nm:routing-protocols", ("l3nm:routing-protocol", "bgp"), "l3nm:b
 LANS: Path = (
     "l3nm:routing-protocols", ("l3nm:routing-protocol", "static"), "l3nm:static", "l3nm:cascaded-lan-prefixes",
 )  # fmt: skip
+STATIC_TYPE: Path = (*LANS[:-2], "l3nm:type")
 RULES: Path = ("l3nm:service", "l3nm:qos", "l3nm:qos-classification-policy")
 ACTIONS: Path = ("l3nm:service", "l3nm:qos", "l3nm:qos-action")
 
@@ -162,12 +163,25 @@ def last_first(tree: Tree) -> Tree:
     return {("l3nm:rule", "a-wide-rule"): wide, **tree}
 
 
-def rule_with(leaf: Path, value: Leaf) -> Callable[[Tree], Tree]:
+def rule_with(leaf: Path, value: Leaf | None) -> Callable[[Tree], Tree]:
     def change(tree: Tree) -> Tree:
         first = next(iter(tree))
         return changed({"": tree}, "", (first, *leaf), value)[""]
 
     return change
+
+
+def without_hosts(tree: Tree) -> Tree:
+    """The first rule for any source and any destination."""
+    step, rule = next(iter(tree.items()))
+    match = cast(Tree, cast(Tree, rule)["l3nm:ipv4"])
+    any_host: Tree = {k: v for k, v in match.items() if "network" not in k[0] and "network" not in k}
+    return {**tree, step: {**cast(Tree, rule), "l3nm:ipv4": any_host}}
+
+
+def without_ports(tree: Tree) -> Tree:
+    step, rule = next(iter(tree.items()))
+    return {**tree, step: {k: v for k, v in cast(Tree, rule).items() if k not in ("l3nm:tcp", "l3nm:udp")}}
 
 
 def legs(name: str, **leaves: Leaf) -> Callable[[Trees], dict[str, Tree]]:
@@ -287,6 +301,14 @@ PLANTS = (
     # -- circuits
     Plant("a static route to the far LAN missing", P.REACHABILITY, "no route for 10.20.2.0/24",
           put(CITY, (*access(SURVEY, "buji", "circuit.buji-longgang.at.lg-buji"), *LANS), {})),
+    Plant("static routes called BGP", P.REACHABILITY, "bgp-routing",
+          put(CITY, (*access(OFFICE, "jihua", "jihua"), *STATIC_TYPE), "ietf-vpn-common:bgp-routing")),
+    Plant("BGP at a border called static", P.REACHABILITY, "government.office.border.1",
+          put(CITY, (*access(OFFICE, "zhihui", "border.1"), *BGP[:-1], "l3nm:type"), "ietf-vpn-common:static-routing")),
+    Plant("a routing protocol of no type", P.REACHABILITY, "none at all",
+          put(CITY, (*access(OFFICE, "bantian", "bantian"), *STATIC_TYPE), None)),
+    Plant("a VLAN under another encapsulation", P.REACHABILITY, "priority-tagged",
+          put(CITY, (*access(OFFICE, "jihua", "jihua"), *VLAN[:-2], "l3nm:type"), "ietf-vpn-common:priority-tagged")),
     Plant("a static route to the wrong far side", P.REACHABILITY, "172.31.200.1",
           put(CITY, (*access(SURVEY, "buji", "circuit.buji-longgang.at.lg-buji"), *LANS),
               route_to("10.20.2.0/24", "172.31.200.1"))),
@@ -359,6 +381,12 @@ PLANTS = (
     Plant("a slice's standby that others may push aside", P.CAPACITY, "others may take its place",
           put(CITY, (*tunnel(RING_TUNNEL), "te:secondary-paths", ("te:secondary-path", "standby"), "te:hold-priority"),
               "7")),
+    Plant("a tunnel that waits before it switches", P.DISJOINTNESS, "waits 10000 ms",
+          put(CITY, (*tunnel(RING_TUNNEL), "te:protection", "te:hold-off-time"), "10000")),
+    Plant("steering of a slice that shares when its tunnel is gone", P.CAPACITY, "it is not dropped",
+          put(CITY, (*node(RING, "buji"), ("oc:steering", "node:lg-zhihui", "*"), "oc:fallback"), None)),
+    Plant("steering of a slice that falls back to what it likes", P.CAPACITY, "gov/west",
+          put(CITY, (*node(WEST, "buji"), ("oc:steering", "node:lg-zhihui", "*"), "oc:fallback"), "best-effort")),
     Plant("no priority, which is the last", P.CAPACITY, "priority 7",
           put(CITY, (*tunnel(RING_TUNNEL), "te:hold-priority"), None)),
     # -- what is shut down
@@ -401,6 +429,21 @@ PLANTS = (
     Plant("a rule into another class", P.REACHABILITY, "government/council",
           move(CITY, (*access(OFFICE, "buji", "buji"), *RULES),
                rule_with(("l3nm:target-class-id",), "vip.council.signalling"))),
+    Plant("a rule that takes what anybody sends", P.CAPACITY, "not assured into class vip.council.",
+          move(CITY, (*access(OFFICE, "buji", "buji"), *RULES),
+               rule_with(("l3nm:ipv4", "l3nm:source-ipv4-network"), None))),
+    Plant("a rule that takes a party's traffic to anybody", P.CAPACITY, "10.10.2",
+          move(CITY, (*access(OFFICE, "buji", "buji"), *RULES),
+               rule_with(("l3nm:ipv4", "l3nm:destination-ipv4-network"), None))),
+    Plant("a rule for a whole LAN of a party", P.CAPACITY, "not assured into class vip.council.",
+          move(CITY, (*access(OFFICE, "buji", "buji"), *RULES),
+               rule_with(("l3nm:ipv4", "l3nm:source-ipv4-network"), "10.10.2.0/24"))),
+    Plant("a rule that takes any protocol", P.CAPACITY, "not assured into class vip.council.",
+          move(CITY, (*access(OFFICE, "buji", "buji"), *RULES), rule_with(("l3nm:ipv4", "l3nm:protocol"), None))),
+    Plant("a rule at a border that takes whatever comes", P.CAPACITY, "government.office.border.2",
+          move(CITY, (*access(OFFICE, "nanwan", "border.2"), *RULES), without_hosts)),
+    Plant("a rule of named flows for all ports", P.CAPACITY, "not assured into class vip.flood-response.",
+          move(CITY, (*access(DISPATCH, "buji", "buji"), *RULES), without_ports)),
     Plant("a wide rule in front", P.REACHABILITY, "a-wide-rule",
           move(CITY, (*access(OFFICE, "buji", "buji"), *RULES), last_first)),
     Plant("rules missing at a border", P.REACHABILITY, "government.office.border.2",

@@ -149,6 +149,16 @@ def test_a_plane_that_routing_would_lead_outside_its_bounds_is_caught_without_it
     assert _caught(proofs, Property.REGIONS, "lg-zhihui is where the service must not go")
 
 
+def test_a_plane_that_would_leave_its_bounds_once_its_tunnel_is_gone_is_caught() -> None:
+    bounds = Boundaries(exclude_nodes=frozenset({"lg-zhihui"}))
+    around = plane("around", "nanwan", "pinghu", "buji", boundaries=bounds, slo=Slo(availability=0.99))
+    scene, _ = empty().after(Wanted((around,)))
+    (at, remote, target), *_ = sorted(k for k in scene.model.vpns["city-ip", "gov.around"].steering)
+    where = (*node("gov.around", at.removeprefix("node:lg-")), ("oc:steering", remote, target), "oc:fallback")
+    proofs = scene.with_trees(changed(scene.trees, "city-ip", where, None))
+    assert _caught(proofs, Property.REGIONS, "it is not dropped"), [str(e) for e in proofs.broken]
+
+
 def test_the_hose_that_is_proven_is_the_floor_together_with_what_is_guaranteed() -> None:
     scene, _ = empty().after(Wanted((plane("wide", "buji", "nanwan", rate_bps=40 * 10**9),)))
     link = "link:lg-buji.ge-1..lg-nanwan.ge-2"
