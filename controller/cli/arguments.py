@@ -101,6 +101,7 @@ def _reading_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     get.add_argument("-l", "--label", default="", metavar="KEY=VALUE", help="only services with this label")
     describe = verbs.add_parser("describe", help="show one service: status, promised and measured, path, resources")
     describe.add_argument("service", metavar="TENANT/NAME")
+    describe.add_argument("--parties", action="store_true", help="every party and pair of ends, not only the worst")
     explain = verbs.add_parser("explain", help="why a service goes where it goes, and why the runners-up lost")
     explain.add_argument("service", metavar="TENANT/NAME")
     diff = verbs.add_parser("diff", help="desired against running, per domain (exit code 0 equal, 2 different)")

@@ -77,22 +77,30 @@ def _bad_status(kind: str) -> int:
     return int(pb.CONDITION_STATUS_TRUE if kind == "InDoubt" else pb.CONDITION_STATUS_FALSE)
 
 
-def show_description(screen: Screen, found: pb.ServiceDescription) -> None:
-    """Write all that is known of one service."""
+def show_description(
+    screen: Screen, found: pb.ServiceDescription, budgets: Sequence[str] = (), *, every: bool = False
+) -> None:
+    """Write all that is known of one service; of parties and pairs of ends only the worst, unless `every` is asked.
+
+    budgets: what is left of its error budget, a line for each period.
+    """
     _identity(screen, found)
     _conditions(screen, found.status)
     _objectives(screen, found.status)
-    _section(screen, "promised between ends", columns(promise_rows(found.promises)[:MOST_PATHS], indent="  "))
+    for line in budgets:
+        screen.line(f"  {line}")
     rows = path_rows(found.paths, every=True)[:MOST_PATHS]
     _section(screen, "path over both layers", wrapped(rows, screen, indent="  "))
     if len(found.paths) > MOST_PATHS:
         screen.line(screen.paint(f"  … {len(found.paths) - MOST_PATHS:,} more with -o yaml", "faint"))
+    promised, title = parties.nearest(found.promises, every=every)
+    _section(screen, title, columns(promise_rows(promised), indent="  "))
     listed = ["  " + row.removeprefix("takes").strip() for row in resource_rows(found.resources, every=True)]
     _section(screen, "resources", listed[:MOST_PATHS])
     if len(listed) > MOST_PATHS:
         screen.line(screen.paint(f"  … {len(listed) - MOST_PATHS:,} more with -o yaml", "faint"))
     _parts(screen, found)
-    _parties(screen, found)
+    _parties(screen, found, every=every)
     _section(screen, "notes", ["  " + harmless(note) for note in found.notes])
 
 
@@ -182,16 +190,19 @@ def _parts(screen: Screen, found: pb.ServiceDescription) -> None:
         screen.line(screen.paint(f"  … {len(found.parts) - MOST_PARTS:,} more with -o yaml", "faint"))
 
 
-def _parties(screen: Screen, found: pb.ServiceDescription) -> None:
-    for title, here, rows in (
-        ("parties now, the worse of both directions", found.parties, parties.now_rows(screen, list(found.parties))),
-        ("parties in the window so far", found.record.parties, parties.had_rows(list(found.record.parties))),
+def _parties(screen: Screen, found: pb.ServiceDescription, *, every: bool) -> None:
+    now, had = list(found.parties), list(found.record.parties)
+    today = f"parties now, the worse of both directions: {parties.tally(now)}"
+    words = "parties in the window" if found.record.over else "parties in the window so far"
+    for title, count_of, rows in (
+        (today, len(now), parties.now_rows(screen, now, every=every)),
+        (words, len(had), parties.had_rows(had, every=every)),
     ):
-        if here:
-            words = title.replace(" so far", "") if found.record.over else title
-            _section(screen, words, columns(rows, indent="  "))
-            if len(here) > parties.MOST_SHOWN:
-                screen.line(screen.paint(f"  … {len(here) - parties.MOST_SHOWN:,} more with -o yaml", "faint"))
+        if count_of:
+            _section(screen, title, columns(rows, indent="  "))
+            if not every and count_of > parties.MOST_SHOWN:
+                better = count_of - parties.MOST_SHOWN
+                screen.line(screen.paint(f"  … {better:,} better ones with --parties", "faint"))
     if found.HasField("record"):
         screen.line(parties.record_line(found.record))
 

@@ -44,7 +44,7 @@ class Way:
     tunnels: list[Tunnel] = field(default_factory=list)
     plain: list[Link] = field(default_factory=list)  # those of `links` that no tunnel pins
     unpinned: list[tuple[str, str, str]] = field(default_factory=list)  # (domain, from, to) crossed outside any tunnel
-    straying: list[tuple[str, str, str]] = field(default_factory=list)  # the same, crossed so once the tunnel is gone
+    straying: tuple[tuple[str, str, str], ...] = ()  # the same, crossed so once the tunnel is gone
     borders: list[tuple[Access, Access]] = field(default_factory=list)  # (left through, arrived at)
     circuits: list[tuple[Access, Access, Circuit]] = field(default_factory=list)
     delay_s: float = 0.0
@@ -278,7 +278,7 @@ class Forwarding:
             if tunnel is not None:
                 self._ride(way, tunnel, node, remote)
                 if entry is not None and not entry.drop:
-                    way.straying.append((domain, node, remote))
+                    way.straying = (*way.straying, (domain, node, remote))
                 return
         if entry is not None and entry.drop:
             way.fail(f"none of its tunnels {', '.join(entry.tunnels)} exists and nothing else may carry the traffic")

@@ -28,7 +28,8 @@ class PlaneProver(Prover):
             witness = f"{self._name(src)} → {self._name(dst)}"
             yield from self.judge(way, witness)
             yield from self._affinity(way, witness)
-            yield from self._kept_inside(way, witness)
+            if way.straying and not self.anywhere:
+                yield from self._leaving(way, witness)
             if not way.failure and crosses_two_borders(self.forwarding, way) and self.bounds == Boundaries():
                 second = self.walks.way(src, dst, cut=True)
                 if not second.torn:  # a second failure would part it, whatever is configured
@@ -49,9 +50,9 @@ class PlaneProver(Prover):
             reason = f"{stray.id} is of plane {stray.plane}, {wanted} was asked"
             yield self.broken(Property.REGIONS, witness, tuple(way.nodes), reason)
 
-    def _kept_inside(self, way: Way, witness: str) -> Iterator[CounterExample]:
-        """Check that what has boundaries is dropped where its tunnel is gone: routing knows none."""
-        for domain, src, dst in way.straying if not self.anywhere else ():
+    def _leaving(self, way: Way, witness: str) -> Iterator[CounterExample]:
+        """Name what is not dropped where its tunnel is gone though it has boundaries: routing knows none."""
+        for domain, src, dst in way.straying:
             reason = (
                 f"from {src} to {dst} in {domain} nothing keeps it inside once its tunnel is gone: it is not dropped"
             )

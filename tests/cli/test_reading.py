@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from onecity.v1 import status_pb2
+from onecity.v1 import plan_pb2, status_pb2
 
 from controller.cli import services
 from controller.cli.quantities import percent, rate, ratio, seconds
@@ -203,3 +203,40 @@ def test_who_waits_for_its_measurements_settles_unless_one_is_overdue() -> None:
     assert word("Settling") == "settling"
     assert word("Settling", "NoMeasurement") == "no measurement"
     assert word("NotRead") == "unknown"
+
+
+def _council(count: int) -> status_pb2.ServiceDescription:
+    """A VIP of so many parties, of which the last two are not well."""
+    health = ["ok"] * (count - 2) + ["violated", "down"]
+    return status_pb2.ServiceDescription(
+        status=status_pb2.ServiceStatus(service="gov/council", kind="VipAssurance"),
+        promises=[
+            plan_pb2.Promise(a="mcu", z=f"p{n:03}", delay_s=n * 1e-5, budget_s=0.02, availability=0.9999)
+            for n in range(count)
+        ],
+        paths=[plan_pb2.PathSegment(domain="city-ip", hops=["lg-buji", "lg-nanwan"])],
+        parties=[status_pb2.PartyMeasured(name=f"p{n:03}", health=h) for n, h in enumerate(health)],
+    )
+
+
+def _described(found: status_pb2.ServiceDescription, *, every: bool) -> str:
+    screen = Screen(io.StringIO(), io.StringIO())
+    services.show_description(screen, found, ("error budget of the week: 52 % of 8 min left, burns 2×",), every=every)
+    return screen.out.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def test_describe_shows_the_path_first_and_of_three_hundred_parties_the_worst_and_how_many_are_how() -> None:
+    few = _described(_council(300), every=False)
+    assert few.index("path over both layers") < few.index("promised between ends")
+    assert "300 parties, 1 down, 1 violated, 298 ok" in few
+    assert "error budget of the week" in few
+    lines = few.splitlines()
+    assert len(lines) < 50
+    assert sum("mcu – p" in line for line in lines) == 10
+    assert "mcu – p299" in next(line for line in lines if "mcu – p" in line)  # the nearest to its limit
+    rows = [line.split()[0] for line in lines if line.strip().startswith("p2") or line.strip().startswith("p0")]
+    assert rows == ["p299", "p298", "p000", "p001", "p002"]
+    assert "295 better ones with --parties" in few
+    all_of_them = _described(_council(300), every=True)
+    assert sum("mcu – p" in line for line in all_of_them.splitlines()) == 300
+    assert all(f"  p{n:03}  " in all_of_them for n in range(300))

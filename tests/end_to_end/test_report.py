@@ -70,6 +70,14 @@ def test_the_same_is_told_in_every_form(city: Stage) -> None:
     assert "bank/tight" in html
 
 
+def test_describe_tells_what_is_left_of_the_error_budget(city: Stage) -> None:
+    described = city.command("describe", "bank/tight").stdout
+    (week,) = (line.strip() for line in described.splitlines() if "error budget of the week" in line)
+    assert week.startswith("error budget of the week: ")
+    assert "left, burns " in week
+    assert "error budget of the month" in described
+
+
 def test_mistakes_end_as_sentences(city: Stage) -> None:
     for words, arguments in (
         ("there are bank", ("--tenant", "nobody")),
