@@ -43,7 +43,7 @@ PACES = (Pace(0.9, 30, 60.0), Pace(60.0, 120, 7200.0))  # what fails within a mi
 class Margin:
     """The margin of one wavelength over time, and the power that arrives, in bounded memory."""
 
-    __slots__ = ("_kept", "best_db", "best_dbm", "now_db", "now_dbm", "route")
+    __slots__ = ("_due", "_kept", "best_db", "best_dbm", "now_db", "now_dbm", "route")
 
     def __init__(self, route: tuple[str, ...]) -> None:
         self.route = route
@@ -51,18 +51,28 @@ class Margin:
         self.best_dbm: float | None = None
         self.now_dbm: float | None = None
         self._kept: tuple[deque[tuple[float, float]], ...] = tuple(deque(maxlen=p.samples) for p in PACES)
+        self._due = [float("-inf"), float("-inf")]  # the next is kept from then on
 
     def take(self, margin_db: float, at: float) -> None:
         self.now_db = margin_db
-        self.best_db = margin_db if self.best_db != self.best_db else max(self.best_db, margin_db)
-        for kept, pace in zip(self._kept, PACES, strict=True):
-            if not kept or at - kept[-1][0] >= pace.every_s:
-                kept.append((at, margin_db))
+        if not margin_db <= self.best_db:  # also where there was none yet
+            self.best_db = margin_db
+        if at >= self._due[0]:
+            self._kept[0].append((at, margin_db))
+            self._due[0] = at + PACES[0].every_s
+        if at >= self._due[1]:
+            self._kept[1].append((at, margin_db))
+            self._due[1] = at + PACES[1].every_s
 
     def take_power(self, power_dbm: float | None) -> None:
         self.now_dbm = power_dbm
         if power_dbm is not None:
             self.best_dbm = power_dbm if self.best_dbm is None else max(self.best_dbm, power_dbm)
+
+    @property
+    def falls(self) -> bool:
+        """Whether there may be a trend in it at all: most margins are as they ever were."""
+        return self.fell_db >= LEAST_FALL_DB or (self.now_db <= SPENT_DB and self.fell_db > 0)
 
     @property
     def fell_db(self) -> float:

@@ -49,19 +49,21 @@ class Receivers:
         over: list[Alarm] = []
         for circuit in [c for c in self._known if c not in routes]:
             over += self._end(circuit, self._known.pop(circuit))
+        learning = False
         for circuit, route in routes.items():
             receiver = self._known.get(circuit)
             if receiver is None:
-                self._known[circuit] = Receiver(route, LEAST_RX_DBM.get(modes.get(circuit, "")))
+                receiver = self._known[circuit] = Receiver(route, LEAST_RX_DBM.get(modes.get(circuit, "")))
             elif receiver.route != route:
                 if receiver.dispersion.severity:
                     over += self._alarms.end(f"circuit:{circuit}", DISPERSION)
                 anew = Receiver(route, LEAST_RX_DBM.get(modes.get(circuit, "")))
                 anew.power, anew.blocks = receiver.power, receiver.blocks
-                self._known[circuit] = anew
-            if self._known[circuit].complains:
-                self._alarms.hold(f"circuit:{circuit}", self._known[circuit].standing)
-        if any(r.learning for r in self._known.values()):
+                receiver = self._known[circuit] = anew
+            learning |= receiver.learning
+            if receiver.complains:
+                self._alarms.hold(f"circuit:{circuit}", receiver.standing)
+        if learning:
             lengths_m = {c: sum(fibres[f].length_m for f in r if f in fibres) for c, r in routes.items()}
             expect(self._known, lengths_m)
         return tuple(over)

@@ -7,6 +7,7 @@ silent nor hide that it is. A value that is not finite is a gap. Pure but for it
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +72,9 @@ class Ring:
         return self.values[held][self.arrived[held] >= earliest]
 
 
+_NONE: dict[str, Ring] = {}
+
+
 class Windows:
     """All rings, keyed by subject, then metric."""
 
@@ -107,6 +111,19 @@ class Windows:
         """Return the newest value of every metric of a subject that is fresh; empty where there is a gap."""
         rings = self._rings.get(subject)
         return {m: r.last for m, r in rings.items() if now <= r.fresh_until(self.settings)} if rings else {}
+
+    def newest(self, subjects: Iterable[str], metric: str, now: float) -> list[float | None]:
+        """Return the newest value of one metric of each subject, None where none is fresh."""
+        rings, settings = self._rings, self.settings
+        surely = now - min(settings.fresh_s, settings.rare_s)  # what came since counts, however often it comes
+        found: list[float | None] = []
+        for subject in subjects:
+            ring = rings.get(subject, _NONE).get(metric)
+            if ring is not None and (ring.last_arrived >= surely or now <= ring.fresh_until(settings)):
+                found.append(ring.last)
+            else:
+                found.append(None)
+        return found
 
     def indicator(self, subject: str, metric: str, now: float) -> Indicator | None:
         """Return what is known, or None where nothing fresh is: a gap is a gap."""

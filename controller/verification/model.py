@@ -41,8 +41,9 @@ def service_of(dotted: str) -> ServiceId:
 
 def owner_of(kind: str, name: str) -> ServiceId:
     """Return the service that a unit belongs to by its name: `slice/<tenant>.<name>/…`, `<tenant>.<name>/a-z`."""
-    parts = name.split("/")
-    dotted = parts[1] if kind in ("tunnel", "partition") and len(parts) > 1 else parts[0]
+    dotted, more, rest = name.partition("/")
+    if more and kind in ("tunnel", "partition"):
+        dotted = rest.partition("/")[0]
     return service_of(dotted)
 
 

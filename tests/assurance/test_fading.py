@@ -172,3 +172,14 @@ def test_a_margin_keeps_its_best_and_forgets_in_bounded_memory() -> None:
     assert margin.fell_db == pytest.approx(10.0, abs=0.01)
     assert margin.spent_in_s() is None or math.isclose(margin.spent_in_s() or 0.0, 13_000, rel_tol=0.05)
     assert sum(len(kept) for kept in margin._kept) == sum(p.samples for p in PACES)
+
+
+@given(st.sets(st.sampled_from(sorted(ROUTES)), max_size=4), st.sets(st.sampled_from(sorted(CITY.fibres)), max_size=2))
+def test_who_shares_no_fibre_with_those_who_suffer_decides_nothing(ill: set[str], worn: set[str]) -> None:
+    """So a look at thousands of wavelengths need not judge all of them, nor know more of a bright one than its way."""
+    every = {c: Light(r, 0.8 if c in ill else 17.0, 9.0, None, c in ill) for c, r in ROUTES.items()}
+    every |= {c: Light(r, 17.0, 0.1, None, False) for c, r in ROUTES.items() if c not in ill}
+    fibres = {f for c in ill for f in ROUTES[c]} | worn
+    fewer = {c: every[c] if c in ill else Light(r, None, 0.0, None, False) for c, r in ROUTES.items()}
+    fewer = {c: light for c, light in fewer.items() if c in ill or not fibres.isdisjoint(light.route)}
+    assert fading(fewer, worn, RIDERS) == fading(every, worn, RIDERS)

@@ -1,0 +1,23 @@
+"""The newest values of many subjects at once are what each of them alone has that is fresh."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.telemetry.windows import Windows
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("mn"), st.floats(0, 20)), max_size=12), st.floats(0, 60)
+)
+def test_the_newest_of_many_subjects_is_what_is_fresh_of_each(
+    told: list[tuple[str, str, float]], later_s: float
+) -> None:
+    windows, now = Windows(), 0.0
+    for value, (subject, metric, pause_s) in enumerate(told):
+        now += pause_s
+        windows.add(subject, metric, float(value), now)
+    now += later_s
+    for metric in "mn":
+        assert windows.newest("abc", metric, now) == [windows.fresh(s, now).get(metric) for s in "abc"]
