@@ -20,6 +20,7 @@ from controller.intent.model import (
     ServiceId,
     VipAssurance,
 )
+from controller.network.fading import wary
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
 from controller.planning.draft import CannotPlaceError, Draft, Pools, ratio_text, time_text
@@ -75,6 +76,7 @@ def tune(
     city: CityMap, ledger: Ledger, candidates: Iterable[ServiceId], standing: Standing, objective: Objective
 ) -> Tuned:
     """Return the moves that serve an objective, the worst service first. `ledger` holds all that stands."""
+    city = wary(city)  # nobody works better over what wears out
     net, held = layers(city), ledger.on(city)
     ranked = sorted(candidates, key=lambda sid: (-_measure(city, held, standing[sid][1], objective), sid))
     moves: list[Move] = []

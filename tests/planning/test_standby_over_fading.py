@@ -17,6 +17,7 @@ from controller.network.model import CityMap
 from controller.planning.constrained import DISJOINT, apart
 from controller.planning.layers import layers
 from controller.planning.limits import DELAY
+from controller.planning.objectives import Objective, tune
 from controller.planning.paths import Path
 from controller.planning.place import PlanOutcome, Standing, place
 from controller.planning.placement import Placement
@@ -151,6 +152,19 @@ def test_a_slice_that_was_led_away_stays_away(kind: Isolation) -> None:
         assert _place(city, wanted, standing=standing).placements[name] == led
     greater = replace(wanted, demands=tuple(replace(d, rate_bps=2 * d.rate_bps) for d in wanted.demands))
     assert not _works_over(_place(FADES, greater, standing=standing).placements[name])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_asks_for_the_quickest_ways_is_not_led_back_before_the_fibre_is_well(kind: Isolation) -> None:
+    wanted = _guarded(kind)
+    standing = _stand(WORN, wanted, standing=_stand(CITY, wanted))
+    name = wanted.metadata.service
+    led = standing[name][1]
+    assert led.promises[0].delay_s > _stand(CITY, wanted)[name][1].promises[0].delay_s
+    for city, moves in ((FADES, 0), (CITY, 1)):
+        ledger = Ledger(city)
+        ledger.add(led)
+        assert len(tune(city, ledger, [name], standing, Objective.LATENCY).moves) == moves
 
 
 def test_a_vip_without_any_standby_is_not_led_back_for_one() -> None:
