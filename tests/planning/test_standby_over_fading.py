@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,11 +15,11 @@ from controller.network.damage import Elements, damaged
 from controller.network.fading import calm, fading_under, for_standbys, wary
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap
-from controller.planning.constrained import DISJOINT, apart
+from controller.planning.constrained import DISJOINT, Burdens, apart
 from controller.planning.layers import layers
 from controller.planning.limits import DELAY
 from controller.planning.objectives import Objective, tune
-from controller.planning.paths import Path
+from controller.planning.paths import Mask, Path
 from controller.planning.place import PlanOutcome, Standing, place
 from controller.planning.placement import Placement
 from controller.planning.why import explain
@@ -219,22 +220,64 @@ def test_no_working_way_runs_over_what_fades_where_any_placement_allows_it(
 def _exist(city: CityMap, wanted: ExclusiveSlice, protected: bool) -> tuple[bool, bool]:
     """Whether there is any placement, and any of which the working way avoids what fades: by looking at all of them."""
     net = layers(CITY)
-    a, z = (f"node:lg-{e.site}" for e in wanted.endpoints)
-    least = wanted.slo.latency_s or 0.0
-    ways = [w for w in _simple(a, z, (a,), ()) if net.ip_burdens.of(w)[DELAY] <= least]
+    core = np.array([k.domain == "city-ip" for k in net.links], dtype=np.bool_)
+    ways = _ways(net.ip_burdens, core, *(f"node:lg-{e.site}" for e in wanted.endpoints))
+    ways = [w for w in ways if net.ip_burdens.of(w)[DELAY] <= (wanted.slo.latency_s or 0.0)]
     pairs = [w for w in ways if not protected or any(apart(net.ip_burdens, w, o, DISJOINT) for o in ways)]
     good = [w for w in pairs if not fading_under(city, (net.links[i].id for i in w))]
     return bool(pairs), bool(good)
 
 
-def _simple(at: str, to: str, seen: tuple[str, ...], way: Path) -> Iterator[Path]:
-    """Yield every way of the core domain without loops."""
-    if at == to:
-        yield way
-        return
-    for i, link in enumerate(CITY.links):
-        if link.domain == "city-ip" and link.src.node == at and link.dst.node not in seen:
-            yield from _simple(link.dst.node, to, (*seen, link.dst.node), (*way, i))
+def _ways(burdens: Burdens, usable: Mask, a: str, z: str) -> list[Path]:
+    """Return every way without loops."""
+    graph, found = burdens.graph, list[Path]()
+
+    def onward(at: str, seen: tuple[str, ...], way: Path) -> None:
+        if at == z:
+            found.append(way)
+            return
+        for i, edge in enumerate(graph.edges):
+            if usable[i] and edge.src == at and edge.dst not in seen:
+                onward(edge.dst, (*seen, edge.dst), (*way, i))
+
+    onward(a, (a,), ())
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    ends=st.lists(st.sampled_from(SITES), min_size=2, max_size=2, unique=True),
+    fading=st.sets(st.sampled_from(sorted(CITY.fibres)), min_size=1, max_size=4),
+    wave=st.booleans(),
+    protected=st.booleans(),
+    stood=st.booleans(),
+)
+def test_no_working_leg_runs_over_what_fades_where_any_circuit_allows_it(
+    ends: list[str], fading: set[str], wave: bool, protected: bool, stood: bool
+) -> None:
+    city = replace(CITY, fading=frozenset(fading))
+    wanted = slice_between(
+        "s", *ends, isolation=Isolation.WAVELENGTH if wave else Isolation.TIMESLOT,
+        slo=Slo(latency_s=0.02, availability=0.5), protection=Protection.STANDBY if protected else Protection.NONE,
+    )  # fmt: skip
+    standing = _stand(CITY, wanted)
+    name = wanted.metadata.service
+    (circuit,) = standing[name][1].circuits
+    net = layers(CITY)
+    burdens, parts = (net.fibre_burdens, net.fibre_of) if wave else (net.odu_burdens, net.odu_of)
+    every = np.ones(len(parts), dtype=np.bool_)
+    ways = _ways(burdens, every, circuit.a.node, circuit.z.node)
+    good = [w for w in ways if not fading_under(city, (parts[i].id for i in w))]
+    avoiding = any(not protected or any(apart(burdens, w, o, DISJOINT) for o in ways) for w in good)
+    if stood:
+        city = for_standbys(city, wary(city).standby_only)
+    ledger = Ledger(city)
+    if stood:
+        ledger.add(standing[name][1])
+    outcome = place(city, ledger, [wanted], standing if stood else {}, NOW, explain=False)
+    assert bool(outcome.refusals) is (stood and not avoiding)
+    for found in outcome.placements.values():
+        assert bool(fading_under(city, worked_over(found))) is not avoiding
 
 
 def test_where_nothing_fades_no_other_map_is_made() -> None:
