@@ -23,10 +23,10 @@ from controller.planning.draft import CannotPlaceError, Draft, Pools, Proposal
 from controller.planning.emergency import is_emergency
 from controller.planning.layers import Layers, layers
 from controller.planning.orders import Orders, merit, referred_diverse, referred_to
-from controller.planning.placement import Placement, Refusal
+from controller.planning.placement import LabelReservation, Placement, Refusal
 from controller.planning.planes import follows, led_again, place_plane
 from controller.planning.refusal import refuse
-from controller.planning.restoration import giving_way, unguarded
+from controller.planning.restoration import beside, giving_way, light_left, unguarded
 from controller.planning.slices import isolation_order, place_slice
 from controller.planning.standing import still_sound
 from controller.planning.timed import as_accepted, in_window, meet, other_times, when_full, window_of
@@ -115,6 +115,7 @@ class _Batch:
     _away: dict[ServiceId, set[ServiceId]] = field(default_factory=dict)  # service → those to be diverse from it
     _looked: bool = False  # through what stands, for those
     _unguarded: dict[ServiceId, Placement] = field(default_factory=dict)
+    _left: list[LabelReservation] = field(default_factory=list)  # light that services of the batch have no more
     _in_vain: int = 0
 
     def run(self, wanted: Iterable[Service]) -> PlanOutcome:
@@ -137,7 +138,7 @@ class _Batch:
             without.remove(name)
             attempt = _Attempt(self, net, without, old, placed)
             try:
-                placement = attempt.with_care(service)
+                placement = self._beside_what_is_left(attempt, service) or attempt.with_care(service)
             except CannotPlaceError as error:
                 lit = self._lightened(attempt, service)
                 if lit is None or not lit.taken:
@@ -146,8 +147,10 @@ class _Batch:
                 placement = lights(lit.placement, self.city.lit)
                 net = self._with(placement)
                 without = without.on(self.city)
-            for rival in giving_way(without, placement, old[1] if old is not None else None):
-                self._give_way(rival, placement, without, placed)
+            if old is not None:
+                self._left += light_left(old[1], placement)
+                for rival in giving_way(without, placement, old[1]):
+                    self._give_way(rival, placement, without, placed)
             without.add(placement)
             self.ledger = without
             placed[name] = (service, placement)
@@ -156,6 +159,14 @@ class _Batch:
         placements = {name: placement for name, (_, placement) in sorted(placed.items())}
         changed = self.city if self.city is not given else None
         return PlanOutcome(placements, tuple(refusals), self.ledger, self._unguarded, changed)
+
+    def _beside_what_is_left(self, attempt: _Attempt, service: Service) -> Placement | None:
+        """Return the placement without the light that others of the batch leave; None: it needs that, or none is."""
+        ledger = beside(attempt.ledger, self._left, attempt.old[1] if attempt.old is not None else None)
+        try:
+            return None if ledger is None else replace(attempt, ledger=ledger).with_care(service)
+        except CannotPlaceError:
+            return None
 
     def _lightened(self, attempt: _Attempt, service: Service) -> Lightened | None:
         """Return how a service would be placed over IP links that are lit for it; None where none would help."""
@@ -193,6 +204,7 @@ class _Batch:
             return  # it goes with a change under way
         before = self._unguarded.get(other, there[1])
         left = unguarded(self.city, before, frozenset((r.resource, r.label) for r in to.labels))
+        self._left += light_left(before, left)
         ledger.add(left)
         if other in placed:
             placed[other] = (there[0], left)

@@ -19,6 +19,8 @@ from controller.planning.placement import CircuitPlacement, LabelReservation, Le
 
 # The share of time for which we assume that another has taken what is kept in common: ten rivals over ways of 99.9 %.
 TAKEN_BY_OTHERS = 0.01
+LIGHT = ("channel:", "slot:")
+LEFT = ServiceId("left/light")
 
 
 def risks_under(parts: Iterable[Fibre | OduLink], fibres: dict[str, Fibre], ends: frozenset[str]) -> tuple[str, ...]:
@@ -49,8 +51,30 @@ def giving_way(ledger: Ledger, placement: Placement, before: Placement | None) -
     """Return who keeps in common what this placement, which kept it too, has in use now."""
     if before is None or not any(c.shared for c in before.circuits):
         return ()
-    used = [r for r in placement.labels if not r.stands_by_for and r.resource.startswith(("channel:", "slot:"))]
+    used = [r for r in placement.labels if not r.stands_by_for and r.resource.startswith(LIGHT)]
     return tuple(sorted({s for r in used for s in ledger.rivals(r)} - {placement.service}))
+
+
+def light_left(before: Placement, after: Placement) -> list[LabelReservation]:
+    """Return the channels and slots of a placement that the next one has no more."""
+    held = {(r.resource, r.label) for r in after.labels}
+    return [r for r in before.labels if (r.resource, r.label) not in held and r.resource.startswith(LIGHT)]
+
+
+def beside(ledger: Ledger, left: Iterable[LabelReservation], own: Placement | None) -> Ledger | None:
+    """Return a ledger in which light that was left is held still, but for one's own; None: nothing was left.
+
+    Until a change has ended, an optical domain holds what a circuit has and what it will have. If another service of
+    the same change had that, it would fail as a whole, and be tried again in parts.
+    """
+    mine = {(r.resource, r.label) for r in own.labels} if own is not None else set()
+    held = [r for r in left if (r.resource, r.label) not in mine and not ledger.rivals(r)]
+    if not held:
+        return None
+    found = ledger.copy()
+    for label in held:
+        found.take(LEFT, label)
+    return found
 
 
 def sharing_with(ledger: Ledger, placement: Placement) -> tuple[ServiceId, ...]:

@@ -87,7 +87,10 @@ def carriable(roots: Set[str]) -> Iterator[Member]:
         if f"node:{a.node}" in down or f"node:{z.node}" in down:
             continue
         if member.kind in ("plane", "pinned"):
-            edges = [(k.src.node, k.dst.node) for k in CITY.links if f"link:{k.id}" not in down]
+            # Traffic between two domains crosses no third one, and none leaves a domain to come back to it.
+            own = {CITY.nodes[n].domain for n in (a.node, z.node)}
+            there = [k for k in CITY.links if {CITY.nodes[e.node].domain for e in (k.src, k.dst)} <= own]
+            edges = [(k.src.node, k.dst.node) for k in there if f"link:{k.id}" not in down]
             ends = (a.node, z.node)
         else:
             edges = [e for o in CITY.odu_links.values() if f"odu:{o.id}" not in down for e in ((o.a, o.z), (o.z, o.a))]
