@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
 
 from controller.intent.model import ServiceId
 from controller.network.layered import Layered
@@ -55,6 +56,12 @@ def rival(hold: LabelHold, label: Label, start: Instant, end: Instant) -> bool:
     return not kept or not set(hold.stands_by_for).isdisjoint(label.stands_by_for)
 
 
+@lru_cache(maxsize=4096)
+def _held_by(*hold: Any) -> tuple[LabelHold, ...]:
+    """Return a hold by itself, the same object for all labels that a service holds alike: it has a dozen or more."""
+    return (LabelHold(*hold),)
+
+
 class Table:
     """Who holds which labels of one resource, shared by copies of a ledger until one of them writes.
 
@@ -94,8 +101,9 @@ class Table:
             self._held.pop(label)
 
     def add(self, service: ServiceId, label: Label) -> None:
-        hold = LabelHold(service, label.start, label.end, label.stands_by_for, label.of_link)
-        self._write(label.label, (*self.of(label.label), hold))
+        alone = _held_by(service, label.start, label.end, label.stands_by_for, label.of_link)
+        before = self.of(label.label)
+        self._write(label.label, (*before, *alone) if before else alone)
 
     def drop(self, service: ServiceId, label: int) -> None:
         self._write(label, tuple(h for h in self.of(label) if h.service != service))
