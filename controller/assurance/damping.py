@@ -1,8 +1,9 @@
 """Which components count as down: at once when they say so; one that bounces, only when it has stayed up.
 
-The first return counts at once. Whoever fails again soon after is held down for a moment, longer each time (RFC 2439
-in spirit): a link that bounces every 300 ms costs one repair, not five, and leaves nothing stale, because it is let
-go by itself.
+Whatever returns is held down for a moment, as a router's hold time does; whoever fails again soon after, longer each
+time (RFC 2439 in spirit): a link that bounces every 300 ms costs one repair, not five, and leaves nothing stale, because
+it is let go by itself. The first return is held as well: services that follow their routers would else be moved away,
+back and away again by one bounce.
 Time is an argument: monotonic seconds.
 """
 
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 class DampingSettings:
     """How long what comes back has to stay before it counts, in seconds."""
 
+    first_hold_s: float = 1.0  # after a first failure; longer than a bounce
     hold_s: float = 2.0  # after a second failure
     most_hold_s: float = 30.0  # doubled with each further one, up to this
     forget_s: float = 10.0  # so long without a failure, and the next is a first one again
@@ -47,8 +49,7 @@ class Damper:
             return True
         record.said_at = now
         if up and not record.up:
-            again = record.failures - 2
-            hold = 0.0 if again < 0 else min(self._settings.hold_s * 2**again, self._settings.most_hold_s)
+            hold = self._hold_s(record.failures)
             record.up, record.held_until = True, now + hold
             return not hold
         elif not up and record.up:
@@ -58,6 +59,11 @@ class Damper:
             record.up, record.failed_at = False, now
             return counted_up
         return False
+
+    def _hold_s(self, failures: int) -> float:
+        if failures < 2:
+            return self._settings.first_hold_s
+        return min(self._settings.hold_s * 2 ** (failures - 2), self._settings.most_hold_s)
 
     def down(self, now: float) -> frozenset[str]:
         """Return the components that count as down."""
