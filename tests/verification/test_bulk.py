@@ -31,7 +31,8 @@ from controller.verification.model import ConfigurationModel
 from controller.verification.proof import Proofs
 from controller.verification.prove import prove
 from tests.support.intents import slice_between
-from tests.verification.plants import PLANTS, RING_TUNNEL, Plant
+from tests.verification.mistakes import RING_TUNNEL, Plant
+from tests.verification.plants import PLANTS
 from tests.verification.scene import Scene, Trees, changed, empty, standing
 
 OF_TUNNELS = [p for p in PLANTS if {"tunnel", "tunnel's", "standby", "partition", "way", "tunnels"} & {*p.name.split()}]

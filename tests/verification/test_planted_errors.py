@@ -14,7 +14,8 @@ from controller.verification.model import ConfigurationModel
 from controller.verification.proof import Proofs, Property
 from controller.verification.prove import prove
 from tests.support.intents import plane, slice_between
-from tests.verification.plants import PLANTS, Plant, node
+from tests.verification.mistakes import Plant, node
+from tests.verification.plants import PLANTS
 from tests.verification.scene import BUDGET, RING, WEST, changed, empty, scenario, scenarios, standing
 
 

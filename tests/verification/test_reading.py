@@ -18,7 +18,8 @@ from controller.verification.facts import Rule
 from controller.verification.model import ConfigurationModel
 from controller.verification.reading import Leaves, rate_bps, span
 from tests.support.intents import FLOWS, WINDOW
-from tests.verification.plants import PLANTS, Plant
+from tests.verification.mistakes import Plant
+from tests.verification.plants import PLANTS
 from tests.verification.scene import standing
 
 
