@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 
 
 class Health(StrEnum):
@@ -21,7 +22,8 @@ class Health(StrEnum):
     UNKNOWN = "unknown"
 
 
-_RANK = {Health.OK: 0, Health.AT_RISK: 1, Health.VIOLATED: 2, Health.DOWN: 3}
+_WORDS = (Health.OK, Health.AT_RISK, Health.VIOLATED, Health.DOWN)
+_RANK = {word: rank for rank, word in enumerate(_WORDS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,33 +59,67 @@ class Steady:
 
 
 class HealthTrack:
-    """The steady word of one service."""
+    """The steady word of one service.
 
-    __slots__ = ("_asked", "_asked_since", "_changes", "_last_change", "now")
+    What is judged may waver between two words that are both better than the present one, or both worse: it is the
+    worse of the better ones, the milder of the worse ones, that has lasted.
+    """
+
+    __slots__ = ("_asked", "_better", "_changes", "_gap_since", "_last_change", "_worse", "now")
 
     def __init__(self, began: float) -> None:
         self.now = Steady(Health.UNKNOWN, began, "nothing was measured yet")
-        self._asked = Health.UNKNOWN  # what the judgements of late say
-        self._asked_since = began
+        self._asked = Health.UNKNOWN  # the last judgement
+        self._gap_since = began
+        self._worse: list[float] = []  # by rank: since when judged so bad or worse; inf: not now
+        self._better: list[float] = []  # by rank: since when judged so good or better
         self._changes = 0  # to the worse, of late
         self._last_change = float("-inf")
 
     def step(self, judged: Judged, at: float, settings: HealthSettings) -> bool:
         """Take one judgement; return whether the word changed."""
-        wanted, reason = self._wanted(judged, settings)
-        if wanted is not self._asked:
-            self._asked, self._asked_since = wanted, at
-        if wanted is self.now.health:
+        asked, reason = self._wanted(judged, settings)
+        if asked is not self._asked:
+            self._note(asked, at)
+        if asked is self.now.health:
             if reason != self.now.reason:
-                self.now = Steady(wanted, self.now.since, reason)
+                self.now = Steady(asked, self.now.since, reason)
             return False
-        if at - self._asked_since < self._patience(wanted, at, settings):
+        wanted = self._lasting(asked, at, settings)
+        if wanted is self.now.health:
             return False
         if _RANK.get(wanted, 0) > _RANK.get(self.now.health, 0) and self.now.health is not Health.UNKNOWN:
             fresh = at - self._last_change > settings.memory_s
             self._changes, self._last_change = (1 if fresh else self._changes + 1), at
-        self.now = Steady(wanted, at, reason)
+        self.now = Steady(wanted, at, reason if wanted is asked else "it wavers")
         return True
+
+    def _note(self, asked: Health, at: float) -> None:
+        """Keep since when it has been judged so; a gap that does not count yet leaves that as it is."""
+        self._asked = asked
+        if asked is Health.UNKNOWN:
+            self._gap_since = at
+            return
+        rank = _RANK[asked]
+        if self.now.health is Health.UNKNOWN or not self._worse:  # what was before a gap tells nothing
+            self._worse = [inf] * len(_RANK)
+            self._better = [inf] * len(_RANK)
+        self._worse = [min(since, at) if r <= rank else inf for r, since in enumerate(self._worse)]
+        self._better = [min(since, at) if r >= rank else inf for r, since in enumerate(self._better)]
+
+    def _lasting(self, asked: Health, at: float, settings: HealthSettings) -> Health:
+        """Return the word that what is asked for comes to: the present one where it has not lasted yet."""
+        if asked is Health.UNKNOWN:
+            return asked if at - self._gap_since >= settings.unknown_s else self.now.health
+        if asked is Health.DOWN or self.now.health is Health.UNKNOWN:
+            return asked
+        present, rank = _RANK[self.now.health], _RANK[asked]
+        if rank > present:
+            lasted = [r for r in range(present + 1, rank + 1) if at - self._worse[r] >= settings.worse_s]
+            return _WORDS[max(lasted, default=present)]
+        patience_s = self._patience_s(at, settings)
+        lasted = [r for r in range(rank, present) if at - self._better[r] >= patience_s]
+        return _WORDS[min(lasted, default=present)]
 
     def _wanted(self, judged: Judged, settings: HealthSettings) -> tuple[Health, str]:
         if judged.health is not Health.OK:
@@ -95,16 +131,8 @@ class HealthTrack:
             return Health.AT_RISK, f"at {judged.pressure:.0%} of what is allowed"
         return Health.OK, ""
 
-    def _patience(self, wanted: Health, at: float, settings: HealthSettings) -> float:
-        """Return how long a new word has to be asked for before it counts."""
-        if wanted is Health.DOWN:
-            return 0.0
-        if wanted is Health.UNKNOWN:
-            return settings.unknown_s
-        if self.now.health is Health.UNKNOWN:
-            return 0.0
-        if _RANK[wanted] > _RANK[self.now.health]:
-            return settings.worse_s
+    def _patience_s(self, at: float, settings: HealthSettings) -> float:
+        """Return how long a better word has to be asked for before it counts."""
         late = at - self._last_change > settings.memory_s
         again = 0 if late else max(0, self._changes - 1)
         return float(min(settings.better_s * 2**again, settings.most_s))

@@ -55,6 +55,22 @@ def test_who_flaps_has_to_be_well_for_longer_each_time() -> None:
     assert _story((2, GOOD), *flaps, (61, GOOD))[-1] is Health.OK
 
 
+def test_who_wavers_between_two_better_words_becomes_the_worse_of_them_and_stays_no_longer_what_it_was() -> None:
+    near, far = Judged(Health.OK, 0.75), Judged(Health.OK, 0.5)
+    wavering = [(1, near), (1, far)] * 10
+    assert _story((2, GOOD), (3, BAD), *wavering)[-1] is Health.AT_RISK
+    assert _story((2, GOOD), (0.5, GONE), *wavering)[-1] is not Health.DOWN
+
+
+def test_who_wavers_between_two_worse_words_becomes_the_milder_of_them() -> None:
+    wavering = [(1, Judged(Health.OK, 0.9)), (1, BAD)] * 3
+    assert _story((2, GOOD), *wavering) == ["unknown", "ok", "at-risk"]
+
+
+def test_gaps_that_are_too_short_to_count_do_not_hold_up_who_is_well_again() -> None:
+    assert _story((2, GOOD), (3, BAD), *[(2, GOOD), (1, GAP)] * 5)[-1] is Health.OK
+
+
 @given(st.lists(st.tuples(st.floats(0.5, 9), st.sampled_from([GOOD, BAD, GONE, GAP])), max_size=20))
 def test_whatever_happened_it_ends_ok_if_all_is_well_for_long_and_never_without_measurement(
     moments: list[tuple[float, Judged]],
