@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -283,7 +284,14 @@ def _text(document: Mapping[str, Any], key: str, prefix: str, default: str) -> s
 
 def _webhook(document: Mapping[str, Any]) -> str:
     url = _text(document, "webhook", "", "")
-    if url and not url.startswith(("http://", "https://")):
+    if not url:
+        return url
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, a bracket that does not close
+        good = False
+    if not good:
         raise ConfigurationError(f"webhook: {url!r} is no address; write http://HOST:PORT/PATH")
     return url
 

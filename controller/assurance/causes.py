@@ -7,7 +7,7 @@ and share a duct have the duct as their cause; links of a node that all fail hav
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from controller.assurance.components import Component, closure
@@ -34,14 +34,14 @@ def causes(
     routes: Routes,
     down: Set[Component],
     lost: Mapping[str, str] | None = None,
-    silent: Iterable[str] = (),
+    silent: Mapping[str, str] | None = None,
     dim: Set[str] = frozenset(),
 ) -> tuple[Cause, ...]:
     """Return what explains everything that is down; deterministic, roots sorted.
 
     down: components that say they are down. lost: domain controllers out of reach, and why. silent: domains whose
-    telemetry has stopped while their controller answers. dim: fibres that are not cut, and lose so much light that what
-    is dark over them is dark for that.
+    telemetry does not come while their controller answers, and why where that is known. dim: fibres that are not cut,
+    and lose so much light that what is dark over them is dark for that.
     """
     left = set(down)
     found: list[Cause] = []
@@ -64,9 +64,11 @@ def causes(
         text = f"the controller of {domain} cannot be reached: {why}" if why else f"{domain} cannot be reached"
         root = f"controller:{domain}"
         found.append(Cause(root, "controller", text, frozenset({root, f"telemetry:{domain}"})))
-    for domain in sorted(set(silent) - set(lost or ())):
+    for domain, why in sorted((silent or {}).items()):
         root = f"telemetry:{domain}"
-        found.append(Cause(root, "telemetry", f"no measurements come from {domain}", frozenset({root})))
+        if domain not in (lost or ()):
+            text = f"no measurements come from {domain}" if not why else f"no telemetry from {domain}: {why}"
+            found.append(Cause(root, "telemetry", text, frozenset({root})))
     return tuple(found)
 
 

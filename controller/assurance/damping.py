@@ -1,9 +1,9 @@
 """Which components count as down: at once when they say so; one that bounces, only when it has stayed up.
 
 Whatever returns is held down for a moment, as a router's hold time does; whoever fails again soon after, longer each
-time (RFC 2439 in spirit): a link that bounces every 300 ms costs one repair, not five, and leaves nothing stale, because
-it is let go by itself. The first return is held as well: services that follow their routers would else be moved away,
-back and away again by one bounce.
+time (RFC 2439 in spirit): a link that bounces every 300 ms costs one repair, not five, and leaves nothing stale,
+because it is let go by itself. The first return is held as well: services that follow their routers would else be
+moved away, back and away again by one bounce.
 Time is an argument: monotonic seconds.
 """
 
@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+MOST_DOUBLINGS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,11 @@ class _Record:
     failed_at: float
     failures: int
     held_until: float
+
+
+def doubled(first_s: float, times: int, most_s: float) -> float:
+    """Return a pause doubled so many times, `most_s` at most, however often: what lasts for days is counted too."""
+    return min(first_s * 2.0 ** min(times, MOST_DOUBLINGS), most_s)
 
 
 class Damper:
@@ -63,7 +70,7 @@ class Damper:
     def _hold_s(self, failures: int) -> float:
         if failures < 2:
             return self._settings.first_hold_s
-        return min(self._settings.hold_s * 2 ** (failures - 2), self._settings.most_hold_s)
+        return doubled(self._settings.hold_s, failures - 2, self._settings.most_hold_s)
 
     def down(self, now: float) -> frozenset[str]:
         """Return the components that count as down."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
 
+from controller.assurance.damping import doubled
+
 
 class Health(StrEnum):
     """From best to worst; UNKNOWN stands beside them."""
@@ -135,4 +137,4 @@ class HealthTrack:
         """Return how long a better word has to be asked for before it counts."""
         late = at - self._last_change > settings.memory_s
         again = 0 if late else max(0, self._changes - 1)
-        return float(min(settings.better_s * 2**again, settings.most_s))
+        return doubled(settings.better_s, again, settings.most_s)

@@ -17,6 +17,7 @@ from controller.assurance.causes import Cause
 DEPTH = ("alarm", "congested", "degraded", "telemetry", "link", "circuit", "odu", "fibre", "duct", "node", "controller")
 
 WORN = frozenset({"alarm", "congested", "degraded"})
+LEFT_OUT = "… what happened in between is left out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class IncidentSettings:
     settle_s: float = 1.0  # before it is told: a deeper cause takes over until then
     calm_s: float = 5.0  # without its cause before it is closed
     afresh_s: float = 20.0  # after a restart, for which causes may be untold; less where all domains are heard
-    most_entries: int = 200  # in one timeline
+    most_entries: int = 200  # in one timeline: the first half and the last
     noticeable_s: float = 2.0  # between when a domain says that something was and when we learnt of it
     kept: int = 1000  # closed incidents remembered
 
@@ -58,6 +59,7 @@ class Incident:
     calm_since: float | None = None  # its cause is gone, monotonic
     closed: float | None = None  # seconds since the epoch
     flaps: int = 0
+    milder_since: float | None = None  # of its cause only something milder is left, monotonic
     version: int = 0  # grows with everything worth telling
 
     @property
@@ -79,6 +81,7 @@ class Incidents:
         self._last_told: dict[str, int] = {}  # incident → the version that was told of it
         self.open: list[Incident] = []
         self.closed: list[Incident] = []  # oldest first
+        self._over: list[Incident] = []  # closed since the last update
         self._afresh_until = float("-inf")  # monotonic seconds
         self._unheard: set[str] = set()  # incidents of an earlier life of whose cause nobody told in this one
 
@@ -118,7 +121,7 @@ class Incidents:
                 incident = self._begin(cause, wall, now)
             matched.add(id(incident))
             self._unheard.discard(incident.id)
-            self._follow(incident, cause, concerned, wall)
+            self._follow(incident, cause, concerned, wall, now)
             self._absorb(incident, cause, wall)
         for incident in list(self.open):
             if id(incident) not in matched:
@@ -126,7 +129,8 @@ class Incidents:
             if not incident.told and incident.closed is None and now >= incident.began + self._settings.settle_s:
                 incident.told = True
                 incident.version += 1
-        for incident in [*self.open, *self.closed[-50:]]:
+        over, self._over = self._over, []
+        for incident in [*self.open, *over]:
             if incident.told and incident.version > self._last_told.get(incident.id, 0):
                 self._last_told[incident.id] = incident.version
                 news.append(incident)
@@ -185,7 +189,7 @@ class Incidents:
             if other.told:
                 other.closed = wall
                 self._write(other, f"explained by {incident.id}", wall)
-                self.closed.append(other)
+                self._close(other)
 
     def _follow(
         self,
@@ -193,6 +197,7 @@ class Incidents:
         cause: Cause,
         concerned: Callable[[Set[str]], tuple[Set[str], Set[str]]],
         wall: float,
+        now: float,
     ) -> None:
         if incident.calm_since is not None:
             incident.calm_since = None
@@ -203,12 +208,13 @@ class Incidents:
         ):
             incident.root, incident.kind, incident.title = cause.root, cause.kind, cause.title
             self._write(incident, f"the cause is deeper: {cause.title}", wall)
+        self._milder(incident, cause, wall, now)
         incident.members |= cause.members
         services, dead = concerned(cause.members)
         fresh = services - incident.services
         if fresh:
             incident.services |= fresh
-            self._write(incident, f"{len(fresh)} services concerned", wall)
+            self._write(incident, f"{len(fresh)} {'service' if len(fresh) == 1 else 'services'} concerned", wall)
         if cause.kind not in WORN:  # what is worn carries on
             incident.dead |= dead
 
@@ -223,14 +229,36 @@ class Incidents:
             incident.told = True
             self._write(incident, "closed", wall)
             self.open.remove(incident)
-            self.closed.append(incident)
-            for old in self.closed[: -self._settings.kept]:
-                self._last_told.pop(old.id, None)
-            del self.closed[: -self._settings.kept]
+            self._close(incident)
+
+    def _close(self, incident: Incident) -> None:
+        self.closed.append(incident)
+        self._over.append(incident)
+        for old in self.closed[: -self._settings.kept]:
+            self._last_told.pop(old.id, None)
+        del self.closed[: -self._settings.kept]
+
+    def _milder(self, incident: Incident, cause: Cause, wall: float, now: float) -> None:
+        """Call an incident what it is now, where the cut was mended and the fibre is worn, or who was lost is silent.
+
+        Not at once: what is measured comes late.
+        """
+        alike = cause.root == incident.root or (incident.kind, cause.kind) == ("controller", "telemetry")
+        if not alike or DEPTH.index(cause.kind) >= DEPTH.index(incident.kind):
+            incident.milder_since = None
+        elif incident.milder_since is None:
+            incident.milder_since = now
+        elif now >= incident.milder_since + self._settings.calm_s:
+            incident.root, incident.kind, incident.title = cause.root, cause.kind, cause.title
+            incident.milder_since = None
+            self._write(incident, f"not as before: {cause.title}", wall)
 
     def _write(self, incident: Incident, text: str, wall: float, said_at: float | None = None) -> None:
-        if len(incident.timeline) < self._settings.most_entries:
-            insort(incident.timeline, Entry(wall, text, said_at), key=lambda entry: entry.at)
+        timeline, half = incident.timeline, self._settings.most_entries // 2
+        insort(timeline, Entry(wall, text, said_at), key=lambda entry: entry.at)
+        if len(timeline) > self._settings.most_entries:
+            timeline[half] = Entry(timeline[half].at, LEFT_OUT)
+            del timeline[half + 1]
         incident.version += 1
 
 

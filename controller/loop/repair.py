@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from controller.assurance.components import Component, Damage
-from controller.assurance.damping import Damper
+from controller.assurance.damping import Damper, doubled
 from controller.assurance.switching import OwnStates, is_own
 from controller.assurance.waves import Harm, Hurt, Riders, tier, waves
 from controller.changes.desk import Desk
@@ -379,7 +379,7 @@ class Repairs:
         now = self._clock()
         for sid in services:
             tries = self._waiting[sid].tries + 1 if sid in self._waiting else 0
-            pause_s = min(self._settings.first_retry_s * 2**tries, self._settings.most_retry_s)
+            pause_s = doubled(self._settings.first_retry_s, tries, self._settings.most_retry_s)
             if sid not in self._waiting and sid not in self._unguarded:
                 how = "is down and cannot be repaired yet" if sid in self._dead else "is carried but not yet whole"
                 log.warning("%s %s: %s", sid, how, "; ".join(line.strip() for line in why.splitlines() if line.strip()))

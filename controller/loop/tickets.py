@@ -23,7 +23,7 @@ from controller.loop.kept_incidents import remembered
 from controller.loop.lights import Lights
 from controller.loop.repair import COMPONENTS, Repairs
 from controller.network.model import CityMap
-from controller.southbound.driver import Sample
+from controller.southbound.driver import CountsStreams, Sample
 from controller.store.attained import KeptIncident
 from controller.telemetry.telemetry import Telemetry
 
@@ -33,11 +33,36 @@ LOOK_S = 1.0  # how often links are judged
 GATHER_S = 0.05  # one failure is told by many: what comes within this is looked at once, beside its repair
 TWICE = 2  # so many looks in a row must find a link worn before it counts
 SILENT_S = 5.0  # without any measurement from a domain that used to send some
+REFUSED_S = 15.0  # with a stream that does not stand: longer than the pause before it is tried again
+UNSEEN_S = 20.0  # after a start a domain that never answered is as lost as one that did
 LATE_S = 3.0  # so long after the last look it was not the domains that were silent: we did not listen
 UNTOLD_S = 20.0  # for so long an alarm waits to be written into an incident, that of its own at the latest
-QUEUED = 1000  # incidents that wait for one watcher; one that is slower starts over
+QUEUED = 1000  # alarms that wait to be told, and incidents over that wait for one watcher
 
 Tell = Callable[[Incident], None]
+
+
+class _Watcher:
+    """What one watcher has yet to be told: of each incident once, as it is then, so that one that is slow stays bound.
+
+    Of incidents that are over only the newest wait; those that are open all do.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, Incident] = {}
+        self._more = asyncio.Event()
+
+    def tell(self, incident: Incident) -> None:
+        self._waiting[incident.id] = incident
+        if len(self._waiting) > QUEUED and (over := next((i for i in self._waiting.values() if i.closed), None)):
+            del self._waiting[over.id]
+        self._more.set()
+
+    async def next(self) -> Incident:
+        while not self._waiting:
+            self._more.clear()
+            await self._more.wait()
+        return self._waiting.pop(next(iter(self._waiting)))
 
 
 class Tickets:
@@ -62,13 +87,14 @@ class Tickets:
         self._missed = {m[10:] for i in self._incidents.open for m in i.members if m.startswith("telemetry:")}
         self._worn: dict[str, int] = {}  # root of a degradation → looks in a row that found it
         self._looked = float("-inf")
-        self._began = clock()  # the last look at all
+        self._started = self._began = clock()  # began: the last look at all
+        self._troubled: dict[str, float] = {}  # domain → since when one of its streams does not stand
         self._deaf_until = float("-inf")
         self._silent_now: frozenset[str] = frozenset()
         self._degraded: tuple[Cause, ...] = ()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._watchers: set[asyncio.Queue[Incident]] = set()
+        self._watchers: set[_Watcher] = set()
         self.on_news: list[Tell] = []
         self._alarms = Alarms(clock, telemetry.silence_s)
         self._lights = Lights(domains, telemetry, self._alarms, clock)
@@ -98,15 +124,15 @@ class Tickets:
 
     async def watch(self) -> AsyncIterator[Incident]:
         """Yield the open incidents, then each again whenever there is something to tell of it."""
-        queue: asyncio.Queue[Incident] = asyncio.Queue(QUEUED)
+        watcher = _Watcher()
         for incident in self.open:
-            queue.put_nowait(incident)
-        self._watchers.add(queue)
+            watcher.tell(incident)
+        self._watchers.add(watcher)
         try:
             while True:
-                yield await queue.get()
+                yield await watcher.next()
         finally:
-            self._watchers.discard(queue)
+            self._watchers.discard(watcher)
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="incidents")
@@ -203,11 +229,8 @@ class Tickets:
     def _tell(self, incident: Incident) -> None:
         for hear in self.on_news:
             hear(incident)
-        for queue in list(self._watchers):
-            if queue.full():
-                self._watchers.discard(queue)  # too slow: it hears no more, and asks again
-            else:
-                queue.put_nowait(incident)
+        for watcher in self._watchers:
+            watcher.tell(incident)
 
     def _hear_again(self) -> None:
         """Have incidents of an earlier life end where their cause can be said to be gone.
@@ -234,21 +257,35 @@ class Tickets:
     def _lost(self) -> Mapping[str, str]:
         states = self._domains.states()
         # Who was heard did answer, though nobody looked at that moment.
-        self._seen_up |= {n for n, s in states.items() if s.up or self._telemetry.silence_s(n) is not None}
+        late = self._clock() >= self._started + UNSEEN_S
+        self._seen_up |= {n for n, s in states.items() if late or s.up or self._telemetry.silence_s(n) is not None}
         return {
             name: state.message.removeprefix(f"domain {name}: ")
             for name, state in states.items()
             if not state.up and name in self._seen_up
         }
 
-    def _silent(self) -> AbstractSet[str]:
+    def _silent(self) -> Mapping[str, str]:
+        """Return the domains of which nothing is measured, or no failure heard, and why where that is known."""
         silences = {name: self._telemetry.silence_s(name) for name in self._domains.drivers}
         self._missed -= {name for name, silence in silences.items() if silence is not None}
         found = {n for n, s in silences.items() if (n in self._missed if s is None else s > SILENT_S)}
         if self._clock() < self._deaf_until:
             found &= self._silent_now
         self._silent_now = frozenset(found)
-        return self._silent_now
+        troubles = self._troubles()
+        lasting = {n for n in troubles if self._clock() - self._troubled[n] > REFUSED_S}
+        return {name: troubles.get(name, "") for name in found | lasting}
+
+    def _troubles(self) -> dict[str, str]:
+        """Return the domains that answer and refuse a stream of theirs, or end it, and in which words."""
+        found = {}
+        for name, driver in self._domains.drivers.items():
+            told = driver.stream_counts().trouble if isinstance(driver, CountsStreams) else ""
+            if told and self._domains.states()[name].up:
+                found[name] = told
+        self._troubled = {name: self._troubled.get(name, self._clock()) for name in found}
+        return found
 
     def _judge_links(self, worn: AbstractSet[str], explained: AbstractSet[str]) -> tuple[Cause, ...]:
         city = self._domains.discovered

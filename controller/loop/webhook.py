@@ -12,6 +12,7 @@ import logging
 import urllib.request
 from collections import OrderedDict
 from datetime import UTC, datetime
+from http.client import HTTPException
 from typing import Any
 
 from controller.assurance.incidents import Incident
@@ -107,8 +108,8 @@ class Webhook:
         for pause_s in (*PAUSES_S, None):
             try:
                 return await asyncio.to_thread(self._post, body)
-            except OSError as error:  # URLError too
-                why = str(error)
+            except (OSError, HTTPException) as error:  # refused, hung up on, answered in another language
+                why = str(error) or type(error).__name__
             if pause_s is not None:
                 await asyncio.sleep(pause_s)
         self.lost += 1
@@ -116,5 +117,5 @@ class Webhook:
 
     def _post(self, body: bytes) -> None:
         request = urllib.request.Request(self._url, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
-            answer.read()
+        with urllib.request.urlopen(request, timeout=DEADLINE_S):
+            pass  # it was taken; what else is said nobody reads

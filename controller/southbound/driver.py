@@ -96,6 +96,7 @@ class StreamCounts:
 
     reconnects: int = 0  # attempts to stand a stream up again after it was lost
     dropped: int = 0  # batches lost here, because nobody fetched them in time
+    trouble: str = ""  # which streams do not stand now, and why; empty: all do, or none was tried yet
 
 
 @runtime_checkable

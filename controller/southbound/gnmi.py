@@ -10,9 +10,9 @@ Memory is bounded: a reader that falls behind loses the oldest batches, and `dro
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +25,8 @@ from controller.southbound.backoff import Backoff
 from controller.southbound.channel import END_OF_STREAM, LITTLE_AHEAD, call_metadata, open_channel
 from controller.southbound.driver import DomainSettings, Sample
 from controller.southbound.measurements import Translator
+
+log = logging.getLogger(__name__)
 
 QUEUED_BATCHES: Final = 512
 BATCH_SAMPLES: Final = 1000  # what waits is merged up to this, so that many small updates are few batches
@@ -106,6 +108,10 @@ class _Wanted:
     urgent: bool  # goes before what waits
     request: Any
 
+    @property
+    def what(self) -> str:
+        return "failures" if self.urgent else "measurements"
+
 
 class Telemetry:
     """The measurements of one domain."""
@@ -123,6 +129,12 @@ class Telemetry:
         self.dropped = 0  # batches that nobody fetched in time
         self.reconnects = 0  # attempts to stand a stream up again after it was lost
         self.wait: Callable[[], Awaitable[None]] = _never  # awaited before each message of measurements
+        self._troubles: dict[str, str] = {}  # what is not heard → why
+
+    @property
+    def trouble(self) -> str:
+        """Return which streams do not stand and why, in words; empty where all do, or none was tried yet."""
+        return "; ".join(f"{what} are not heard ({why})" for what, why in sorted(self._troubles.items()))
 
     def learn(self, topology: DomainTopology) -> None:
         """Take over which link leaves by which port: octets are counted at ports, throughput belongs to links."""
@@ -171,10 +183,25 @@ class Telemetry:
         ahead = () if wanted.urgent else LITTLE_AHEAD  # states are few, and wait for nothing of ours
         while True:
             async with open_channel(self._settings, self._settings.telemetry_address, ahead) as channel:
-                with suppress(grpc.aio.AioRpcError):  # a gap; who listens for events is told of the loss there
+                try:
                     await self._read_stream(channel, wanted, take, backoff)
+                    self._lost(wanted, "the domain ended the stream", "")
+                except grpc.aio.AioRpcError as error:  # a gap; who listens for events is told of the loss there
+                    code, words = error.code().name, " ".join((error.details() or "").split())
+                    self._lost(wanted, code, words)
             await asyncio.sleep(backoff.next_s())
             self.reconnects += 1
+
+    def _lost(self, wanted: _Wanted, code: str, words: str) -> None:
+        """Keep why a stream does not stand, and say so once: not with every attempt that fails alike."""
+        before = self._troubles.get(wanted.what, "").partition(":")[0]
+        self._troubles[wanted.what] = why = f"{code}: {words}" if words else code
+        if before != code:
+            log.warning("%s of domain %s are not heard, tried again: %s", wanted.what, self._settings.name, why)
+
+    def _heard(self, wanted: _Wanted) -> None:
+        if self._troubles.pop(wanted.what, None) is not None:
+            log.info("%s of domain %s are heard again", wanted.what, self._settings.name)
 
     async def _read_stream(
         self,
@@ -194,6 +221,7 @@ class Telemetry:
             if response is END_OF_STREAM:
                 return
             backoff.reset()
+            self._heard(wanted)
             if response.WhichOneof("response") == "update":
                 batch = translator.samples(response.update)
                 if batch:

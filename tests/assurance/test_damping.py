@@ -31,6 +31,13 @@ def test_what_bounces_every_300_ms_fails_once_and_is_held_ever_longer() -> None:
     assert damper.down(15.6) == frozenset()
 
 
+def test_what_flaps_without_end_is_held_as_long_as_can_be_and_no_number_overflows() -> None:
+    damper = Damper(SETTINGS)
+    for i in range(5000):
+        damper.told("link:l", i % 2 == 1, 0.3 * i)
+    assert damper.next_release(1500.0) == 0.3 * 4999 + SETTINGS.most_hold_s
+
+
 def test_what_never_failed_is_not_remembered() -> None:
     damper = Damper(SETTINGS)
     assert not damper.told("link:l", True, 1.0)

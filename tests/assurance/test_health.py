@@ -55,6 +55,10 @@ def test_who_flaps_has_to_be_well_for_longer_each_time() -> None:
     assert _story((2, GOOD), *flaps, (61, GOOD))[-1] is Health.OK
 
 
+def test_who_flaps_for_days_has_to_be_well_for_a_minute_and_no_number_overflows() -> None:
+    assert _story((2, GOOD), *[(0.5, GONE), (60.5, GOOD)] * 1100)[-1] is Health.OK
+
+
 def test_who_wavers_between_two_better_words_becomes_the_worse_of_them_and_stays_no_longer_what_it_was() -> None:
     near, far = Judged(Health.OK, 0.75), Judged(Health.OK, 0.5)
     wavering = [(1, near), (1, far)] * 10

@@ -52,7 +52,7 @@ def test_a_link_that_fails_alone_is_its_own_cause() -> None:
 
 
 def test_a_controller_out_of_reach_explains_its_silence() -> None:
-    (found,) = causes(CITY, ROUTES, frozenset(), {"city-ip": "no answer"}, ("city-ip",))
+    (found,) = causes(CITY, ROUTES, frozenset(), {"city-ip": "no answer"}, {"city-ip": ""})
     assert found.root == "controller:city-ip"
 
 
@@ -129,6 +129,58 @@ def test_links_that_are_told_before_and_after_their_fibre_are_no_incidents_of_th
     told += story.after(0.5, *alone) + story.after(0.01) + story.after(3.0) + story.after(3.0)
     assert len(set(told)) == 1
     assert [i.root for i in story.incidents.closed] == [fibre]
+
+
+def test_a_timeline_that_is_full_keeps_its_begin_and_its_end() -> None:
+    story, cause = _Story(), _cause("fibre:f-nanwan-buji")
+    for _ in range(300):
+        story.after(1.0, cause)
+        story.after(1.0)
+    assert len(story.incidents.open[0].timeline) <= 200
+    story.after(6.0)
+    (over,) = story.incidents.closed
+    texts = [e.text for e in over.timeline]
+    assert (texts[0], texts[-2:]) == (cause.title, ["its cause is gone", "closed"])
+    assert sum("left out" in text for text in texts) == 1
+    assert [e.at for e in over.timeline] == sorted(e.at for e in over.timeline)
+    assert over.flaps == 299
+
+
+def test_however_many_end_together_each_is_told() -> None:
+    story = _Story()
+    many = tuple(Cause(f"circuit:c{n}", "circuit", "dark", frozenset({f"circuit:c{n}"})) for n in range(70))
+    story.after(0.0, *many)
+    assert len(story.after(1.5, *many)) == 70
+    story.after(1.0)
+    assert len(story.after(6.0)) == 70
+    assert len(story.incidents.closed) == 70
+
+
+def test_a_fibre_that_was_cut_and_is_now_only_worn_is_no_longer_called_cut() -> None:
+    story, cut = _Story(), _cause("fibre:f-nanwan-buji")
+    worn = Cause(cut.root, "degraded", "fibre f-nanwan-buji loses or delays more than it should", cut.members)
+    story.after(0.0, cut)
+    story.after(1.5, cut)
+    story.after(1.0, worn)
+    (one,) = story.incidents.open
+    assert one.kind == "fibre"  # measured while it was cut, perhaps
+    for _ in range(6):
+        story.after(1.0, worn)
+    assert [(i.id, i.kind, i.title) for i in story.incidents.open] == [(one.id, "degraded", worn.title)]
+    assert one.timeline[-1].text == f"not as before: {worn.title}"
+    story.after(1.0, cut)
+    assert one.kind == "fibre"
+
+
+def test_a_controller_that_answers_again_and_measures_nothing_is_no_longer_called_out_of_reach() -> None:
+    story = _Story()
+    (lost,) = causes(CITY, ROUTES, frozenset(), {"city-ip": "no answer"})
+    (silent,) = causes(CITY, ROUTES, frozenset(), {}, {"city-ip": ""})
+    story.after(0.0, lost)
+    story.after(2.0, lost)
+    for _ in range(8):
+        story.after(1.0, silent)
+    assert [(i.root, i.title) for i in story.incidents.open] == [(silent.root, silent.title)]
 
 
 def test_an_incident_closes_by_itself_and_a_bounce_is_the_same_one() -> None:

@@ -15,6 +15,7 @@ from controller.changes.pipeline import Wanted
 from controller.changes.views import ChangeResult, Outcome
 from controller.intent.model import ServiceId
 from controller.loop.courtesy import APART_S, MOST_S, Courtesy
+from controller.loop.faults import RepairSettings
 from controller.loop.repair import Repairs
 from controller.network.model import CityMap
 from controller.network.outage import without
@@ -126,6 +127,12 @@ async def test_an_assurance_whose_domain_hangs_holds_up_nobody_for_long(room: Ro
     await eventually(lambda: len(room.asked) > 1)
     assert room.asked == [frozenset({COUNCIL}), frozenset({OFFICE})]
     assert not room.may_end.is_set()
+
+
+async def test_what_cannot_be_repaired_for_days_is_tried_again_once_a_minute(room: Room) -> None:
+    for _ in range(1200):
+        room.repairs._give_up((OFFICE,), "no way there")
+    assert room.repairs.waiting[OFFICE].due == room.now + RepairSettings().most_retry_s
 
 
 async def test_what_its_domain_did_not_switch_is_dead_whatever_stands_by(room: Room) -> None:

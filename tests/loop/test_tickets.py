@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import aclosing
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 from controller.changes.domains import DomainState
 from controller.loop.kept_incidents import kept
-from controller.loop.tickets import SILENT_S, Tickets
-from controller.southbound.driver import Sample
+from controller.loop.tickets import REFUSED_S, SILENT_S, Tickets
+from controller.southbound.driver import Sample, StreamCounts
 from controller.store.attained import KeptIncident
 from controller.telemetry.telemetry import Telemetry
 from tests.support.cities import city_map, topologies
@@ -20,17 +22,26 @@ FIBRE = "fibre:f-baolong-pingdi"
 DOMAINS = ("city-ip", "city-otn")
 
 
+class Driver:
+    """Says how its streams are, and nothing else."""
+
+    trouble = ""
+
+    def stream_counts(self) -> StreamCounts:
+        return StreamCounts(trouble=self.trouble)
+
+
 class Room:
     """Two domains on a made-up clock. `reported`: what counts as down, as the repair loop would say."""
 
     def __init__(self, known: tuple[KeptIncident, ...] = ()) -> None:
         self.now, self.reported = 5000.0, set[str]()
         self.states = {d: DomainState(True) for d in DOMAINS}
-        drivers: Any = dict.fromkeys(DOMAINS)
+        self.drivers = {d: Driver() for d in DOMAINS}
         self.telemetry = Telemetry((), lambda: self.now)
         domains: Any = SimpleNamespace(
             discovered=CITY,
-            drivers=drivers,
+            drivers=self.drivers,
             states=lambda: self.states,
             lit=lambda: ROUTES,
             wavelengths=dict,
@@ -126,3 +137,46 @@ def test_a_domain_that_is_silent_is_told_though_a_look_came_late() -> None:
     room.now += 4.0
     assert room.look(2 * SILENT_S, heard=("city-otn",)) == ["telemetry:city-ip"]
     assert len(room.tickets.listed(True, 100)) == 1
+
+
+def test_a_domain_that_refuses_a_stream_is_told_with_its_words_though_it_sends_the_other() -> None:
+    room = Room()
+    assert room.look(3.0) == []
+    room.drivers["city-ip"].trouble = "failures are not heard (INVALID_ARGUMENT: no such path)"
+    assert room.look(REFUSED_S - 2.0) == []
+    assert room.look(5.0) == ["telemetry:city-ip"]
+    assert room.tickets.open[0].title == f"no telemetry from city-ip: {room.drivers['city-ip'].trouble}"
+    room.drivers["city-ip"].trouble = ""
+    assert room.look(8.0) == []
+
+
+def test_a_domain_that_never_sent_a_measurement_and_refuses_to_is_told() -> None:
+    room = Room()
+    room.drivers["city-ip"].trouble = "measurements are not heard (UNAUTHENTICATED: wrong token)"
+    assert room.look(REFUSED_S + 3.0, heard=("city-otn",)) == ["telemetry:city-ip"]
+
+
+def test_a_domain_that_never_answered_is_lost_though_not_at_once() -> None:
+    room = Room()
+    room.states["city-ip"] = DomainState(False, "domain city-ip: connection refused")
+    assert room.look(10.0, heard=("city-otn",)) == []
+    assert room.look(15.0, heard=("city-otn",)) == ["controller:city-ip"]
+    assert room.tickets.open[0].title == "the controller of city-ip cannot be reached: connection refused"
+
+
+async def test_who_watches_slowly_is_told_of_everything_in_the_end_and_of_each_incident_as_it_is_then() -> None:
+    room = Room()
+    room.tell("city-otn", (FIBRE, "up", 0.0))
+    assert room.look(3.0) == [FIBRE]
+    async with aclosing(room.tickets.watch()) as stream:  # type: ignore[type-var]
+        async with asyncio.timeout(20):
+            first = await anext(stream)
+            for _ in range(1500):  # so often something happens, and nobody fetches it
+                room.tickets._tell(first)
+            room.tell("city-otn", (FIBRE, "up", 1.0))
+            assert room.look(10.0) == []
+            last = await anext(stream)
+            assert (last.id, last.closed is not None) == (first.id, True)
+            room.tell("city-otn", (FIBRE, "up", 0.0))
+            assert room.look(3.0) == [FIBRE]
+            assert (await anext(stream)).closed is None

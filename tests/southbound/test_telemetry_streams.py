@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -205,6 +206,32 @@ async def test_a_lost_stream_resumes_by_itself(server: Server) -> None:
     found = await until(stream, {(subject, "up")})
     assert found[subject, "up"].value == 0
     await stream.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_stream_that_is_refused_is_told_once_with_the_domains_words_and_ends_with_it(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    token = server.directory / "secrets" / "token"
+    right = token.read_text()
+    token.write_text("of last year")
+    server.tree.update("/onecity-flow:circuits/circuit[id=c]/state/oper-status", "UP")
+    telemetry = Telemetry(server.settings(), OPTICAL_ON_CHANGE, ())
+    stream = telemetry.samples(1.0)
+    reading = asyncio.ensure_future(anext(stream))
+    async with asyncio.timeout(20):
+        while telemetry.reconnects < 2:  # noqa: ASYNC110 – it counts, and tells nobody
+            await asyncio.sleep(0.02)
+        assert telemetry.trouble.startswith("failures are not heard (UNAUTHENTICATED: ")
+        token.write_text(right)
+        await reading
+    assert telemetry.trouble == ""
+    await stream.aclose()  # type: ignore[attr-defined]
+    told = [r.getMessage() for r in caplog.records if r.name == "controller.southbound.gnmi"]
+    assert [t.partition(",")[0] for t in told] == [
+        "failures of domain city-ip are not heard",
+        "failures of domain city-ip are heard again",
+    ]
 
 
 async def test_a_reader_that_sleeps_loses_the_oldest_batches_and_no_memory(

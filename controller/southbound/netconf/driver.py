@@ -111,7 +111,7 @@ class NetconfDriver:
         self._telemetry.wait = wait
 
     def stream_counts(self) -> StreamCounts:
-        return StreamCounts(self._telemetry.reconnects, self._telemetry.dropped)
+        return StreamCounts(self._telemetry.reconnects, self._telemetry.dropped, self._telemetry.trouble)
 
     async def _watched(self, verb: Awaitable[_T]) -> _T:
         """Await a verb; where the domain did not answer, have the listening session prove itself as well."""

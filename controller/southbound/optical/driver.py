@@ -192,7 +192,7 @@ class OpticalDriver:
         self._telemetry.wait = wait
 
     def stream_counts(self) -> StreamCounts:
-        return StreamCounts(self._telemetry.reconnects, self._telemetry.dropped)
+        return StreamCounts(self._telemetry.reconnects, self._telemetry.dropped, self._telemetry.trouble)
 
     def _request(self, txn: str, edit: Edit, versions: dict[str, int], replay: bool) -> pb.PrepareRequest:
         try:
