@@ -64,6 +64,16 @@ class Client:
         finally:
             stream.cancel()
 
+    def follow(self, method: Callable[..., Any], request: Any) -> Iterator[Any]:
+        """Yield what a streaming RPC answers, for ever."""
+        answers = method(request)
+        try:
+            yield from answers
+        except grpc.RpcError as error:
+            raise self._meaning(error) from None
+        finally:
+            answers.cancel()
+
     def stream(self, method: Callable[..., Any], request: Any) -> Iterator[Any]:
         """Yield what a streaming RPC answers; leaving ends the call."""
         answers = method(request, timeout=self._timeout_s)

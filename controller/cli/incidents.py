@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-import grpc
 from onecity.v1 import incident_pb2 as pb
 
-from controller.cli.client import Client
+from controller.cli.client import Client, LostError
 from controller.cli.errors import CommandError
 from controller.cli.plain import as_text, plain
 from controller.cli.quantities import count
+from controller.cli.report_words import lasted
 from controller.cli.screen import Screen, harmless
 
 SEVERITIES = {
@@ -32,6 +32,7 @@ def incidents(arguments: Namespace, screen: Screen) -> int:
         limit = 1000 if arguments.incident else arguments.limit
         request = pb.ListIncidentsRequest(closed=closed, limit=limit)
         found = list(client.call(client.incidents.ListIncidents, request).incidents)
+        cut_off = len(found) == limit
     if arguments.incident:
         found = [i for i in found if i.id == arguments.incident]
         if not found:
@@ -42,6 +43,8 @@ def incidents(arguments: Namespace, screen: Screen) -> int:
         _tell(screen, found[0])
     else:
         _table(screen, found)
+        if cut_off:
+            screen.note(f"the newest {limit}, those that are open first; --limit shows more")
     return 0
 
 
@@ -68,29 +71,37 @@ def proposals(arguments: Namespace, screen: Screen) -> int:
 
 
 def _follow(client: Client, arguments: Namespace, screen: Screen) -> int:
-    stream = client.incidents.WatchIncidents(pb.WatchIncidentsRequest())
+    heard = False
     with suppress(KeyboardInterrupt):
         try:
-            for message in stream:
+            for message in client.follow(client.incidents.WatchIncidents, pb.WatchIncidentsRequest()):
+                heard = True
                 if arguments.output != "table":
                     screen.line(as_text(plain(message.incident), arguments.output))
                 else:
                     screen.line(_line(message.incident))
                 screen.out.flush()
-        except grpc.RpcError as error:
-            raise CommandError(f"the daemon at {client.server} ended the watch: {error}") from None
+        except LostError as error:
+            gone = f"the daemon at {client.server} went away; start the watch again"
+            raise LostError(gone if heard else str(error)) from None
+        raise CommandError(f"the daemon at {client.server} ended the watch; start it again")
     return 0
 
 
 def _line(one: pb.Incident) -> str:
     word = SEVERITIES.get(one.severity, ("", ""))[0]
     state = "closed" if one.HasField("closed_at") else "open"
+    at = _time(one.closed_at if one.HasField("closed_at") else one.opened_at)
     concerned = count(len(one.services), "service")
-    return f"{_time(one)}  {one.id}  {state}  {word}  {harmless(one.title)}  {concerned}"
+    return f"{at}  {one.id}  {state:6}  {word:8}  {harmless(one.title)}  {concerned}"
 
 
-def _time(one: pb.Incident) -> str:
-    return str(one.opened_at.ToDatetime().strftime("%Y-%m-%d %H:%M:%S"))
+def _time(stamp: Any) -> str:
+    return str(stamp.ToDatetime().strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def _lasted(one: pb.Incident) -> str:
+    return lasted(round((one.closed_at.ToDatetime() - one.opened_at.ToDatetime()).total_seconds()))
 
 
 def _table(screen: Screen, found: Sequence[pb.Incident]) -> None:
@@ -100,12 +111,9 @@ def _table(screen: Screen, found: Sequence[pb.Incident]) -> None:
     rows = []
     for one in found:
         word, colour = SEVERITIES.get(one.severity, ("", ""))
-        lasted = "open"
-        if one.HasField("closed_at"):
-            lasted = f"{(one.closed_at.ToDatetime() - one.opened_at.ToDatetime()).total_seconds():.0f} s"
-        rows.append(
-            [one.id, _time(one), lasted, screen.paint(word, colour), f"{len(one.services):,}", harmless(one.title)]
-        )
+        state = _lasted(one) if one.HasField("closed_at") else "open"
+        opened, services = _time(one.opened_at), f"{len(one.services):,}"
+        rows.append([one.id, opened, state, screen.paint(word, colour), services, harmless(one.title)])
     screen.table(("incident", "since (UTC)", "lasted", "severity", "services", "cause"), rows, right=(4,))
 
 
@@ -113,6 +121,8 @@ def _tell(screen: Screen, one: pb.Incident) -> None:
     word, colour = SEVERITIES.get(one.severity, ("", ""))
     screen.line(f"{screen.paint(one.id, 'bold')}  {screen.paint(word, colour)}  {harmless(one.title)}")
     screen.line(f"  root      {one.root}")
+    ended = f"closed {_time(one.closed_at)} after {_lasted(one)}" if one.HasField("closed_at") else "open"
+    screen.line(f"  since     {_time(one.opened_at)} UTC, {ended}")
     screen.line(f"  tenants   {', '.join(one.tenants) or 'none'}")
     dead = set(one.dead)
     names = [f"{s} (was down)" if s in dead else s for s in one.services]

@@ -118,9 +118,9 @@ class Tickets:
         return self._alarms.standing.keys()
 
     def listed(self, closed: bool, limit: int) -> tuple[Incident, ...]:
-        """Return incidents, newest first; with `closed` also those that are over."""
+        """Return incidents, those that are open first, then the newest; with `closed` also those that are over."""
         every = [*self.open, *(self._incidents.closed if closed else ())]
-        return tuple(sorted(every, key=lambda i: -i.opened)[:limit])
+        return tuple(sorted(every, key=lambda i: (i.closed is not None, -i.opened))[:limit])
 
     async def watch(self) -> AsyncIterator[Incident]:
         """Yield the open incidents, then each again whenever there is something to tell of it."""

@@ -28,7 +28,7 @@ class IncidentSource(Protocol):
     """Who keeps incidents."""
 
     def listed(self, closed: bool, limit: int) -> tuple[Incident, ...]:
-        """Return incidents, newest first; with `closed` also those that are over."""
+        """Return incidents, those that are open first, then the newest; with `closed` also those that are over."""
 
     def watch(self) -> AsyncIterator[Incident]:
         """Yield the open incidents, then each again whenever there is something to tell of it."""
