@@ -76,6 +76,7 @@ class Changes(Looking):
         self._catching_up: asyncio.Task[None] | None = None
         self.remedies = Remedies(drift, resender, lambda: desk.state, policies, self._begin_work, now)
         domains.suspect = drift.suspect
+        conductor.on_late.append(self._stands_late)
         self._on_end: list[Ended] = []
         self.on_told: list[Callable[[Outcome, Sequence[ChangeEvent]], None]] = []  # the events of a change that ended
 
@@ -192,14 +193,16 @@ class Changes(Looking):
         for told in self.on_told:
             told(result.outcome, live.events)
         live.end(result)
-        untold = result.outcome is Outcome.REFUSED and order.kind not in (
-            "window",
-            "repair",
-            "improve",
-        )  # these try again
+        untold = result.outcome is Outcome.REFUSED and order.kind not in TRYING_AGAIN
         if untold or (partial and result.outcome is not Outcome.UNCHANGED):
             self._remember(order, live, result)
         return result
+
+    def _stands_late(self, concerned: frozenset[ServiceId]) -> None:
+        """Note that services of a change that was in doubt are confirmed everywhere just now."""
+        drops = concerned - self._desk.state.services.keys()
+        self._drift.committed(concerned - drops, drops)
+        self.wellbeing.confirmed(concerned - drops, drops)
 
     def _remember(self, order: Order, live: LiveChange, result: ChangeResult) -> None:
         """Put a change into the history that was never opened there; nobody waits for that."""

@@ -71,6 +71,7 @@ class Conductor:
         self._doubtful: dict[str, InDoubt] = {}
         self._cleared = asyncio.Condition()  # notified when a change is no longer in doubt
         self._tasks: set[asyncio.Task[None]] = set()
+        self.on_late: list[Callable[[frozenset[ServiceId]], None]] = []  # services of a change in doubt that stands now
 
     async def carry_out(self, order: Order, live: LiveChange) -> ChangeResult:
         """Carry one order to its end; the result is also the last event of `live`."""
@@ -237,6 +238,9 @@ class Conductor:
         async with self._cleared:
             del self._doubtful[step.change_id]
             self._cleared.notify_all()
+        if ending.result.outcome is StepOutcome.COMMITTED:
+            for hear in self.on_late:
+                hear(doubtful.taken.concerned)
         await self.chronicle.catch_up()
 
     def steps(self, planned: Planned) -> tuple[Step, ...]:

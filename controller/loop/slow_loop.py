@@ -65,6 +65,7 @@ class SlowLoop:
         self._worn, self._riding, self._improve, self._clock = worn, riding, improve, clock
         self._tuner = Tuner()
         self._proposals: dict[ServiceId, Proposal] = {}
+        self._moving: set[ServiceId] = set()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -107,19 +108,25 @@ class SlowLoop:
         self._proposals = {s: p for s, p in self._proposals.items() if s in proposed}
         for move in self._tuner.decide(burning, closed, self._clock()):
             way = self._wish(move.service)
-            if way is Assurance.PROPOSE and move.service not in self._proposals:
-                soon = "" if move.cause.felt else ", and its margin is spent or soon will be"
-                reason = f"{move.cause.title}{soon}: lead it elsewhere"
-                self._proposals[move.service] = Proposal(move.service, reason, self._clock(), move)
+            if way is Assurance.PROPOSE:
+                self._propose(move)
             elif way is Assurance.AUTO:
                 await self._move(move)
+
+    def _propose(self, move: Move) -> None:
+        """Propose a move, or renew what is proposed: what is worn by now is shunned when it is accepted."""
+        soon = "" if move.cause.felt else ", and its margin is spent or soon will be"
+        reason = f"{move.cause.title}{soon}: lead it elsewhere"
+        before = self._proposals.get(move.service)
+        since = self._clock() if before is None else before.since
+        self._proposals[move.service] = Proposal(move.service, reason, since, move)
 
     def _burning(self, cause: Cause, parts: frozenset[Component]) -> list[Burning]:
         services = self._desk.state.services
         found = []
         for sid in self._riding(parts):
             standing = services.get(sid)
-            if standing is None or not standing.active or sid in self._desk.under_way:
+            if standing is None or not standing.active or sid in self._moving or sid in self._desk.under_way:
                 continue
             rank = tier(standing.service)
             if rank == 2 or self._wish(sid) is Assurance.OFF:
@@ -136,7 +143,11 @@ class SlowLoop:
         return wish(standing.service) if standing is not None else Assurance.AUTO
 
     async def _move(self, move: Move) -> ChangeResult:
-        result = await self._improve(frozenset({move.service}), move.shun, f"{move.cause.title}; led elsewhere")
+        self._moving.add(move.service)
+        try:
+            result = await self._improve(frozenset({move.service}), move.shun, f"{move.cause.title}; led elsewhere")
+        finally:
+            self._moving.discard(move.service)
         refused = any(a.action is Action.REFUSED for a in result.services)
         if result.outcome is Outcome.COMMITTED and not refused:
             self._tuner.moved((move.service,), self._clock())

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
-from controller.changes.recovery import bring_back, carry, end_open_changes, resume
+from controller.changes.conduct import Conductor, InDoubt
+from controller.changes.desk import Taken
+from controller.changes.recovery import Ending, bring_back, carry, end_open_changes, resume
 from controller.store.codec import dumps
 from controller.store.records import ChangeRecord
 from controller.store.store import Store
@@ -133,3 +136,28 @@ def _engine(city: City, store: Store) -> Transactions:
         await asyncio.sleep(0.002)
 
     return Transactions(StoreJournal(store), city.domains, dict.fromkeys(NAMES, TIMERS), city.clock, sleep=soon)
+
+
+async def test_a_change_that_was_in_doubt_tells_of_its_services_once_it_stands_everywhere(monkeypatch):
+    done, told = Ending(StepResult(COMMITTED)), []
+    monkeypatch.setattr("controller.changes.conduct.resume", _returns(done))
+    nothing, domains = SimpleNamespace(), SimpleNamespace(drivers={})
+    desk = SimpleNamespace(in_doubt=lambda _: None, settle=_returns(None), under_way=())
+    conductor = Conductor(desk, domains, nothing, SimpleNamespace(close_change=_returns(None)), lambda: NOW)
+    conductor.chronicle = SimpleNamespace(catch_up=_returns(None))
+    conductor.on_late.append(told.append)
+    taken = Taken("c1", frozenset({"gov/video"}), {}, ())
+    (step,) = _steps()[:1]
+    conductor.await_end(InDoubt(taken, ChangeRecord("c1", "", "", NOW, ""), (step,), step.txn))
+    conductor.on_state(step, StepResult(IN_DOUBT))
+    assert not conductor._tasks
+    conductor.on_state(step, StepResult(COMMITTED))
+    await asyncio.gather(*conductor._tasks)
+    assert told == [taken.concerned]
+
+
+def _returns(value):
+    async def answer(*_, **__):
+        return value
+
+    return answer
