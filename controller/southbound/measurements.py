@@ -87,6 +87,7 @@ class _Ranked(NamedTuple):
 
 _Path = tuple[Element, ...]
 _Meaning = _Linear | _Unit | _Ranked | _Path
+MOST_APART_S = 30.0  # between two readings of a counter: servers repeat them every ten seconds
 MOST_PATHS = 500_000  # remembered by their wire form; a city of 10,000 services has about 100,000
 
 
@@ -237,7 +238,8 @@ class Translator:
             return
         before = self._counters.get(counter)
         self._counters[counter] = (int(number), at)
-        if before is not None and at > before[1] and number >= before[0]:  # a counter that went back was reset
+        # A counter that went back was reset; a clock that leapt does not tell how long the growth took.
+        if before is not None and 0 < at - before[1] <= MOST_APART_S and number >= before[0]:
             yield (int(number) - before[0]) / (at - before[1])
 
     def _forget(self, path: Sequence[Element]) -> None:

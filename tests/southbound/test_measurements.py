@@ -77,6 +77,10 @@ def test_what_receivers_measure_belongs_to_their_circuits_and_a_counter_tells_by
     assert (sample.subject, sample.metric, sample.value) == ("circuit:t.s/a-z", "uncorrectable_per_s", 5.0)
     assert translator.samples(told(blocks, "3", 10)) == ()  # it was reset
     assert [s.value for s in translator.samples(told(blocks, "3", 11))] == [0.0]
+    assert translator.samples(told(blocks, "7", 3611)) == ()  # the clock stepped: how long it took nobody knows
+    assert [s.value for s in translator.samples(told(blocks, "9", 3612))] == [2.0]
+    assert translator.samples(told(blocks, "11", 13)) == ()
+    assert [s.value for s in translator.samples(told(blocks, "15", 14))] == [4.0]
 
 
 def test_an_alarm_is_told_with_its_severity_once_all_of_it_is_here_and_again_when_it_is_cleared() -> None:
