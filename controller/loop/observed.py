@@ -17,6 +17,7 @@ from controller.changes.atlas import links_view
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
 from controller.changes.map_views import LinkView
+from controller.loop.culprits import Blame, OpenIncident, listed
 from controller.loop.repair import Repairs
 from controller.loop.tickets import Tickets
 from controller.southbound.driver import CountsStreams, StreamCounts
@@ -84,6 +85,8 @@ class Observation:
     flapping: int = 0  # components held down because they come and go
     down: Mapping[str, int] = field(default_factory=dict)  # kind of component → how many are down
     incidents: Mapping[str, int] = field(default_factory=dict)  # severity → how many are open
+    open_incidents: tuple[OpenIncident, ...] = ()
+    blame: Blame = field(default_factory=Blame)
     alarms: Mapping[str, int] = field(default_factory=dict)  # kind → how many stand
     proposals: int = 0  # moves that wait for a person
     links: tuple[LinkView, ...] = ()
@@ -135,6 +138,8 @@ class Observer:
             flapping=len(self._repairs.flapping()),
             down=down,
             incidents=Counter(i.severity for i in self._tickets.open),
+            open_incidents=listed(self._tickets.open),
+            blame=self._tickets.blame,
             alarms=Counter(kind for _, kind in self._tickets.alarms),
             proposals=self._proposals(),
             links=links,

@@ -18,6 +18,7 @@ from controller.assurance.fading import joined
 from controller.assurance.incidents import WORN, Incident, Incidents
 from controller.changes.domains import Domains
 from controller.loop.alarms import Alarm, Alarms
+from controller.loop.culprits import Blame, Culprits
 from controller.loop.faults import Fault
 from controller.loop.kept_incidents import remembered
 from controller.loop.lights import Lights
@@ -95,7 +96,10 @@ class Tickets:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._watchers: set[_Watcher] = set()
-        self.on_news: list[Tell] = []
+        self._culprits = Culprits()
+        for incident in self._incidents.closed:
+            self._culprits.hear(incident)
+        self.on_news: list[Tell] = [self._culprits.hear]
         self._alarms = Alarms(clock, telemetry.silence_s)
         self._lights = Lights(domains, telemetry, self._alarms, clock)
         self._untold: list[tuple[Alarm, float]] = []  # with when they came by the wall clock
@@ -116,6 +120,11 @@ class Tickets:
     def alarms(self) -> AbstractSet[tuple[str, str]]:
         """Return the alarms that stand, as (component, kind)."""
         return self._alarms.standing.keys()
+
+    @property
+    def blame(self) -> Blame:
+        """Return who is to blame for what now, also by incidents that are too young to be told."""
+        return self._culprits.blame(self._incidents.open, self._now().timestamp())
 
     def listed(self, closed: bool, limit: int) -> tuple[Incident, ...]:
         """Return incidents, those that are open first, then the newest; with `closed` also those that are over."""

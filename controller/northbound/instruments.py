@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -19,6 +20,7 @@ from controller.changes.views import ChangeEvent, Outcome
 from controller.loop.faults import Fault
 from controller.southbound.driver import Sample
 
+CHANGE_KINDS = ("apply", "delete", "rollback", "window", "repair", "drift", "objective")
 CHANGE_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 CALL_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 LOOP_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -36,6 +38,8 @@ class Instruments:
         self._wall = wall
         self._down: set[str] = set()
         self._changes = Counter("onecity_changes", "Changes that ended.", ("kind", "outcome"), registry=registry)
+        for kind, outcome in product(CHANGE_KINDS, Outcome):  # a counter that is born with 1 hides its first increase
+            self._changes.labels(kind, outcome.value)
 
         def histogram(name: str, words: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> Histogram:
             return Histogram(f"onecity_{name}_seconds", words, labels, buckets=buckets, registry=registry)

@@ -11,18 +11,22 @@ from collections import Counter as Tally
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import product
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from controller.changes.party_views import PartyView
 from controller.changes.ports import Measurements
 from controller.changes.views import Outcome, ServiceReading, SloView
+from controller.loop.culprits import Blame
 from controller.loop.observed import Observation
 from controller.northbound.instruments import Instruments
 from controller.northbound.network_series import network_series
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # when each counter was born: half as many series again, and nobody asks
 
 MOST_SERVICES = 1_000  # with series of their own
 MOST_PARTIES = 500  # of open windows with series of their own; those that are not as promised first
@@ -34,6 +38,10 @@ INDICATORS = (  # name, what it is, attribute of Slo (None: nothing is promised)
     ("loss_ratio", "packet loss", "loss_ratio", "loss_ratio"),
     ("throughput_bps", "throughput in bit/s", "rate_bps", "throughput_bps"),
 )
+KINDS = ("DedicatedPlane", "ExclusiveSlice", "VipAssurance")
+PHASES = ("Scheduled", "Committing", "Active", "Deleting", "Expired")
+HEALTHS = ("ok", "at-risk", "violated", "down", "unknown")
+STATES = ("good", "bad", "unknown")
 WORST_FIRST = {"down": 0, "violated": 1, "at-risk": 2}
 KINDS_FIRST = {"VipAssurance": 0, "ExclusiveSlice": 1}
 
@@ -156,6 +164,7 @@ class _Readings(Collector):
         yield gaps
         yield from _counts(now)
         yield from _indicators(now.chosen)
+        yield _service_causes(now.chosen, now.observed.blame if now.observed else Blame())
         yield from _attained(now)
         yield from party_series(now.parties)
         if now.observed is not None:
@@ -164,13 +173,16 @@ class _Readings(Collector):
 
 def _counts(now: _Moment) -> Iterator[Metric]:
     phases = GaugeMetricFamily("onecity_services", "Services by kind and phase.", labels=["kind", "phase"])
-    for (kind, phase), count in sorted(Tally((r.kind, r.phase) for r in now.readings).items()):
+    none = dict.fromkeys(product(KINDS, PHASES), 0)  # what there is none of is zero, not absent
+    for (kind, phase), count in sorted({**none, **Tally((r.kind, r.phase) for r in now.readings)}.items()):
         phases.add_metric([kind, phase], count)
     yield phases
     health = GaugeMetricFamily(
         "onecity_services_by_health", "Services in the network by kind and steady health.", labels=["kind", "health"]
     )
-    for (kind, word), count in sorted(Tally((r.kind, r.steady or r.health) for r in now.readings if r.health).items()):
+    none = dict.fromkeys(product(KINDS, HEALTHS), 0)
+    found = Tally((r.kind, r.steady or r.health) for r in now.readings if r.health)
+    for (kind, word), count in sorted({**none, **found}.items()):
         health.add_metric([kind, word], count)
     yield health
     left = GaugeMetricFamily("onecity_services_without_series", "Services without series of their own.")
@@ -213,6 +225,17 @@ def _indicators(chosen: tuple[ServiceReading, ...]) -> Iterator[Metric]:
     yield from (silent, promised_availability, within, stands)
 
 
+def _service_causes(chosen: Sequence[ServiceReading], blame: Blame) -> Metric:
+    family = GaugeMetricFamily(
+        "onecity_service_cause_info",
+        "1: the root of the incident that hurts a service, or hurt it in the last six hours; itself where none did.",
+        labels=["service", "cause"],
+    )
+    for reading in chosen:
+        family.add_metric([reading.service, blame.of_service(reading.service, reading.health)], 1.0)
+    return family
+
+
 def party_series(parties: Sequence[PartyView]) -> Iterator[Metric]:
     """Yield the series of the parties of open windows: at most MOST_PARTIES of each, and how all are, by service."""
     tally = GaugeMetricFamily(
@@ -250,12 +273,14 @@ def _attained(now: _Moment) -> Iterator[Metric]:
         labels=["service", "state"],
     )
     for service, seconds in now.seconds.items():
-        for state in ("good", "bad", "unknown"):
+        for state in STATES:
             each.add_metric([service, state], seconds.get(state, 0.0))
     yield each
     all_of_them = CounterMetricFamily(
-        "onecity_slo_seconds", "The same, summed over all services of a kind.", labels=["kind", "state"]
+        "onecity_slo_seconds",
+        "Time as promised (good), not (bad) and unseen (unknown), summed over all services of a kind.",
+        labels=["kind", "state"],
     )
-    for (kind, state), total in sorted(now.by_kind.items()):
+    for (kind, state), total in sorted({**dict.fromkeys(product(KINDS, STATES), 0.0), **now.by_kind}.items()):
         all_of_them.add_metric([kind, state], total)
     yield all_of_them

@@ -8,13 +8,14 @@ weakest and the strongest have series.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from controller.changes.map_views import LinkView
 from controller.loop.observed import CircuitObservation, DomainObservation, Observation
 
+MOST_INCIDENTS = 200
 MOST_LINKS = 500
 MOST_FIBRES = 500
 MOST_CIRCUITS = 200
@@ -57,11 +58,33 @@ def network_series(now: Observation) -> Iterator[Metric]:
     for severity in SEVERITIES:
         incidents.add_metric([severity], now.incidents.get(severity, 0))
     yield incidents
+    yield _open_incidents(now)
     yield _alarms(now)
     yield from _links(now)
     yield from _fibres(now)
     yield from _circuits(now)
     yield from _lines(now)
+
+
+def _open_incidents(now: Observation) -> Metric:
+    family = GaugeMetricFamily(
+        "onecity_incident_opened_timestamp_seconds",
+        "When an open incident began, by its cause; the worst first, at most 200.",
+        labels=["cause", "kind", "severity"],
+    )
+    for one in now.open_incidents[:MOST_INCIDENTS]:
+        family.add_metric([one.cause, one.kind, one.severity], one.opened)
+    return family
+
+
+def _causes(what: str, names: Iterable[str], now: Observation) -> Metric:
+    """Tell for each that has series what explains it, itself where nothing does: alerts are gathered by it."""
+    words = f"1: the root of the open incident that explains a {what}; itself where none does."
+    family = GaugeMetricFamily(f"onecity_{what}_cause_info", words, labels=[what, "cause"])
+    for name in sorted(names):
+        component = f"{what}:{name}"
+        family.add_metric([name, now.blame.components.get(component, component)], 1.0)
+    return family
 
 
 def _alarms(now: Observation) -> Metric:
@@ -118,6 +141,7 @@ def _links(now: Observation) -> Iterator[Metric]:
         if link.id in now.rates:
             rate.add_metric(labels, now.rates[link.id])
     yield from (capacity, reserved, rate, up)
+    yield _causes("link", (k.id for k in chosen), now)
     yield GaugeMetricFamily(
         "onecity_links_without_series", "Links beyond the bound on series.", value=len(links) - len(chosen)
     )
@@ -148,6 +172,7 @@ def _fibres(now: Observation) -> Iterator[Metric]:
             loss.add_metric([fibre.id], measured)
             more.add_metric([fibre.id], measured - built)
     yield from (taken, channels, up, loss, more)
+    yield _causes("fibre", (k.id for k in fibres[:MOST_FIBRES]), now)
 
 
 def _circuits(now: Observation) -> Iterator[Metric]:
@@ -169,6 +194,7 @@ def _circuits(now: Observation) -> Iterator[Metric]:
             if (number := value(found)) is not None:
                 family.add_metric([found.circuit], number)
     yield from (family for family, _ in families)
+    yield _causes("circuit", (c.circuit for c in worst[:MOST_CIRCUITS]), now)
 
 
 def _poorest(circuit: CircuitObservation) -> tuple[bool, float, str]:

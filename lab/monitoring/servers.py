@@ -62,13 +62,13 @@ class Tickets:
 
     def __init__(self, tell: Callable[[Alert], None] | None = None) -> None:
         self.alerts: list[Alert] = []
-        self.groups = 0  # messages: each would be one ticket, or news of one
+        self.groups: dict[str, str] = {}  # each would be one ticket: its key, and how it is
         taker = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 told = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-                taker.groups += 1
+                taker.groups[told["groupKey"]] = told["status"]
                 for one in told["alerts"]:
                     summary = one["annotations"].get("summary", "")
                     alert = Alert(one["status"], one["labels"]["alertname"], one["labels"], summary)
@@ -98,7 +98,8 @@ class Monitoring:
     """Both servers over one controller. Use as a context manager, or call `stop`."""
 
     def __init__(self, directory: Path, metrics: str, tickets: str, every_s: int = 1) -> None:
-        """metrics: host:port of the controller; tickets: URL that is told of alerts; every_s: between scrapes."""
+        """metrics: host:port of the controller, "" for an Alertmanager without a Prometheus; tickets: URL that is told
+        of alerts; every_s: between scrapes."""
         self._processes: list[subprocess.Popen[bytes]] = []
         self._directory = directory
         directory.mkdir(parents=True, exist_ok=True)
@@ -106,8 +107,9 @@ class Monitoring:
         self.prometheus, self.alertmanager = f"http://127.0.0.1:{web}", f"http://127.0.0.1:{alerts}"
         try:
             self._start_alertmanager(alerts, tickets)
-            self._start_prometheus(web, alerts, metrics, every_s)
-            for name, url in (("alertmanager", self.alertmanager), ("prometheus", self.prometheus)):
+            if metrics:
+                self._start_prometheus(web, alerts, metrics, every_s)
+            for name, url in (("alertmanager", self.alertmanager), ("prometheus", self.prometheus))[: 1 + bool(metrics)]:
                 self._await(name, f"{url}/-/ready")
         except BaseException:
             self.stop()

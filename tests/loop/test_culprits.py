@@ -1,0 +1,48 @@
+"""What alerts are gathered by: the root of the incident that explains a thing, for a service also when it is over."""
+
+from __future__ import annotations
+
+from controller.assurance.incidents import Incident
+from controller.loop.culprits import REMEMBERED_S, Culprits, listed
+
+NOW = 1e9
+
+
+def incident(root: str, kind: str, members: set[str], services: set[str], closed: float | None = None) -> Incident:
+    dead = {s for s in services if s.endswith("dead")}
+    return Incident(root, root, kind, root, NOW, 0.0, frozenset(members), set(services), dead, closed=closed)
+
+
+def test_the_deepest_cause_explains_and_for_a_service_the_one_that_took_it_down() -> None:
+    fibre = incident("fibre:f", "fibre", {"fibre:f", "link:k"}, {"gov/a", "gov/dead"})
+    worn = incident("fibre:w", "degraded", {"fibre:w", "link:k"}, {"gov/a", "gov/b"})
+    node = incident("node:n", "node", {"node:n"}, {"gov/dead-not", "gov/a"})
+    found = Culprits().blame((worn, fibre, node), NOW)
+    assert found.components == {"fibre:f": "fibre:f", "link:k": "fibre:f", "fibre:w": "fibre:w", "node:n": "node:n"}
+    assert found.of_service("gov/a", "ok") == "node:n"
+    assert found.of_service("gov/dead", "down") == "fibre:f"
+    assert found.of_service("gov/b", "violated") == "fibre:w"
+    assert found.of_service("gov/other", "down") == "service:gov/other"
+
+
+def test_a_service_keeps_the_name_of_what_hurt_it_for_as_long_as_alerts_look_back() -> None:
+    culprits = Culprits()
+    culprits.hear(incident("fibre:f", "fibre", {"fibre:f"}, {"gov/a"}))
+    assert culprits.blame((), NOW).hurt_last == {}  # it is not over
+    culprits.hear(incident("fibre:f", "fibre", {"fibre:f"}, {"gov/a"}, closed=NOW))
+    found = culprits.blame((), NOW + REMEMBERED_S)
+    assert found.of_service("gov/a", "ok") == "fibre:f"
+    assert found.of_service("gov/a", "down") == "service:gov/a"  # that is something else, and nothing explains it
+    assert found.components == {}
+    assert culprits.blame((), NOW + REMEMBERED_S + 1).of_service("gov/a", "ok") == "service:gov/a"
+
+
+def test_open_incidents_are_listed_once_for_each_root_the_worst_first() -> None:
+    told = listed(
+        (
+            incident("a", "link", set(), set()),
+            incident("b", "fibre", set(), {"x/dead"}),
+            incident("a", "link", set(), set()),
+        )
+    )
+    assert [(i.cause, i.severity) for i in told] == [("b", "critical"), ("a", "warning")]
