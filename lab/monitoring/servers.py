@@ -109,8 +109,9 @@ class Monitoring:
             self._start_alertmanager(alerts, tickets)
             if metrics:
                 self._start_prometheus(web, alerts, metrics, every_s)
-            for name, url in (("alertmanager", self.alertmanager), ("prometheus", self.prometheus))[: 1 + bool(metrics)]:
-                self._await(name, f"{url}/-/ready")
+            self._await("alertmanager", f"{self.alertmanager}/-/ready")
+            if metrics:
+                self._await("prometheus", f"{self.prometheus}/-/ready")
         except BaseException:
             self.stop()
             raise
