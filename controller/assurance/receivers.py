@@ -1,7 +1,10 @@
-"""What receivers of light measure, judged: too little power, blocks that no code corrects, a way that became longer.
+"""What receivers of light measure, judged: too little power, blocks that no code corrects, seconds full of them, a way
+that became longer.
 
 Equipment may say so itself; this asks for nothing but the measurements. An alarm is raised after two samples in a row
-and cleared after three that are clearly better. A gap is no sample: it neither raises nor clears. Chromatic dispersion
+(seconds: see `severe`) and cleared after three that are clearly better. A gap is no sample: it neither raises nor
+clears. Power is held against the limits that equipment tells, by severity; where it tells none that is critical, what
+the line mode needs is, and where it tells no other, so much over that. Chromatic dispersion
 grows with length alone, so a step of it tells of a way that nobody wrote down; the domain may still be about to tell of
 it, and is given more samples for that. What a wavelength is compared with is learnt on the way that its domain tells,
 anew for whoever is led elsewhere; what is learnt must agree with the lengths of fibres on the map, taken that most
@@ -14,6 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
+from controller.assurance.severe import SEVERE, UNAVAILABLE, SevereSeconds
+
 LEAST_RX_DBM: Mapping[str, float] = {  # by line mode: what its receiver needs (OpenROADM's catalogue, OIF's 400ZR)
     "100G QPSK SC-FEC": -22.0,
     "100G QPSK oFEC": -18.0,
@@ -23,7 +28,14 @@ LEAST_RX_DBM: Mapping[str, float] = {  # by line mode: what its receiver needs (
     "800G 16QAM": -11.0,
     "400ZR": -12.0,
 }
-WARNING, MAJOR, CRITICAL = 1, 3, 4
+WARNING, MINOR, MAJOR, CRITICAL = 1, 2, 3, 4
+LIMIT_METRICS: Mapping[str, int] = {  # what equipment tells: below this power (dBm) it is so bad
+    "rx_warning_dbm": WARNING,
+    "rx_minor_dbm": MINOR,
+    "rx_major_dbm": MAJOR,
+    "rx_critical_dbm": CRITICAL,
+}
+NO_LIMITS: Mapping[int, float] = {}
 OVER_LEAST_DB = ((3.0, WARNING), (1.0, MAJOR), (0.0, CRITICAL))  # of power over what the receiver needs
 BETTER_DB = 0.5
 RAISE_AFTER, CLEAR_AFTER = 2, 3
@@ -35,7 +47,14 @@ UNSURE = 0.1  # lengths on maps are as good as that
 PS_NM_KM = 16.7  # G.652 fibre at 1550 nm
 
 RX_POWER, UNCORRECTABLE, DISPERSION = "rx_power", "fec_uncorrectable", "dispersion_step"
-METRICS = frozenset({"rx_dbm", "uncorrectable_per_s", "dispersion_ps_nm"})
+SEVERE_IN_A_ROW = "unavailable"  # ten severely errored seconds: unavailable time has begun
+OF_FRAMES = frozenset({UNCORRECTABLE, SEVERE_IN_A_ROW})  # kinds of alarms: frames are spoilt
+METRICS = frozenset({"rx_dbm", "uncorrectable_per_s", "dispersion_ps_nm", SEVERE, UNAVAILABLE})
+
+
+def least_power_dbm(mode: str, told_dbm: Mapping[int, float] = NO_LIMITS) -> float | None:
+    """Return what a receiver needs: what it tells itself, else what its line mode needs; None: neither is known."""
+    return told_dbm.get(CRITICAL, LEAST_RX_DBM.get(mode))
 
 
 @dataclass(slots=True)
@@ -76,13 +95,18 @@ class Complaint:
 
 @dataclass(slots=True)
 class Receiver:
-    """One wavelength's receiver, on the way that its domain tells. `least_dbm` None: nothing is known of its mode."""
+    """One wavelength's receiver, on the way that its domain tells.
+
+    least_dbm: what its mode needs; None: nothing is known of it. told_dbm: limits that equipment tells, by severity.
+    """
 
     route: tuple[str, ...]
     least_dbm: float | None
+    told_dbm: Mapping[int, float] = field(default_factory=dict)
     power: Patience = field(default_factory=Patience)
     blocks: Patience = field(default_factory=Patience)
     dispersion: Patience = field(default_factory=lambda: Patience(STEP_AFTER))
+    seconds: SevereSeconds = field(default_factory=SevereSeconds)
     _usual: float = 0.0
     _learnt: int = 0
     expected_ps_nm: float | None = None  # by length and the other wavelengths; None: not known
@@ -90,32 +114,44 @@ class Receiver:
 
     @property
     def complains(self) -> bool:
-        return bool(self.power.severity or self.blocks.severity or self.dispersion.severity)
+        return bool(self.power.severity or self.blocks.severity or self.dispersion.severity or self.seconds.alarm)
 
     @property
     def standing(self) -> dict[str, int]:
         """Return the alarms that stand: kind → severity."""
         every = {RX_POWER: self.power, UNCORRECTABLE: self.blocks, DISPERSION: self.dispersion}
-        return {kind: one.severity for kind, one in every.items() if one.severity}
+        found = {kind: one.severity for kind, one in every.items() if one.severity}
+        return {**found, SEVERE_IN_A_ROW: CRITICAL} if self.seconds.alarm else found
 
-    def take(self, metric: str, value: float) -> Complaint | None:
-        """Take a sample of one of METRICS; return what changed by it."""
+    @property
+    def limits_dbm(self) -> dict[int, float]:
+        """Return below which power it is how bad."""
+        least = self.told_dbm.get(CRITICAL, self.least_dbm)
+        usual = {} if least is None else {severity: least + over for over, severity in OVER_LEAST_DB}
+        return {**usual, **self.told_dbm}
+
+    def take(self, metric: str, value: float, at: float = 0.0) -> Complaint | None:
+        """Take a sample of one of METRICS, measured at `at` (the domain's clock); return what changed by it."""
         if metric == "rx_dbm":
             return self._power(value)
         if metric == "uncorrectable_per_s":
             severity = CRITICAL if value > 0 else 0
             changed = self.blocks.step(severity, severity)
             return self._changed(UNCORRECTABLE, self.blocks, f"{value:.3g} blocks a second") if changed else None
+        if metric in (SEVERE, UNAVAILABLE):
+            words = self.seconds.take(metric, value, at)
+            return None if words is None else Complaint(SEVERE_IN_A_ROW, CRITICAL if words else 0, words)
         return self._dispersion(value)
 
     def _power(self, value_dbm: float) -> Complaint | None:
-        if self.least_dbm is None:
+        limits = self.limits_dbm
+        if not limits:
             return None
-        over = value_dbm - self.least_dbm
-        asked = max((severity for limit, severity in OVER_LEAST_DB if over < limit), default=0)
-        calm = max((severity for limit, severity in OVER_LEAST_DB if over < limit + BETTER_DB), default=0)
+        asked = max((severity for severity, limit in limits.items() if value_dbm < limit), default=0)
+        calm = max((severity for severity, limit in limits.items() if value_dbm < limit + BETTER_DB), default=0)
         if not self.power.step(asked, calm):
             return None
+        over = value_dbm - limits.get(CRITICAL, min(limits.values()))
         return self._changed(RX_POWER, self.power, f"{value_dbm:.1f} dBm, {over:.1f} dB over what it needs")
 
     def _dispersion(self, value: float) -> Complaint | None:

@@ -23,7 +23,7 @@ from controller.assurance.fading import (
     riders_of,
     spoilt,
 )
-from controller.assurance.receivers import MAJOR, RX_POWER, UNCORRECTABLE
+from controller.assurance.receivers import MAJOR, OF_FRAMES, RX_POWER
 from controller.changes.domains import Domains
 from controller.loop.alarms import Alarm, Alarms
 from controller.loop.receivers import Receivers
@@ -44,7 +44,7 @@ class Lights:
         self._domains, self._telemetry, self._alarms, self._clock = domains, telemetry, alarms, clock
         self._margins: dict[str, Margin] = {}
         self._dim: frozenset[str] = frozenset()
-        self._receivers = Receivers(alarms)
+        self._receivers = Receivers(alarms, telemetry)
         self._over: tuple[Alarm, ...] = ()
         self._witnesses: dict[str, Light] = {}
         self._least_gain_db: dict[str, float] = {}  # amplifier → the least gain it was seen with
@@ -75,7 +75,7 @@ class Lights:
         worn = {c[6:] for c, kind in self._alarms.standing if kind == OF_FIBRES and c.startswith("fibre:")}
         ill = {c for c in doubtful if seen[c].now_db < POOR_DB or seen[c].fell_db >= FALLEN_DB} | spent.keys()
         ill |= alarmed & routes.keys()
-        spoils = {c.partition(":")[2] for c, kind in self._alarms.standing if kind == UNCORRECTABLE}
+        spoils = {c.partition(":")[2] for c, kind in self._alarms.standing if kind in OF_FRAMES}
         losing = {c: routes[c] for c in sorted(spoils & routes.keys())}
         by_km, more_db = self._receivers.longer_km, self._more_db()
         riders = self._riders({c: routes[c] for c in {*ill, *losing, *by_km} if c in routes})

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from controller.assurance.receivers import LEAST_RX_DBM
+from controller.assurance.receivers import LIMIT_METRICS, least_power_dbm
 from controller.changes.atlas import links_view
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
@@ -26,6 +26,7 @@ from controller.telemetry.telemetry import Telemetry
 from controller.transactions.engine import Transactions
 
 CIRCUIT_METRICS = ("margin_db", "pre_fec_ber", "delay_s", "rx_dbm", "dispersion_ps_nm", "uncorrectable_per_s")
+SECONDS_METRICS = ("errored_s", "severely_errored_s", "unavailable_s")  # counters, which go on in the dark
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,9 @@ class CircuitObservation:
     rx_over_db: float | None = None  # over what that needs
     dispersion_ps_nm: float | None = None
     uncorrectable_per_s: float | None = None  # blocks
+    errored_s: float | None = None  # seconds so far, as its equipment counts them
+    severely_errored_s: float | None = None
+    unavailable_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +187,13 @@ class Observer:
         found, modes = [], self._domains.line_modes()
         for circuit, domain in sorted(known.items()):
             fresh = self._telemetry.fresh(f"circuit:{circuit}")
-            if any(metric in fresh for metric in CIRCUIT_METRICS):
+            if any(metric in fresh for metric in (*CIRCUIT_METRICS, *SECONDS_METRICS)):
                 margin, ber, delay, power, dispersion, blocks = (fresh.get(m) for m in CIRCUIT_METRICS)
-                least = LEAST_RX_DBM.get(modes.get(circuit, ""))
+                told = {severity: fresh[metric] for metric, severity in LIMIT_METRICS.items() if metric in fresh}
+                least = least_power_dbm(modes.get(circuit, ""), told)
                 over = None if power is None or least is None else power - least
-                found.append(CircuitObservation(circuit, domain, margin, ber, delay, power, over, dispersion, blocks))
+                light = (margin, ber, delay, power, over, dispersion, blocks)
+                found.append(CircuitObservation(circuit, domain, *light, *(fresh.get(m) for m in SECONDS_METRICS)))
         return tuple(found)
 
     def _amplifiers(self) -> tuple[AmplifierObservation, ...]:

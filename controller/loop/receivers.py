@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from controller.assurance.receivers import DISPERSION, LEAST_RX_DBM, METRICS, Receiver, expect
+from controller.assurance.receivers import (
+    DISPERSION,
+    LEAST_RX_DBM,
+    LIMIT_METRICS,
+    METRICS,
+    NO_LIMITS,
+    Receiver,
+    expect,
+)
 from controller.loop.alarms import Alarm, Alarms
 from controller.network.model import Fibre
 from controller.southbound.driver import Sample
+from controller.telemetry.telemetry import Telemetry
 
 
 class Receivers:
     """One for each wavelength on the way that its domain tells; `follow` keeps them up to date."""
 
-    def __init__(self, alarms: Alarms) -> None:
-        self._alarms = alarms
+    def __init__(self, alarms: Alarms, telemetry: Telemetry) -> None:
+        self._alarms, self._telemetry = alarms, telemetry
         self._known: dict[str, Receiver] = {}
 
     @property
@@ -29,7 +38,7 @@ class Receivers:
             if sample.metric in METRICS:
                 circuit = sample.subject.partition(":")[2]
                 receiver = self._known.get(circuit)
-                complaint = receiver.take(sample.metric, sample.value) if receiver is not None else None
+                complaint = receiver.take(sample.metric, sample.value, sample.at) if receiver is not None else None
                 if complaint is not None:
                     found.append(
                         self._alarms.judge(
@@ -49,7 +58,7 @@ class Receivers:
         over: list[Alarm] = []
         for circuit in [c for c in self._known if c not in routes]:
             over += self._end(circuit, self._known.pop(circuit))
-        learning = False
+        learning, limits, dark = False, limits_dbm(self._telemetry, routes), self._dark(routes)
         for circuit, route in routes.items():
             receiver = self._known.get(circuit)
             if receiver is None:
@@ -58,8 +67,10 @@ class Receivers:
                 if receiver.dispersion.severity:
                     over += self._alarms.end(f"circuit:{circuit}", DISPERSION)
                 anew = Receiver(route, LEAST_RX_DBM.get(modes.get(circuit, "")))
-                anew.power, anew.blocks = receiver.power, receiver.blocks
+                anew.power, anew.blocks, anew.seconds = receiver.power, receiver.blocks, receiver.seconds
                 receiver = self._known[circuit] = anew
+            receiver.told_dbm = limits.get(circuit, NO_LIMITS)
+            receiver.seconds.lit(circuit not in dark)
             learning |= receiver.learning
             if receiver.complains:
                 self._alarms.hold(f"circuit:{circuit}", receiver.standing)
@@ -68,5 +79,20 @@ class Receivers:
             expect(self._known, lengths_m)
         return tuple(over)
 
+    def _dark(self, circuits: Collection[str]) -> set[str]:
+        """Return those that their domain tells to be down."""
+        up = self._telemetry.newest_of([f"circuit:{c}" for c in circuits], "up")
+        return {c for c, state in zip(circuits, up, strict=True) if state is not None and state < 0.5}
+
     def _end(self, circuit: str, receiver: Receiver) -> list[Alarm]:
         return [a for kind in receiver.standing for a in self._alarms.end(f"circuit:{circuit}", kind)]
+
+
+def limits_dbm(telemetry: Telemetry, circuits: Collection[str]) -> dict[str, dict[int, float]]:
+    """Return the limits of received power that equipment tells of now: circuit → severity → dBm."""
+    subjects, found = [f"circuit:{c}" for c in circuits], dict[str, dict[int, float]]()
+    for metric, severity in LIMIT_METRICS.items():
+        for circuit, limit in zip(circuits, telemetry.newest_of(subjects, metric), strict=True):
+            if limit is not None:
+                found.setdefault(circuit, {})[severity] = limit
+    return found

@@ -29,9 +29,24 @@ _OF_CIRCUITS: tuple[tuple[str, str, Callable[[CircuitObservation], float | None]
     ("dispersion_ps_nm", "Chromatic dispersion of a wavelength; it grows with the way.", lambda c: c.dispersion_ps_nm),
     ("uncorrectable_blocks_per_second", "Blocks that no code corrects.", lambda c: c.uncorrectable_per_s),
 )
+_SECONDS_OF_CIRCUITS: tuple[tuple[str, str, Callable[[CircuitObservation], float | None]], ...] = (
+    ("errored_seconds", "Seconds with a spoilt block, counted by equipment (G.8201).", lambda c: c.errored_s),
+    (
+        "severely_errored_seconds",
+        "Of them, those without light or with many spoilt blocks, counted by equipment (G.8201).",
+        lambda c: c.severely_errored_s,
+    ),
+    (
+        "unavailable_seconds",
+        "Seconds from ten severely errored ones in a row on, counted by equipment (G.8201).",
+        lambda c: c.unavailable_s,
+    ),
+)
 SEVERITIES = ("critical", "major", "warning")
 MOST_KINDS = 30  # of alarms; equipment names them as it likes
-KINDS = ("los", "margin", "pre_fec_ber", "span_loss", "rx_power", "fec_uncorrectable", "dispersion_step")
+KINDS = (
+    "los", "margin", "pre_fec_ber", "span_loss", "rx_power", "fec_uncorrectable", "unavailable", "dispersion_step",
+)  # fmt: skip
 COMPONENTS = ("fibre", "link", "node", "odu")
 
 
@@ -184,9 +199,10 @@ def _circuits(now: Observation) -> Iterator[Metric]:
     for domain, count in sorted(counts.items()):
         lit.add_metric([domain], count)
     yield lit
-    families = [
-        (GaugeMetricFamily(f"onecity_circuit_{name}", words, labels=["circuit"]), value)
-        for name, words, value in _OF_CIRCUITS
+    families: list[tuple[GaugeMetricFamily | CounterMetricFamily, Callable[[CircuitObservation], float | None]]] = [
+        (family(f"onecity_circuit_{name}", words, labels=["circuit"]), value)
+        for family, rows in ((GaugeMetricFamily, _OF_CIRCUITS), (CounterMetricFamily, _SECONDS_OF_CIRCUITS))
+        for name, words, value in rows
     ]
     worst = sorted(now.circuits, key=_poorest)
     for found in sorted(worst[:MOST_CIRCUITS], key=lambda c: c.circuit):

@@ -25,6 +25,7 @@ from controller.southbound.backoff import Backoff
 from controller.southbound.channel import END_OF_STREAM, LITTLE_AHEAD, call_metadata, open_channel
 from controller.southbound.driver import DomainSettings, Sample
 from controller.southbound.measurements import Translator
+from controller.southbound.transponders import Limits
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,13 @@ IP_SAMPLED: Final[tuple[tuple[Step, ...], ...]] = (
     (("onecity-flow:tunnels", {}),),
 )
 _CIRCUIT: Final[tuple[Step, ...]] = (("onecity-flow:circuits", {}), ("circuit", {"id": "*"}), ("state", {}))
+_THRESHOLD: Final[tuple[Step, ...]] = (
+    ("components", {}),
+    ("component", {"name": "*"}),
+    ("transceiver", {}),
+    ("thresholds", {}),
+    ("threshold", {"severity": "*"}),
+)
 OPTICAL_ON_CHANGE: Final[tuple[tuple[Step, ...], ...]] = (
     _ALARMS,
     (*_CIRCUIT, ("oper-status", {})),
@@ -74,6 +82,7 @@ OPTICAL_ON_CHANGE: Final[tuple[tuple[Step, ...], ...]] = (
     (("onecity-flow:fibres", {}), ("fibre", {"id": "*"}), ("state", {}), ("oper-status", {})),
     (("onecity-flow:odu-links", {}), ("odu-link", {"id": "*"}), ("state", {}), ("oper-status", {})),
     (("onecity-flow:nodes", {}), ("node", {"id": "*"}), ("state", {}), ("oper-status", {})),
+    (*_THRESHOLD, ("state", {}), ("input-power-lower", {})),
 )
 _LOGICAL_CHANNEL: Final[tuple[Step, ...]] = (
     ("terminal-device", {}),
@@ -89,6 +98,9 @@ OPTICAL_SAMPLED: Final[tuple[tuple[Step, ...], ...]] = (
     (*_FIBRE, ("span-loss-db", {})),
     (*_LOGICAL_CHANNEL, ("pre-fec-ber", {})),
     (*_LOGICAL_CHANNEL, ("fec-uncorrectable-blocks", {})),
+    (*_LOGICAL_CHANNEL, ("errored-seconds", {})),
+    (*_LOGICAL_CHANNEL, ("severely-errored-seconds", {})),
+    (*_LOGICAL_CHANNEL, ("unavailable-seconds", {})),
     (*_RECEIVER, ("state", {}), ("input-power", {})),
     (*_RECEIVER, ("state", {}), ("chromatic-dispersion", {})),
 )
@@ -126,6 +138,7 @@ class Telemetry:
         """slow: paths sampled every SLOW_S, whatever the interval of the rest."""
         self._settings, self._on_change, self._sampled, self._slow = settings, on_change, sampled, slow
         self._link_of_port: dict[tuple[str, str], str] = {}
+        self._limits = Limits(settings.name)
         self.dropped = 0  # batches that nobody fetched in time
         self.reconnects = 0  # attempts to stand a stream up again after it was lost
         self.wait: Callable[[], Awaitable[None]] = _never  # awaited before each message of measurements
@@ -210,7 +223,7 @@ class Telemetry:
         take: Callable[[tuple[Sample, ...], bool], None],
         backoff: Backoff,
     ) -> None:
-        translator = Translator(self._settings.name, lambda port: self._link_of_port.get(port))
+        translator = Translator(self._settings.name, lambda port: self._link_of_port.get(port), self._limits)
         stub: Any = gnmi_pb2_grpc.gNMIStub(channel)
         call = stub.Subscribe(metadata=call_metadata(self._settings))
         await call.write(wanted.request)

@@ -6,13 +6,14 @@ loss in percent. It has no mean: the 50th percentile serves. Throughput is the r
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from controller.southbound.driver import Sample
+from controller.southbound.leaves import Element, LeafPath, Limit, Linear, Meaning, Ranked, Unit, joined, leaves_of
+from controller.southbound.transponders import LIMIT_METRICS, MODELS, Limits, optical_meaning
 
 _UNITS_S: Final = {"seconds": 1.0, "milliseconds": 1e-3, "microseconds": 1e-6, "nanoseconds": 1e-9}
 _DEFAULT_UNIT: Final = "milliseconds"
@@ -35,23 +36,11 @@ _STATE_LEAVES: Final = {
 }
 _OWN_TREES: Final = frozenset({"flows", "accesses", "circuits", "tunnels", "fibres", "odu-links", "nodes", "hosts"})
 _EQUIPMENT: Final = {"circuit": "circuit", "fibre": "fibre", "odu-link": "odu", "node": "node"}
-_AMPLIFIER: Final = {
-    "actual-gain": "gain_db",
-    "input-power-total": "input_dbm",
-    "output-power-total": "output_dbm",
-}
-_RECEIVER: Final = {"input-power": "rx_dbm", "chromatic-dispersion": "dispersion_ps_nm"}
-_STATES: Final = frozenset({"up", "active_leg"})
+_HOLD: Final = frozenset({"up", "active_leg"}) | LIMIT_METRICS  # told again they still hold
 _OPER: Final = {"up": 1.0, "down": 0.0}
+_HERE: Final = Element("", {})
 SEVERITIES: Final = {"WARNING": 1.0, "MINOR": 2.0, "MAJOR": 3.0, "CRITICAL": 4.0}
 _LEGS: Final = {"none": 0.0, "working": 1.0, "protect": 2.0}
-
-
-class Element(NamedTuple):
-    """One step of a path, without its module's name."""
-
-    name: str
-    keys: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,32 +50,6 @@ class _Found:
     value: float
 
 
-class _Linear(NamedTuple):
-    """A leaf that means one multiplication, with nothing to remember."""
-
-    subject: str
-    metric: str
-    scale: float
-
-
-class _Unit(NamedTuple):
-    """A leaf that tells the unit of its neighbours."""
-
-    subject: str
-    group: str
-
-
-class _Ranked(NamedTuple):
-    """A leaf that can stand for a metric where no better one is told; rank 0 is the best."""
-
-    subject: str
-    group: str
-    metric: str
-    rank: int
-
-
-_Path = tuple[Element, ...]
-_Meaning = _Linear | _Unit | _Ranked | _Path
 MOST_APART_S = 30.0  # between two readings of a counter: servers repeat them every ten seconds
 MOST_PATHS = 500_000  # remembered by their wire form; a city of 10,000 services has about 100,000
 
@@ -98,40 +61,47 @@ class Translator:
     and known again by its bytes on the wire.
     """
 
-    def __init__(self, domain: str, link_of_port: Callable[[tuple[str, str]], str | None]) -> None:
+    def __init__(
+        self, domain: str, link_of_port: Callable[[tuple[str, str]], str | None], limits: Limits | None = None
+    ) -> None:
+        """limits: the domain's, over all its connections."""
         self._domain, self._link_of_port = domain, link_of_port
+        self._limits = Limits(domain) if limits is None else limits
         self._units: dict[tuple[str, str], str] = {}
         self._best: dict[tuple[str, str], int] = {}
         self._counters: dict[tuple[str, str], tuple[int, float]] = {}
         self._told_at: dict[tuple[str, str], float] = {}
         self._alarms: dict[str, dict[str, str]] = {}  # openconfig-alarms: id → leaf → value
         self._raised: set[str] = set()  # of them, those heard in this notification
-        self._known: dict[tuple[bytes, bytes], _Meaning] = {}
+        self._known: dict[tuple[bytes, bytes], Meaning] = {}
 
     def samples(self, notification: Any) -> tuple[Sample, ...]:
         """Return what is new in one notification."""
         at = notification.timestamp / 1e9
         fresh: list[Sample] = []
         for path in notification.delete:
-            gone = _joined(notification.prefix, path)
+            gone = joined(notification.prefix, path)
             fresh.extend(self._cleared(gone, at))
             self._forget(gone)
-        ranked: list[tuple[_Ranked, float]] = []
+        ranked: list[tuple[Ranked, float]] = []
         prefix = notification.prefix.SerializeToString()
         for update in notification.update:
             key = (prefix, update.path.SerializeToString())
             meaning = self._known.get(key) or self._take_apart(key, notification.prefix, update.path)
-            if isinstance(meaning, _Linear):
+            if isinstance(meaning, Linear):
                 number = _plain_number(update.val)
                 if number is not None:
                     self._tell(fresh, meaning.subject, meaning.metric, number * meaning.scale, at)
-            elif isinstance(meaning, _Ranked):
+            elif isinstance(meaning, Ranked):
                 number = _plain_number(update.val)
                 if number is not None:
                     self._rank(meaning, ranked, number)
-            elif isinstance(meaning, _Unit):
+            elif isinstance(meaning, Unit):
                 unit = update.val.json_ietf_val.decode("utf-8", "replace").strip('"')
                 self._units[meaning] = unit.rpartition(":")[2]
+            elif isinstance(meaning, Limit):
+                for _, told in leaves_of((_HERE,), update.val):
+                    self._limit(fresh, meaning, told, at)
             else:
                 self._the_rest(fresh, ranked, meaning, update.val, at)
         for leaf, number in ranked:  # after all units and all alternatives of this notification are known
@@ -149,39 +119,46 @@ class Translator:
                 yield Sample(self._domain, f"alarm:{leaves['resource']}", _alarm_type(leaves), severity, at)
         self._raised.clear()
 
-    def _cleared(self, path: _Path, at: float) -> Iterator[Sample]:
+    def _cleared(self, path: LeafPath, at: float) -> Iterator[Sample]:
         alarm = _alarm_id(path)
         leaves = self._alarms.pop(alarm, None) if alarm is not None else None
         if leaves and "resource" in leaves:
             yield Sample(self._domain, f"alarm:{leaves['resource']}", _alarm_type(leaves), 0.0, at)
 
-    def _rank(self, leaf: _Ranked, ranked: list[tuple[_Ranked, float]], number: float) -> None:
+    def _rank(self, leaf: Ranked, ranked: list[tuple[Ranked, float]], number: float) -> None:
         key = (leaf.subject, leaf.metric)
         self._best[key] = min(leaf.rank, self._best.get(key, leaf.rank))
         ranked.append((leaf, number))
 
     def _the_rest(
-        self, fresh: list[Sample], ranked: list[tuple[_Ranked, float]], path: _Path, value: Any, at: float
+        self, fresh: list[Sample], ranked: list[tuple[Ranked, float]], path: LeafPath, value: Any, at: float
     ) -> None:
         """Take leaves without a number, and containers told whole as JSON."""
         alarm = _alarm_id(path)
         if alarm is not None:
             told = self._alarms.setdefault(alarm, {})
-            told.update({leaf[-1].name: str(plain) for leaf, plain in _leaves(path, value)})
+            told.update({leaf[-1].name: str(plain) for leaf, plain in leaves_of(path, value)})
             self._raised.add(alarm)
             return
-        for leaf, plain in _leaves(path, value):
+        for leaf, plain in leaves_of(path, value):
             meaning = _meaning(leaf)
             number = _number(plain)
-            if isinstance(meaning, _Unit):
+            if isinstance(meaning, Unit):
                 self._units[meaning] = str(plain).rpartition(":")[2]
-            elif isinstance(meaning, _Ranked) and number is not None:
+            elif isinstance(meaning, Ranked) and number is not None:
                 self._rank(meaning, ranked, number)
-            elif isinstance(meaning, _Linear) and number is not None:
+            elif isinstance(meaning, Linear) and number is not None:
                 self._tell(fresh, meaning.subject, meaning.metric, number * meaning.scale, at)
-            elif not isinstance(meaning, _Linear | _Unit | _Ranked):
+            elif isinstance(meaning, Limit):
+                self._limit(fresh, meaning, plain, at)
+            elif not isinstance(meaning, Linear | Unit | Ranked):
                 for found in self._found(leaf, plain, at):
                     self._tell(fresh, found.subject, found.metric, found.value, at)
+
+    def _limit(self, fresh: list[Sample], limit: Limit, told: object, at: float) -> None:
+        value = self._limits.read(limit, told)
+        if value is not None:
+            self._tell(fresh, limit.subject, limit.metric, value, at)
 
     def _tell(self, fresh: list[Sample], subject: str, metric: str, value: float, at: float) -> None:
         if metric == "pre_fec_ber" and value <= 0.0:
@@ -190,14 +167,14 @@ class Translator:
         before = self._told_at.get(key, 0.0)
         # A state told again still holds, a measurement is old. An earlier time is a clock that was set back: on one
         # stream nothing overtakes.
-        if at != before or metric in _STATES:
+        if at != before or metric in _HOLD:
             self._told_at[key] = at
             fresh.append(Sample(self._domain, subject, metric, value, at))
 
-    def _take_apart(self, key: tuple[bytes, bytes], prefix: Any, path: Any) -> _Meaning:
+    def _take_apart(self, key: tuple[bytes, bytes], prefix: Any, path: Any) -> Meaning:
         if len(self._known) >= MOST_PATHS:
             self._known.clear()
-        meaning = self._known[key] = _meaning(_joined(prefix, path))
+        meaning = self._known[key] = _meaning(joined(prefix, path))
         return meaning
 
     def _found(self, path: Sequence[Element], value: object, at: float) -> Iterator[_Found]:
@@ -250,7 +227,7 @@ class Translator:
                     del memory[key]
 
 
-def _alarm_id(path: _Path) -> str | None:
+def _alarm_id(path: LeafPath) -> str | None:
     """Return which alarm of openconfig-alarms a path belongs to; None for other paths."""
     names = [e.name for e in path[:3]]
     return path[2].keys.get("id") if names == ["system", "alarms", "alarm"] else None
@@ -260,54 +237,26 @@ def _alarm_type(leaves: Mapping[str, str]) -> str:
     return leaves.get("type-id", "alarm").rpartition(":")[2].lower()
 
 
-def _meaning(path: _Path) -> _Meaning:
+def _meaning(path: LeafPath) -> Meaning:
     """Return what a leaf means; the path itself where that takes more than a number."""
     if len(path) < 2:
         return path
     group, leaf = path[-2].name, path[-1].name
     if path[0].name in _OWN_TREES:
         subject = _state_subject(path)
-        return _Linear(subject, *_STATE_LEAVES[leaf]) if subject is not None and leaf in _STATE_LEAVES else path
-    if path[0].name in ("terminal-device", "components", "optical-amplifier", "channel-monitors"):
-        return _optical(path)
+        return Linear(subject, *_STATE_LEAVES[leaf]) if subject is not None and leaf in _STATE_LEAVES else path
+    if path[0].name in MODELS:
+        return optical_meaning(path)
     subject = _pm_subject(path) if any(e.name == "perf-mon" for e in path) else None
     if subject is None:
         return path
     if leaf == "loss-ratio":
-        return _Linear(subject, "loss_ratio", 0.01)  # percent
+        return Linear(subject, "loss_ratio", 0.01)  # percent
     if leaf == "unit-value":
-        return _Unit(subject, group)
+        return Unit(subject, group)
     if group in _PM_LEAVES and leaf in _PM_LEAVES[group][1]:
         metric, choices = _PM_LEAVES[group]
-        return _Ranked(subject, group, metric, choices.index(leaf))
-    return path
-
-
-def _optical(path: _Path) -> _Meaning:
-    """Return what a leaf of OpenConfig's optical models means.
-
-    Logical channels of terminal-device and components with an optical channel are our circuits; of statistics the
-    instant value counts; a channel's power may stand as the leaf itself.
-    """
-    names = {element.name: element.keys for element in path}
-    group, leaf = path[-2].name, path[-1].name
-    if path[0].name == "terminal-device":
-        channel = names.get("channel", {}).get("index", "")
-        if channel and (group, leaf) == ("pre-fec-ber", "instant"):
-            return _Linear(f"circuit:{channel}", "pre_fec_ber", 1.0)
-    elif path[0].name == "components":
-        component = names.get("component", {}).get("name", "")
-        if component and "optical-channel" in names and group in _RECEIVER and leaf == "instant":
-            return _Linear(f"circuit:{component}", _RECEIVER[group], 1.0)
-    elif path[0].name == "optical-amplifier":
-        amplifier = names.get("amplifier", {}).get("name", "")
-        if amplifier and group in _AMPLIFIER and leaf == "instant":
-            return _Linear(f"amplifier:{amplifier}", _AMPLIFIER[group], 1.0)
-    else:
-        monitor = names.get("channel-monitor", {}).get("name", "")
-        lower = names.get("channel", {}).get("lower-frequency", "")
-        if monitor and lower and (leaf == "power" or (group, leaf) == ("power", "instant")):
-            return _Linear(f"channel:{monitor}/{lower}", "power_dbm", 1.0)
+        return Ranked(subject, group, metric, choices.index(leaf))
     return path
 
 
@@ -350,14 +299,6 @@ def _state(path: Sequence[Element], value: object) -> Iterator[_Found]:
         yield _Found(subject, metric, number * scale)
 
 
-def _elements(path: Any) -> tuple[Element, ...]:
-    return tuple(Element(e.name.rpartition(":")[2], dict(e.key)) for e in path.elem)
-
-
-def _joined(prefix: Any, path: Any) -> _Path:
-    return (*_elements(prefix), *_elements(path))
-
-
 def _plain_number(value: Any) -> float | None:
     """Return a number in JSON, bare or as a string (RFC 7951); None for anything else."""
     try:
@@ -365,27 +306,6 @@ def _plain_number(value: Any) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
-
-
-def _leaves(path: tuple[Element, ...], value: Any) -> Iterator[tuple[tuple[Element, ...], object]]:
-    """Yield the leaves of an update, which may carry one value or a whole container as JSON."""
-    kind = value.WhichOneof("value")
-    if kind in ("json_ietf_val", "json_val"):
-        try:
-            decoded: object = json.loads(getattr(value, kind))
-        except ValueError:
-            return
-        yield from _flattened(path, decoded)
-    elif kind is not None and path:
-        yield path, getattr(value, kind)
-
-
-def _flattened(path: tuple[Element, ...], value: object) -> Iterator[tuple[tuple[Element, ...], object]]:
-    if isinstance(value, dict):
-        for name, below in value.items():
-            yield from _flattened((*path, Element(str(name).rpartition(":")[2], {})), below)
-    elif path and not isinstance(value, list):  # an entry of a list is told with its own path
-        yield path, value
 
 
 def _number(value: object) -> float | None:

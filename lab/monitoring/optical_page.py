@@ -62,6 +62,27 @@ OPTICAL = Page(
                     red_above=0.001,
                 ),
                 Panel(
+                    "Seconds severely errored or unavailable, within ten minutes",
+                    (
+                        q(
+                            "topk(10, increase(onecity_circuit_unavailable_seconds_total[10m]))",
+                            "{{circuit}} unavailable",
+                        ),
+                        q(
+                            "topk(10, increase(onecity_circuit_severely_errored_seconds_total[10m]))",
+                            "{{circuit}} severely errored",
+                        ),
+                    ),
+                    "s",
+                    words="Ten severely errored in a row begin unavailable time (G.8201); a dark circuit is unavailable.",
+                    red_above=1.0,
+                ),
+                Panel(
+                    "Errored seconds, within ten minutes",
+                    (q("topk(20, increase(onecity_circuit_errored_seconds_total[10m]))", "{{circuit}}"),),
+                    "s",
+                ),
+                Panel(
                     "Chromatic dispersion, change within an hour",
                     (
                         q(

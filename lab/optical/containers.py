@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 ODU4_SLOT_BPS = 1_301_467_000  # payload of one tributary slot of an ODU4
+RX_WARNING_DB = 3.0  # over what a receiver needs it begins to warn
 CLOCK_TOLERANCE = 1e-4  # a client may run 100 ppm fast
 SLOT_TOLERANCE = 2e-5  # a slot may run 20 ppm slow
 

@@ -16,6 +16,7 @@ from onecity.optical.v1 import optical_pb2 as pb
 from lab.gnmi import TelemetryTree
 from lab.gnmi.alarms import clear_alarm, raise_alarm, take_alarms
 from lab.gnmi.paths import escape
+from lab.optical.containers import MODES, RX_WARNING_DB
 from lab.optical.engine import Engine, Lit
 from lab.optical.equipment import INFRASTRUCTURE
 from lab.optical.lines import Lines
@@ -27,6 +28,11 @@ _ALARMS = {  # resource, type and severity as OpenConfig has them (openconfig-al
     "fibres": ("fibre:{}", "LOS", "CRITICAL", "no light on {}"),
     "odu_links": ("odu:{}", "AIS", "MAJOR", "no frames on {}"),
     "nodes": ("node:{}", "EQPT", "CRITICAL", "{} does not answer"),
+}
+_SECONDS = {  # of the plant's samples, and as OpenConfig has them in a logical channel's otn/state
+    "errored_s": "errored-seconds",
+    "severely_errored_s": "severely-errored-seconds",
+    "unavailable_s": "unavailable-seconds",
 }
 _EQUIPMENT = {
     "fibres": "/onecity-flow:fibres/fibre[id={}]",
@@ -44,7 +50,7 @@ class World:
         self.circuits: dict[str, dict[str, Any]] = {}
         self.link = PlantLink(socket, engine.equipment.domain.name, self._units, self._heard)
         self._lines = Lines(engine.equipment, tree)
-        self._received: set[str] = set()  # wavelengths whose receivers have told something
+        self._received: dict[str, str] = {}  # wavelengths whose receivers have told something → their mode then
         self.on_event: Callable[[Sequence[str]], None] = lambda changed: None
         engine.on_change = self._lit
 
@@ -60,7 +66,7 @@ class World:
             self.circuits.pop(circuit, None)
             self.tree.remove(f"/onecity-flow:circuits/circuit[id={circuit}]")
             if circuit in self._received:  # to look for what is below a path takes the time of the whole tree
-                self._received.discard(circuit)
+                del self._received[circuit]
                 self.tree.remove(f"/components/component[name={escape(circuit)}]")
                 self.tree.remove(f"/terminal-device/logical-channels/channel[index={circuit}]")
         self.on_event(sorted(lit))
@@ -121,7 +127,11 @@ class World:
         self._lines.fibres(message.get("fibres", {}), at_ns)
         self._lines.kept(self.engine.circuits)
         for circuit, sample in message.get("circuits", {}).items():
-            if circuit not in self.engine.circuits or not sample["up"]:
+            if circuit not in self.engine.circuits:
+                continue
+            if "errored_s" in sample:
+                self._stream_seconds(circuit, sample, at_ns)
+            if not sample["up"]:
                 continue  # a dark circuit has no latency, no margin and no error rate: a gap, not a zero
             base = f"/onecity-flow:circuits/circuit[id={circuit}]/state"
             self.tree.update(f"{base}/latency-ns", str(round(sample["latency_s"] * 1e9)), at_ns)
@@ -136,9 +146,35 @@ class World:
             if "rx_dbm" in sample:
                 self._stream_receiver(circuit, sample, at_ns)
 
+    def _stream_seconds(self, circuit: str, sample: Mapping[str, Any], at_ns: int) -> None:
+        """Tell the seconds that a wavelength's receiver counted, in the dark too, and the limits of its light."""
+        mode = self.engine.circuits[circuit].spec.mode
+        if self._received.get(circuit) != mode:
+            self._stream_limits(circuit, mode)
+        otn = f"/terminal-device/logical-channels/channel[index={circuit}]/otn/state"
+        for value, leaf in _SECONDS.items():
+            self.tree.update(f"{otn}/{leaf}", str(sample[value]), at_ns)
+
+    def _stream_limits(self, circuit: str, mode: str) -> None:
+        """Tell below which power a receiver is blind and below which it warns, where its mode has a limit.
+
+        OpenConfig lists them by severity, the highest that equipment knows as critical.
+        """
+        thresholds = f"/components/component[name={escape(circuit)}]/transceiver/thresholds"
+        if circuit in self._received:
+            self.tree.remove(thresholds)
+        self._received[circuit] = mode
+        line = MODES.get(mode)
+        if line is None or line.least_rx_dbm is None:
+            return
+        for name, limit_dbm in (("CRITICAL", line.least_rx_dbm), ("WARNING", line.least_rx_dbm + RX_WARNING_DB)):
+            severity = f"openconfig-alarm-types:{name}"
+            state = f"{thresholds}/threshold[severity={severity}]/state"
+            self.tree.update(f"{state}/severity", severity)
+            self.tree.update(f"{state}/input-power-lower", f"{limit_dbm:.2f}")
+
     def _stream_receiver(self, circuit: str, sample: Mapping[str, Any], at_ns: int) -> None:
         """Tell what a wavelength's receiver measures; while it is dark its leaves grow old, and are not told again."""
-        self._received.add(circuit)
         channel = f"/components/component[name={escape(circuit)}]/optical-channel/state"
         self.tree.update(f"{channel}/input-power/instant", f"{sample['rx_dbm']:.2f}", at_ns)
         self.tree.update(f"{channel}/chromatic-dispersion/instant", f"{sample['dispersion_ps_nm']:.2f}", at_ns)

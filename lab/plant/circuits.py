@@ -185,6 +185,12 @@ class Circuits:
         found = (self._leg(spec, leg, name) for leg, name in zip(spec.legs, ("working", "protect"), strict=False))
         return next((leg for leg in found if leg.up), state)
 
+    def counts(self, circuit: str) -> bool:
+        """Return whether a wavelength's receiver runs, at its far end, whether or not any light reaches it."""
+        spec = self.specs[circuit]
+        node = self._port_node.get(spec.z[0])
+        return spec.layer == WAVELENGTH and circuit not in self.failed and (node is None or self._node_up(node))
+
     def length_m(self, fibres: tuple[str, ...]) -> int:
         return sum(self._fibres[f].length_m for f in fibres if f in self._fibres)
 

@@ -12,6 +12,7 @@ from controller.assurance.receivers import (
     DISPERSION,
     LEARN,
     MAJOR,
+    MINOR,
     OVER_LEAST_DB,
     RX_POWER,
     STEP_AFTER,
@@ -20,6 +21,7 @@ from controller.assurance.receivers import (
     Complaint,
     Receiver,
     expect,
+    least_power_dbm,
 )
 
 OFEC = -18.0
@@ -41,6 +43,40 @@ def test_power_alarms_after_two_samples_and_is_calm_after_three_that_are_half_a_
 
 def test_nothing_is_asked_of_the_power_of_a_mode_that_nobody_knows() -> None:
     assert _told(Receiver(("f",), None), "rx_dbm", -60, -60, -60) == [None, None, None]
+
+
+def test_limits_that_equipment_tells_count_in_place_of_what_its_mode_needs() -> None:
+    one = Receiver(("f",), OFEC, {CRITICAL: -12.0})
+    assert one.limits_dbm == {WARNING: -9.0, MAJOR: -11.0, CRITICAL: -12.0}
+    assert _told(one, "rx_dbm", -10.5, -10.5, -12.5, -12.5) == [None, WARNING, None, CRITICAL]
+    one.told_dbm = {}  # told no more: -12.5 dBm are 5.5 dB over what the mode needs
+    assert _told(one, "rx_dbm", -12.5, -12.5, -12.5) == [None, None, 0]
+
+
+def test_each_limit_that_is_told_stands_for_itself() -> None:
+    one = Receiver(("f",), OFEC, {WARNING: -17.5, MINOR: -17.8})
+    assert one.limits_dbm == {WARNING: -17.5, MINOR: -17.8, MAJOR: -17.0, CRITICAL: -18.0}
+    assert _told(one, "rx_dbm", -16.9, -16.9, -17.1, -17.1) == [None, None, None, MAJOR]
+    unknown = Receiver(("f",), None, {WARNING: -20.0})
+    found = [unknown.take("rx_dbm", value) for value in (-21.0, -21.0)]
+    assert found == [None, Complaint(RX_POWER, WARNING, "-21.0 dBm, -1.0 dB over what it needs")]
+    assert _told(unknown, "rx_dbm", -60, -60) == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("mode", "told", "least"),
+    [
+        ("100G QPSK oFEC", {}, -18.0),
+        ("100G QPSK oFEC", {WARNING: -10.0}, -18.0),
+        ("100G QPSK oFEC", {CRITICAL: -14.0}, -14.0),
+        ("nobody's", {CRITICAL: -14.0}, -14.0),
+        ("nobody's", {}, None),
+    ],
+)
+def test_what_a_receiver_needs_is_what_it_tells_else_what_its_mode_needs(
+    mode: str, told: dict[int, float], least: float | None
+) -> None:
+    assert least_power_dbm(mode, told) == least
 
 
 def test_blocks_that_no_code_corrects_are_critical_until_three_samples_have_none() -> None:

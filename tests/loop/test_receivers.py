@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-from controller.assurance.receivers import DISPERSION, LEARN, RX_POWER, STEP_AFTER, UNCORRECTABLE
+from controller.assurance.receivers import DISPERSION, LEARN, RX_POWER, SEVERE_IN_A_ROW, STEP_AFTER, UNCORRECTABLE
 from controller.loop.alarms import EXPIRES_S, Alarms
 from controller.loop.lights import Lights
 from controller.southbound.driver import Sample
@@ -32,6 +32,7 @@ class Room:
             odu_servers=dict,
             line_modes=lambda: dict.fromkeys(self.routes, "100G QPSK oFEC"),
         )
+        self.seconds = {c: {"severely_errored_s": 0.0, "unavailable_s": 0.0} for c in self.routes}
         self.alarms = Alarms(lambda: self.now, self.telemetry.silence_s)
         self.lights = Lights(domains, self.telemetry, self.alarms, lambda: self.now)
         self.told: list[str] = []
@@ -42,7 +43,7 @@ class Room:
         """Tell everybody's values each second, those given in place of bright ones; return the roots of the last."""
         for _ in range(seconds):
             self.now += 1.0
-            values = {c: {**BRIGHT, **of.get(c, {})} for c in self.routes}
+            values = {c: {**BRIGHT, **self.seconds[c], **of.get(c, {})} for c in self.routes}
             batch = [
                 Sample("otn", f"circuit:{c}", m, v, self.now) for c, told in values.items() for m, v in told.items()
             ]
@@ -51,6 +52,15 @@ class Room:
             self.found = self.lights.look()
             self.alarms.expire()
         return [c.root for c in self.found]
+
+    def unavailable(self, seconds: int, *circuits: str, **of: dict[str, float]) -> list[str]:
+        """Count more unavailable seconds, one a second, and tell the rest as `tell` does."""
+        roots: list[str] = []
+        for _ in range(seconds):
+            for circuit in circuits:
+                self.seconds[circuit]["unavailable_s"] += 1.0
+            roots = self.tell(1, **of)
+        return roots
 
     @property
     def standing(self) -> set[tuple[str, str]]:
@@ -126,3 +136,73 @@ def test_frames_spoilt_on_a_shared_fibre_have_it_as_their_root() -> None:
     assert room.tell(3, one=spoils, two=spoils) == [f"fibre:{A}"]
     assert room.found[0] == replace(room.found[0], felt=True)
     assert {"circuit:one", "circuit:two"} <= room.found[0].members
+
+
+SPOILS = {"uncorrectable_per_s": 200_000.0}
+
+
+def test_ten_severe_seconds_in_a_row_have_the_root_that_spoilt_frames_have_and_end_with_them() -> None:
+    room = Room()
+    room.tell(8)
+    spoils = {"one": SPOILS, "two": SPOILS}
+    assert room.tell(9, **spoils) == [f"fibre:{A}"]
+    assert room.standing == {("circuit:one", UNCORRECTABLE), ("circuit:two", UNCORRECTABLE)}
+    for circuit in ("one", "two"):
+        room.seconds[circuit]["unavailable_s"] += 9
+    assert room.unavailable(3, "one", "two", **spoils) == [f"fibre:{A}"]
+    both = {(f"circuit:{c}", k) for c in ("one", "two") for k in (UNCORRECTABLE, SEVERE_IN_A_ROW)}
+    assert room.standing == both
+    words = "10 unavailable seconds, begun by 10 severely errored ones in a row"
+    assert f"otn: alarm UNAVAILABLE (critical) on circuit:two: {words}" in room.told
+    assert room.found[0] == replace(room.found[0], felt=True)
+    assert room.tell(2) == [f"fibre:{A}"]
+    assert room.tell(1) == []  # all of it in one look: no root is left with a part of it
+    assert room.standing == set()
+    assert "otn: alarm UNAVAILABLE cleared on circuit:one" in room.told
+
+
+def test_ten_severe_seconds_of_one_wavelength_alone_accuse_its_line_cards_though_no_block_is_told() -> None:
+    room = Room()
+    room.tell(8)
+    assert room.unavailable(1, "three") == ["circuit:three"]
+    (cause,) = room.found
+    assert "its line cards" in cause.title
+    del room.routes["three"]
+    room.tell(1)
+    assert room.standing == set()
+
+
+def test_what_is_dark_raises_no_alarm_of_its_seconds_and_none_when_it_is_lit_again() -> None:
+    room = Room()
+    room.tell(8)
+    dark = {c: {"up": 0.0} for c in ("one", "two")}
+    room.tell(2, **dark)
+    assert room.unavailable(20, "one", "two", **dark) == []
+    assert room.unavailable(1, "one", "two", one={"up": 1.0}, two={"up": 1.0}) == []
+    assert room.tell(12, one={"up": 1.0}, two={"up": 1.0}) == []
+    assert room.told == []
+    assert room.unavailable(1, "one", one={"up": 1.0}) == ["circuit:one"]
+
+
+def test_what_goes_on_elsewhere_is_as_unavailable_as_before() -> None:
+    room = Room()
+    room.tell(8)
+    room.unavailable(1, "three", three=SPOILS)
+    room.routes["three"] = ((B,), ())
+    room.unavailable(3, "three", three=SPOILS)
+    assert ("circuit:three", SEVERE_IN_A_ROW) in room.standing
+    assert room.tell(3) == []
+    assert room.standing == set()
+
+
+def test_limits_that_are_told_count_until_they_are_told_no_more() -> None:
+    room = Room()
+    room.tell(8)
+    limit = {"rx_critical_dbm": -9.5}
+    room.telemetry.take([Sample("otn", "circuit:three", m, v, 1.0) for m, v in limit.items()])
+    room.lights.look()
+    room.tell(2)
+    assert room.standing == {("circuit:three", RX_POWER)}
+    assert "otn: alarm RX_POWER (critical) on circuit:three: -10.0 dBm, -0.5 dB over what it needs" in room.told
+    room.tell(30)
+    assert room.standing == set()

@@ -111,7 +111,8 @@ def network(links: int, fibres: int, circuits: int) -> Observation:
     glass = [
         LinkView(f"f-{n}", "city-otn", "optical", "a", "z", 0, 0, 1e-4, 80, n % 80, (), True) for n in range(fibres)
     ]
-    lit = [CircuitObservation(f"c{n}", "city-otn", n / 10, 1e-4, 1e-3) for n in range(circuits)]
+    measured = (1e-4, 1e-3, -10.0, 8.0, 500.0, 0.0, 3.0, 2.0, 1.0)
+    lit = [CircuitObservation(f"c{n}", "city-otn", n / 10, *measured) for n in range(circuits)]
     rates = {k.id: 1e9 for k in cables}
     amplifiers = tuple(AmplifierObservation(f"a{n}", 20.0, -n / 10, 1.0) for n in range(2 * fibres))
     monitors = tuple(MonitorObservation(f"m{n}", 40, -n / 10, 0.5) for n in range(2 * fibres))
@@ -262,12 +263,16 @@ async def test_a_scrape_that_fails_says_so_and_the_next_one_is_tried() -> None:
 
 async def test_receivers_have_series_for_what_they_measure_and_who_spoils_frames_is_never_left_out() -> None:
     bright = [CircuitObservation(f"c{n:03}", "city-otn", 15.0, 1e-9, 1e-3, -10.0, 8.0, 500.0, 0.0) for n in range(300)]
-    spoils = CircuitObservation("z-spoils", "city-otn", 16.0, 1e-9, 1e-3, -10.0, 8.0, 500.0, 856.0)
+    spoils = CircuitObservation("z-spoils", "city-otn", 16.0, 1e-9, 1e-3, -10.0, 8.0, 500.0, 856.0, 40.0, 7.0, 12.0)
     faint = CircuitObservation("z-faint", "city-otn", 16.0, None, None, -17.5, 0.5, None, None)
     alarms = {"rx_power": 1, **{f"odd-{n}": 40 - n for n in range(40)}}
     found = await samples(Metrics(Seen(1), Looks(Observation(circuits=(*bright, spoils, faint), alarms=alarms)), Ten()))
     assert found["onecity_circuit_uncorrectable_blocks_per_second", ("z-spoils",)] == 856.0
     assert found["onecity_circuit_rx_margin_decibels", ("z-faint",)] == 0.5
+    assert found["onecity_circuit_errored_seconds_total", ("z-spoils",)] == 40.0
+    assert found["onecity_circuit_severely_errored_seconds_total", ("z-spoils",)] == 7.0
+    assert found["onecity_circuit_unavailable_seconds_total", ("z-spoils",)] == 12.0
+    assert ("onecity_circuit_unavailable_seconds_total", ("z-faint",)) not in found
     assert found["onecity_circuit_rx_power_dbm", ("z-faint",)] == -17.5
     assert ("onecity_circuit_dispersion_ps_nm", ("z-faint",)) not in found  # nobody measures it
     assert len([1 for name, _ in found if name == "onecity_circuit_rx_power_dbm"]) == 200

@@ -8,6 +8,7 @@ import pytest
 from pygnmi.spec.v080 import gnmi_pb2
 
 from controller.southbound.measurements import Translator
+from controller.southbound.transponders import Limits
 from lab.gnmi.paths import parse_path, to_message
 
 
@@ -81,6 +82,61 @@ def test_what_receivers_measure_belongs_to_their_circuits_and_a_counter_tells_by
     assert [s.value for s in translator.samples(told(blocks, "9", 3612))] == [2.0]
     assert translator.samples(told(blocks, "11", 13)) == ()
     assert [s.value for s in translator.samples(told(blocks, "15", 14))] == [4.0]
+
+
+OTN = "terminal-device/logical-channels/channel[index=t.s/a-z]/otn/state"
+THRESHOLD = "components/component[name=t.s/a-z]/transceiver/thresholds/threshold[severity={}]/state"
+
+
+def _leaf(path: str, value: bytes, at_s: int = 5) -> gnmi_pb2.Notification:
+    update = gnmi_pb2.Update(path=to_message(parse_path(path)), val=gnmi_pb2.TypedValue(json_ietf_val=value))
+    return gnmi_pb2.Notification(timestamp=at_s * 10**9, update=[update])
+
+
+@pytest.mark.parametrize(
+    ("leaf", "metric"),
+    [
+        ("errored-seconds", "errored_s"),
+        ("severely-errored-seconds", "severely_errored_s"),
+        ("unavailable-seconds", "unavailable_s"),
+    ],
+)
+def test_seconds_are_told_as_equipment_counts_them(leaf: str, metric: str) -> None:
+    translator = Translator("otn", lambda _: None)
+    for at_s, value in ((5, "12"), (6, "12"), (7, "3")):  # a restart is told as it is: who compares finds out
+        (sample,) = translator.samples(_leaf(f"{OTN}/{leaf}", f'"{value}"'.encode(), at_s))
+        assert (sample.subject, sample.metric, sample.value) == ("circuit:t.s/a-z", metric, float(value))
+    assert translator.samples(_leaf(f"{OTN}/{leaf}", b'"3"', 7)) == ()
+
+
+def test_limits_that_equipment_tells_hold_for_as_long_as_they_are_told() -> None:
+    translator = Translator("otn", lambda _: None)
+    for severity, metric in (("openconfig-alarm-types:CRITICAL", "rx_critical_dbm"), ("WARNING", "rx_warning_dbm")):
+        told = _leaf(f"{THRESHOLD.format(severity)}/input-power-lower", b'"-16.50"')
+        for _ in range(2):
+            found = [(s.subject, s.metric, s.value) for s in translator.samples(told)]
+            assert found == [("circuit:t.s/a-z", metric, -16.5)]
+    whole = _leaf(THRESHOLD.format("MAJOR"), b'{"severity": "x:MAJOR", "input-power-lower": "-15.5"}')
+    assert [(s.metric, s.value) for s in translator.samples(whole)] == [("rx_major_dbm", -15.5)]
+    assert translator.samples(_leaf(f"{THRESHOLD.format('INDETERMINATE')}/input-power-lower", b'"-1.0"')) == ()
+    assert translator.samples(_leaf(f"{THRESHOLD.format('MAJOR')}/output-power-lower", b'"-1.0"')) == ()
+
+
+@pytest.mark.parametrize(
+    "value", [b'"NaN"', b"NaN", b'"inf"', b"-Infinity", b'"-4000"', b'"21"', b'"none"', b"null", b"true"]
+)
+def test_a_limit_that_makes_no_sense_is_ignored_and_said_once_over_all_connections(
+    value: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits, path = Limits("city-otn"), f"{THRESHOLD.format('CRITICAL')}/input-power-lower"
+    for _ in range(3):  # connections
+        translator = Translator("city-otn", lambda _: None, limits)
+        for _ in range(3):
+            assert translator.samples(_leaf(path, value)) == ()
+    (said,) = caplog.messages
+    assert said.startswith("domain city-otn: circuit:t.s/a-z tells ")
+    assert "what its line mode needs counts instead" in said
+    assert [s.value for s in Translator("city-otn", lambda _: None, limits).samples(_leaf(path, b"-17"))] == [-17.0]
 
 
 def test_an_alarm_is_told_with_its_severity_once_all_of_it_is_here_and_again_when_it_is_cleared() -> None:
