@@ -35,7 +35,6 @@ LIMIT_METRICS: Mapping[str, int] = {  # what equipment tells: below this power (
     "rx_major_dbm": MAJOR,
     "rx_critical_dbm": CRITICAL,
 }
-NO_LIMITS: Mapping[int, float] = {}
 OVER_LEAST_DB = ((3.0, WARNING), (1.0, MAJOR), (0.0, CRITICAL))  # of power over what the receiver needs
 BETTER_DB = 0.5
 RAISE_AFTER, CLEAR_AFTER = 2, 3
@@ -52,8 +51,11 @@ OF_FRAMES = frozenset({UNCORRECTABLE, SEVERE_IN_A_ROW})  # kinds of alarms: fram
 METRICS = frozenset({"rx_dbm", "uncorrectable_per_s", "dispersion_ps_nm", SEVERE, UNAVAILABLE})
 
 
-def least_power_dbm(mode: str, told_dbm: Mapping[int, float] = NO_LIMITS) -> float | None:
-    """Return what a receiver needs: what it tells itself, else what its line mode needs; None: neither is known."""
+def least_power_dbm(mode: str, told_dbm: Mapping[int, float]) -> float | None:
+    """Return what a receiver needs: what it tells itself, else what its line mode needs; None: neither is known.
+
+    told_dbm: limits by severity.
+    """
     return told_dbm.get(CRITICAL, LEAST_RX_DBM.get(mode))
 
 

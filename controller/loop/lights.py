@@ -26,6 +26,7 @@ from controller.assurance.fading import (
 from controller.assurance.receivers import MAJOR, OF_FRAMES, RX_POWER
 from controller.changes.domains import Domains
 from controller.loop.alarms import Alarm, Alarms
+from controller.loop.limits import ToldLimits
 from controller.loop.receivers import Receivers
 from controller.southbound.driver import Sample
 from controller.telemetry.telemetry import Telemetry
@@ -44,7 +45,8 @@ class Lights:
         self._domains, self._telemetry, self._alarms, self._clock = domains, telemetry, alarms, clock
         self._margins: dict[str, Margin] = {}
         self._dim: frozenset[str] = frozenset()
-        self._receivers = Receivers(alarms, telemetry)
+        self.limits = ToldLimits(clock, telemetry.silence_s)
+        self._receivers = Receivers(alarms, telemetry, self.limits)
         self._over: tuple[Alarm, ...] = ()
         self._witnesses: dict[str, Light] = {}
         self._least_gain_db: dict[str, float] = {}  # amplifier → the least gain it was seen with

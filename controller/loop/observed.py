@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from controller.assurance.receivers import LIMIT_METRICS, least_power_dbm
+from controller.assurance.receivers import least_power_dbm
 from controller.changes.atlas import links_view
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
@@ -189,8 +189,7 @@ class Observer:
             fresh = self._telemetry.fresh(f"circuit:{circuit}")
             if any(metric in fresh for metric in (*CIRCUIT_METRICS, *SECONDS_METRICS)):
                 margin, ber, delay, power, dispersion, blocks = (fresh.get(m) for m in CIRCUIT_METRICS)
-                told = {severity: fresh[metric] for metric, severity in LIMIT_METRICS.items() if metric in fresh}
-                least = least_power_dbm(modes.get(circuit, ""), told)
+                least = least_power_dbm(modes.get(circuit, ""), self._tickets.limits.of(circuit))
                 over = None if power is None or least is None else power - least
                 light = (margin, ber, delay, power, over, dispersion, blocks)
                 found.append(CircuitObservation(circuit, domain, *light, *(fresh.get(m) for m in SECONDS_METRICS)))

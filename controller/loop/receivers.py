@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from controller.assurance.receivers import (
-    DISPERSION,
-    LEAST_RX_DBM,
-    LIMIT_METRICS,
-    METRICS,
-    NO_LIMITS,
-    Receiver,
-    expect,
-)
+from controller.assurance.receivers import DISPERSION, LEAST_RX_DBM, METRICS, Receiver, expect
 from controller.loop.alarms import Alarm, Alarms
+from controller.loop.limits import ToldLimits
 from controller.network.model import Fibre
 from controller.southbound.driver import Sample
 from controller.telemetry.telemetry import Telemetry
@@ -22,8 +15,8 @@ from controller.telemetry.telemetry import Telemetry
 class Receivers:
     """One for each wavelength on the way that its domain tells; `follow` keeps them up to date."""
 
-    def __init__(self, alarms: Alarms, telemetry: Telemetry) -> None:
-        self._alarms, self._telemetry = alarms, telemetry
+    def __init__(self, alarms: Alarms, telemetry: Telemetry, limits: ToldLimits) -> None:
+        self._alarms, self._telemetry, self._limits = alarms, telemetry, limits
         self._known: dict[str, Receiver] = {}
 
     @property
@@ -33,6 +26,7 @@ class Receivers:
 
     def hear(self, samples: Sequence[Sample]) -> tuple[Alarm, ...]:
         """Take samples; return the alarms that are new, of another severity, or over."""
+        self._limits.hear(samples)
         found = []
         for sample in samples:
             if sample.metric in METRICS:
@@ -58,7 +52,8 @@ class Receivers:
         over: list[Alarm] = []
         for circuit in [c for c in self._known if c not in routes]:
             over += self._end(circuit, self._known.pop(circuit))
-        learning, limits, dark = False, limits_dbm(self._telemetry, routes), self._dark(routes)
+        self._limits.expire(routes)
+        learning, lit = False, self._lit(routes)
         for circuit, route in routes.items():
             receiver = self._known.get(circuit)
             if receiver is None:
@@ -69,8 +64,9 @@ class Receivers:
                 anew = Receiver(route, LEAST_RX_DBM.get(modes.get(circuit, "")))
                 anew.power, anew.blocks, anew.seconds = receiver.power, receiver.blocks, receiver.seconds
                 receiver = self._known[circuit] = anew
-            receiver.told_dbm = limits.get(circuit, NO_LIMITS)
-            receiver.seconds.lit(circuit not in dark)
+            receiver.told_dbm = self._limits.of(circuit)
+            if circuit in lit:  # else it is as it was: states are told when they change, and now and then
+                receiver.seconds.lit(lit[circuit])
             learning |= receiver.learning
             if receiver.complains:
                 self._alarms.hold(f"circuit:{circuit}", receiver.standing)
@@ -79,20 +75,10 @@ class Receivers:
             expect(self._known, lengths_m)
         return tuple(over)
 
-    def _dark(self, circuits: Collection[str]) -> set[str]:
-        """Return those that their domain tells to be down."""
+    def _lit(self, circuits: Collection[str]) -> dict[str, bool]:
+        """Return whether there is light, by what their domain told not long ago."""
         up = self._telemetry.newest_of([f"circuit:{c}" for c in circuits], "up")
-        return {c for c, state in zip(circuits, up, strict=True) if state is not None and state < 0.5}
+        return {c: state >= 0.5 for c, state in zip(circuits, up, strict=True) if state is not None}
 
     def _end(self, circuit: str, receiver: Receiver) -> list[Alarm]:
         return [a for kind in receiver.standing for a in self._alarms.end(f"circuit:{circuit}", kind)]
-
-
-def limits_dbm(telemetry: Telemetry, circuits: Collection[str]) -> dict[str, dict[int, float]]:
-    """Return the limits of received power that equipment tells of now: circuit → severity → dBm."""
-    subjects, found = [f"circuit:{c}" for c in circuits], dict[str, dict[int, float]]()
-    for metric, severity in LIMIT_METRICS.items():
-        for circuit, limit in zip(circuits, telemetry.newest_of(subjects, metric), strict=True):
-            if limit is not None:
-                found.setdefault(circuit, {})[severity] = limit
-    return found

@@ -22,6 +22,7 @@ from controller.loop.culprits import Blame, Culprits
 from controller.loop.faults import Fault
 from controller.loop.kept_incidents import remembered
 from controller.loop.lights import Lights
+from controller.loop.limits import ToldLimits
 from controller.loop.repair import COMPONENTS, Repairs
 from controller.network.model import CityMap
 from controller.southbound.driver import CountsStreams, Sample
@@ -125,6 +126,11 @@ class Tickets:
     def blame(self) -> Blame:
         """Return who is to blame for what now, also by incidents that are too young to be told."""
         return self._culprits.blame(self._incidents.open, self._now().timestamp())
+
+    @property
+    def limits(self) -> ToldLimits:
+        """Return the limits of received power that equipment tells."""
+        return self._lights.limits
 
     def listed(self, closed: bool, limit: int) -> tuple[Incident, ...]:
         """Return incidents, those that are open first, then the newest; with `closed` also those that are over."""

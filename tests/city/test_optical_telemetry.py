@@ -23,10 +23,22 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCity]:
 
 
 def leaves(directory: Path, port: int) -> dict[str, Any]:
-    """Return what the domain measures of circuits now: "id/leaf" → value."""
+    """Return what the domain measures of circuits now: "id:leaf" → value."""
+    told = updates(directory, port, "onecity-flow:circuits")
+    return {
+        f"{next(e.key['id'] for e in u.path.elem if 'id' in e.key)}:{u.path.elem[-1].name}": _value(u) for u in told
+    }
+
+
+def _value(update: Any) -> Any:
+    return json.loads(update.val.json_ietf_val)
+
+
+def updates(directory: Path, port: int, *names: str) -> list[Any]:
+    """Return all that stands below a path now, as gnmi.Update."""
     trust = grpc.ssl_channel_credentials((directory / "ca.pem").read_bytes())
     metadata = (("authorization", f"Bearer {(directory / 'secrets' / 'token').read_text()}"),)
-    path = gnmi_pb2.Path(elem=[gnmi_pb2.PathElem(name="onecity-flow:circuits")])
+    path = gnmi_pb2.Path(elem=[gnmi_pb2.PathElem(name=name) for name in names])
     with grpc.secure_channel(f"127.0.0.1:{port}", trust) as channel:
         stub = gnmi_pb2_grpc.gNMIStub(channel)
         request = gnmi_pb2.GetRequest(path=[path], encoding=gnmi_pb2.JSON_IETF)
@@ -35,13 +47,8 @@ def leaves(directory: Path, port: int) -> dict[str, Any]:
         except grpc.RpcError as error:
             if error.code() is not grpc.StatusCode.NOT_FOUND:  # not found: the plant has not told its first state yet
                 raise
-            return {}
-    found = {}
-    for notification in answer.notification:
-        for update in notification.update:
-            circuit = next(e.key["id"] for e in update.path.elem if "id" in e.key)
-            found[f"{circuit}:{update.path.elem[-1].name}"] = json.loads(update.val.json_ietf_val)
-    return found
+            return []
+    return [update for notification in answer.notification for update in notification.update]
 
 
 def wait(city: RunningCity, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -95,3 +102,42 @@ def test_a_plant_that_was_restarted_hears_everything_again(city: RunningCity) ->
     city.plant({"type": "restore", "what": "all"})
     domain.cancel("g2")
     domain.close()
+
+
+LIT = "infra/lg-bantian.ge-2-lg-pinghu.ge-1"
+SECONDS = ("errored-seconds", "severely-errored-seconds", "unavailable-seconds")
+
+
+def test_a_wavelength_tells_the_seconds_that_it_counted_in_the_dark_too_and_the_limits_of_its_light(
+    city: RunningCity,
+) -> None:
+    port = city.domain_process("city-otn").ports["gnmi"]
+
+    def seconds() -> dict[str, int]:
+        told = updates(city.directory, port, "terminal-device", "logical-channels", "channel", "otn", "state")
+        mine = (u for u in told if any(e.key.get("index") == LIT for e in u.path.elem))
+        return {u.path.elem[-1].name: int(_value(u)) for u in mine if u.path.elem[-1].name in SECONDS}
+
+    def counted(leaf: str, least: int) -> dict[str, int]:
+        deadline = time.monotonic() + 30
+        while (found := seconds()).get(leaf, -1) < least and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert found[leaf] >= least
+        return found
+
+    before = counted("errored-seconds", 0)
+    city.plant({"type": "degrade", "link": LIT, "loss": 0.01})
+    found = counted("errored-seconds", before["errored-seconds"] + 2)
+    assert {leaf: found[leaf] for leaf in SECONDS[1:]} == {leaf: before[leaf] for leaf in SECONDS[1:]}
+    city.plant({"type": "degrade", "link": LIT, "light_db": 20.0})  # its patch cord is out: dark
+    time.sleep(2.5)
+    city.plant({"type": "restore", "what": "all"})
+    found = counted("severely-errored-seconds", before["severely-errored-seconds"] + 2)
+    assert found["unavailable-seconds"] == before["unavailable-seconds"]
+    told = updates(city.directory, port, "components", "component", "transceiver", "thresholds", "threshold", "state")
+    limits = {
+        next(e.key["severity"] for e in u.path.elem if "severity" in e.key): _value(u)
+        for u in told
+        if u.path.elem[1].key["name"] == LIT and u.path.elem[-1].name == "input-power-lower"
+    }
+    assert limits == {"openconfig-alarm-types:CRITICAL": "-18.00", "openconfig-alarm-types:WARNING": "-15.00"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -114,6 +115,7 @@ def test_who_rides_a_fibre_that_fades_is_led_away_before_a_packet_is_lost(longga
 
 CORD = "infra/lg-jihua.ge-2-lg-bantian.ge-1"
 CARD = "infra/lg-bantian.ge-2-lg-pinghu.ge-1"
+DARK = "infra/lg-nanwan.ge-2-lg-buji.ge-1"  # over FIBRE
 ASTRAY = "infra/lg-pingdi.ge-2-lg-yuanshan.ge-1"
 
 
@@ -148,3 +150,35 @@ def test_five_faults_at_once_are_five_incidents_each_with_what_is_truly_broken(l
     assert any(re.search(r"\+1[12]\.\d km", line) for line in _story(longgang, ids[f"fibre:{FIBRE}"]))
     told = longgang.command("incidents").stdout
     assert all(incident in told for incident in ids.values())
+
+
+def _counted(longgang: Stage, circuit: str) -> dict[str, float]:
+    """Return what /metrics tells of a wavelength's seconds."""
+    with urllib.request.urlopen(f"http://{longgang.metrics}/metrics", timeout=10) as answer:
+        told = re.findall(r'^onecity_circuit_(\w+_seconds)_total{circuit="(.+)"} (.+)$', answer.read().decode(), re.M)
+    return {name: float(value) for name, of, value in told if of == circuit}
+
+
+def test_ten_severe_seconds_in_a_row_are_told_of_light_that_spoils_all_and_not_of_what_is_dark(longgang: Stage) -> None:
+    eventually(lambda: _counted(longgang, CARD), 60)
+    before, earlier = (
+        {c: _counted(longgang, c) for c in (CARD, DARK)},
+        {i.id for i in _incidents(longgang, closed=True)},
+    )
+    _lab(longgang, "degrade", CARD, "--loss", "30%")
+    longgang.city.plant({"type": "cut", "fibre": FIBRE})
+    wanted = {f"circuit:{CARD}", f"fibre:{FIBRE}"}
+    eventually(lambda: {i.root for i in _open(longgang)} == wanted, 60)
+    ids = {i.root: i.id for i in _open(longgang)}
+    raised = "alarm UNAVAILABLE (critical) on circuit:"
+    eventually(lambda: any(raised in line for line in _story(longgang, ids[f"circuit:{CARD}"])), 60)
+    assert {i.root: i.id for i in _open(longgang)} == ids
+    for circuit in (CARD, DARK):  # both are unavailable
+        least = before[circuit]["unavailable_seconds"] + 10
+        eventually(lambda c=circuit, least=least: _counted(longgang, c)["unavailable_seconds"] >= least, 60)  # type: ignore[misc]
+    longgang.city.plant({"type": "restore", "what": "all"})
+    eventually(lambda: not _open(longgang), 60)
+    story = _story(longgang, ids[f"circuit:{CARD}"])
+    assert any("alarm UNAVAILABLE cleared" in line for line in story)
+    assert not any("UNAVAILABLE" in line for line in _story(longgang, ids[f"fibre:{FIBRE}"]))
+    assert {i.id for i in _incidents(longgang, closed=True)} - earlier == set(ids.values())

@@ -6,7 +6,15 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-from controller.assurance.receivers import DISPERSION, LEARN, RX_POWER, SEVERE_IN_A_ROW, STEP_AFTER, UNCORRECTABLE
+from controller.assurance.receivers import (
+    CRITICAL,
+    DISPERSION,
+    LEARN,
+    RX_POWER,
+    SEVERE_IN_A_ROW,
+    STEP_AFTER,
+    UNCORRECTABLE,
+)
 from controller.loop.alarms import EXPIRES_S, Alarms
 from controller.loop.lights import Lights
 from controller.southbound.driver import Sample
@@ -177,7 +185,7 @@ def test_what_is_dark_raises_no_alarm_of_its_seconds_and_none_when_it_is_lit_aga
     room.tell(8)
     dark = {c: {"up": 0.0} for c in ("one", "two")}
     room.tell(2, **dark)
-    assert room.unavailable(20, "one", "two", **dark) == []
+    assert room.unavailable(20, "one", "two") == []  # a state is told when it changes, and seldom again
     assert room.unavailable(1, "one", "two", one={"up": 1.0}, two={"up": 1.0}) == []
     assert room.tell(12, one={"up": 1.0}, two={"up": 1.0}) == []
     assert room.told == []
@@ -195,14 +203,32 @@ def test_what_goes_on_elsewhere_is_as_unavailable_as_before() -> None:
     assert room.standing == set()
 
 
-def test_limits_that_are_told_count_until_they_are_told_no_more() -> None:
+def _limit(room: Room, dbm: float, circuit: str = "three") -> None:
+    room.telemetry.take([Sample("otn", f"circuit:{circuit}", "rx_critical_dbm", dbm, 1.0)])
+
+
+def test_a_limit_that_is_told_counts_until_another_is_or_none_is_told_any_more() -> None:
     room = Room()
     room.tell(8)
-    limit = {"rx_critical_dbm": -9.5}
-    room.telemetry.take([Sample("otn", "circuit:three", m, v, 1.0) for m, v in limit.items()])
+    _limit(room, -9.0)
+    _limit(room, -9.5)
     room.lights.look()
     room.tell(2)
     assert room.standing == {("circuit:three", RX_POWER)}
     assert "otn: alarm RX_POWER (critical) on circuit:three: -10.0 dBm, -0.5 dB over what it needs" in room.told
-    room.tell(30)
+    room.tell(int(EXPIRES_S) - 4)  # no heartbeat is due for longer than what measures is fresh
+    assert room.standing == {("circuit:three", RX_POWER)}
+    room.tell(8)
     assert room.standing == set()
+
+
+def test_a_domain_out_of_reach_keeps_its_limits() -> None:
+    room = Room()
+    room.tell(8)
+    _limit(room, -9.5)
+    room.now += 2 * EXPIRES_S
+    room.lights.look()
+    assert dict(room.lights.limits.of("three")) == {CRITICAL: -9.5}
+    del room.routes["three"]
+    room.lights.look()
+    assert dict(room.lights.limits.of("three")) == {}

@@ -7,8 +7,9 @@ import json
 import pytest
 from pygnmi.spec.v080 import gnmi_pb2
 
+from controller.assurance import receivers as judged
 from controller.southbound.measurements import Translator
-from controller.southbound.transponders import Limits
+from controller.southbound.transponders import LIMIT_METRICS, Limits
 from lab.gnmi.paths import parse_path, to_message
 
 
@@ -109,6 +110,10 @@ def test_seconds_are_told_as_equipment_counts_them(leaf: str, metric: str) -> No
     assert translator.samples(_leaf(f"{OTN}/{leaf}", b'"3"', 7)) == ()
 
 
+def test_limits_are_called_as_those_who_judge_power_call_them() -> None:
+    assert set(judged.LIMIT_METRICS) == LIMIT_METRICS
+
+
 def test_limits_that_equipment_tells_hold_for_as_long_as_they_are_told() -> None:
     translator = Translator("otn", lambda _: None)
     for severity, metric in (("openconfig-alarm-types:CRITICAL", "rx_critical_dbm"), ("WARNING", "rx_warning_dbm")):
@@ -122,8 +127,7 @@ def test_limits_that_equipment_tells_hold_for_as_long_as_they_are_told() -> None
     assert translator.samples(_leaf(f"{THRESHOLD.format('MAJOR')}/output-power-lower", b'"-1.0"')) == ()
 
 
-@pytest.mark.parametrize(
-    "value", [b'"NaN"', b"NaN", b'"inf"', b"-Infinity", b'"-4000"', b'"21"', b'"none"', b"null", b"true"]
+@@, b"NaN", b'"inf"', b"-Infinity", b'"-4000"', b'"21"', b'"none"', b"null", b"true"]
 )
 def test_a_limit_that_makes_no_sense_is_ignored_and_said_once_over_all_connections(
     value: bytes, caplog: pytest.LogCaptureFixture

@@ -234,6 +234,32 @@ async def test_a_stream_that_is_refused_is_told_once_with_the_domains_words_and_
     ]
 
 
+async def test_seconds_and_limits_of_light_come_as_equipment_has_them(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    otn = "/terminal-device/logical-channels/channel[index=gov.video/a-b]/otn/state"
+    limits = "/components/component[name=gov.video/a-b]/transceiver/thresholds"
+    lower = limits + "/threshold[severity=openconfig-alarm-types:{}]/state/input-power-lower"
+    at = time.time_ns()
+    for leaf, value in {"errored-seconds": "31", "severely-errored-seconds": "12", "unavailable-seconds": "40"}.items():
+        server.tree.update(f"{otn}/{leaf}", value, at)
+    server.tree.update(lower.format("WARNING"), "NaN")
+    server.tree.update(lower.format("CRITICAL"), "-16.50")
+    stream = Telemetry(server.settings(), OPTICAL_ON_CHANGE, OPTICAL_SAMPLED).samples(0.1)
+    subject = "circuit:gov.video/a-b"
+    wanted = {"errored_s": 31.0, "severely_errored_s": 12.0, "unavailable_s": 40.0, "rx_critical_dbm": -16.5}
+    found = await until(stream, {(subject, metric) for metric in wanted})
+    assert {metric: sample.value for (_, metric), sample in found.items()} == wanted
+    server.tree.update(lower.format("CRITICAL"), "-17.00")
+    found = await until(stream, {(subject, "rx_critical_dbm")})
+    assert found[subject, "rx_critical_dbm"].value == -17.0
+    assert [m for m in caplog.messages if "rx_warning_dbm" in m] == [
+        "domain city-ip: circuit:gov.video/a-b tells 'NaN' as rx_warning_dbm, a limit of received power that no "
+        "receiver has (-60 to 20 dBm make sense); it is ignored, and what its line mode needs counts instead"
+    ]
+    await stream.aclose()  # type: ignore[attr-defined]
+
+
 async def test_a_reader_that_sleeps_loses_the_oldest_batches_and_no_memory(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
