@@ -74,7 +74,7 @@ OPTICAL = Page(
                         ),
                     ),
                     "s",
-                    words="Ten severely errored in a row begin unavailable time (G.8201); a dark circuit is unavailable.",
+                    words="Ten severely errored in a row begin unavailable time (G.8201), as does darkness.",
                     red_above=1.0,
                 ),
                 Panel(

@@ -127,7 +127,8 @@ def test_limits_that_equipment_tells_hold_for_as_long_as_they_are_told() -> None
     assert translator.samples(_leaf(f"{THRESHOLD.format('MAJOR')}/output-power-lower", b'"-1.0"')) == ()
 
 
-@@, b"NaN", b'"inf"', b"-Infinity", b'"-4000"', b'"21"', b'"none"', b"null", b"true"]
+@pytest.mark.parametrize(
+    "value", [b'"NaN"', b"NaN", b'"inf"', b"-Infinity", b'"-4000"', b'"21"', b'"none"', b"null", b"true"]
 )
 def test_a_limit_that_makes_no_sense_is_ignored_and_said_once_over_all_connections(
     value: bytes, caplog: pytest.LogCaptureFixture
