@@ -169,6 +169,7 @@ class Daemon:
             time.monotonic,
         )
         self._started.push_async_callback(self.slow_loop.stop)
+        self.changes.wellbeing.stays = self.slow_loop.stays
         if self.settings.webhook:
             webhook = Webhook(self.settings.webhook)
             self.tickets.on_news.append(webhook.tell)

@@ -252,8 +252,8 @@ class Changes(Looking):
         return await self._begin(order, secrets.token_hex(4))
 
     async def improve(self, services: frozenset[ServiceId], shun: frozenset[str], reason: str) -> ChangeResult:
-        """Place services once more, none of them over these components; who cannot be placed so stays as it stands."""
-        order = Order(Wanted(again=services, shun=shun), "improve", "assurance", reason, alone=True)
+        """Place services once more, none of them over these components: all of them, or each stays as it stands."""
+        order = Order(Wanted(again=services, shun=shun), "improve", "assurance", reason)
         return await self._begin(order, secrets.token_hex(4))
 
     async def _turn(self, wanted: Wanted) -> None:

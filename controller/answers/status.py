@@ -149,6 +149,9 @@ def _conditions(
     why = around.wellbeing.witness.waits(standing.service.metadata.service) if committed else ""
     if why:
         found.append(Condition("Whole", "False", "WaitsForRepair", why))
+    stays = around.wellbeing.stays(standing.service.metadata.service) if committed else ""
+    if stays:
+        found.append(Condition("LedAway", "False", "Stays", stays))
     doubtful = [d for d in domains if d in around.in_doubt]
     if doubtful:
         message = f"a decided change has not ended on {', '.join(doubtful)}; it goes on by itself"

@@ -24,7 +24,8 @@ class TuningSettings:
     most_an_hour: int = 200  # moves of all services together
     most_of_one: int = 4  # an hour
     rest_s: float = 30.0  # between two moves of one service
-    again_s: float = 60.0  # after an attempt that found nothing better
+    again_s: float = 60.0  # after an attempt that found nothing better; twice as long after each further one
+    most_again_s: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Tuner:
         self._settings = settings or TuningSettings()
         self._moves: deque[tuple[float, ServiceId]] = deque()
         self._not_before: dict[ServiceId, float] = {}
+        self._vain: dict[ServiceId, int] = {}  # attempts in a row that found nothing better
 
     def decide(
         self, burning: Iterable[Burning], closed: Mapping[str, frozenset[Component]], now: float
@@ -82,9 +84,12 @@ class Tuner:
         """Note moves that were made."""
         for sid in services:
             self._moves.append((now, sid))
+            self._vain.pop(sid, None)
             self._not_before[sid] = now + self._settings.rest_s
 
     def stayed(self, services: Iterable[ServiceId], now: float) -> None:
         """Note services for which nothing better was found."""
         for sid in services:
-            self._not_before[sid] = now + self._settings.again_s
+            tries = self._vain.get(sid, 0)
+            self._vain[sid] = tries + 1
+            self._not_before[sid] = now + min(self._settings.again_s * 2**tries, self._settings.most_again_s)

@@ -146,7 +146,7 @@ def plan(
     refused = {r.service for r in outcome.refusals}
     _hosts_in_place((*changed, *dependants), {**standing, **_placed((*changed, *dependants), outcome.placements)})
     puts: dict[ServiceId, Standing] = {}
-    pairs = _but(standing, replaced)
+    pairs = _but(standing, replaced - refused)  # who is refused stays as it stands, for those over it too
     accepted = [s for s in (*changed, *dependants) if s.metadata.service not in refused]
     for service in accepted:
         pairs[service.metadata.service] = (service, outcome.placements[service.metadata.service])

@@ -60,13 +60,18 @@ def proposals(arguments: Namespace, screen: Screen) -> int:
                 raise CommandError(f"{words[1]} stays where it is: {answer.message or 'there is nothing better'}")
             screen.line(f"{words[1]} was led elsewhere; `onecity describe {words[1]}` shows where.")
             return 0
-        found = list(client.call(client.incidents.ListProposals, pb.ListProposalsRequest()).proposals)
+        answer = client.call(client.incidents.ListProposals, pb.ListProposalsRequest())
+    found, staying = list(answer.proposals), list(answer.staying)
     if arguments.output != "table":
         screen.line(as_text([plain(p) for p in found], arguments.output))
-    elif not found:
-        screen.line("Nothing is proposed.")
-    else:
+        return 0
+    if found:
         screen.table(("service", "why"), [[p.service, harmless(p.reason)] for p in found])
+    else:
+        screen.line("Nothing is proposed.")
+    if staying:
+        screen.line("")
+        screen.table(("cannot be led away", "why"), [[p.service, harmless(p.reason)] for p in staying])
     return 0
 
 

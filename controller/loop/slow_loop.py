@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from controller.assurance.causes import Cause
@@ -22,13 +22,14 @@ from controller.assurance.tuning import Burning, Move, Tuner
 from controller.assurance.waves import tier
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
+from controller.changes.state import Standing
 from controller.changes.views import Action, ChangeResult, Outcome
 from controller.errors import UnknownNameError
 from controller.intent.clauses import wish
-from controller.intent.model import Assurance, ServiceId
+from controller.intent.model import Assurance, DedicatedPlane, ServiceId, VipAssurance
 from controller.loop.wellbeing import Wellbeing
 from controller.planning.placement import Placement
-from controller.planning.worked import carried_by
+from controller.planning.worked import carried_by, crossed_by
 
 log = logging.getLogger(__name__)
 
@@ -66,12 +67,22 @@ class SlowLoop:
         self._tuner = Tuner()
         self._proposals: dict[ServiceId, Proposal] = {}
         self._moving: set[ServiceId] = set()
+        self._staying: dict[ServiceId, str] = {}
         self._task: asyncio.Task[None] | None = None
 
     @property
     def proposals(self) -> tuple[Proposal, ...]:
         """Return what waits to be accepted, by service."""
         return tuple(p for _, p in sorted(self._proposals.items()))
+
+    @property
+    def staying(self) -> Mapping[ServiceId, str]:
+        """Return who is carried by something worn and cannot be led away, and why, in one sentence each."""
+        return dict(sorted(self._staying.items()))
+
+    def stays(self, sid: ServiceId) -> str:
+        """Return why a service stays on what wears out; empty for all others."""
+        return self._staying.get(sid, "")
 
     async def accept(self, service: str) -> ChangeResult:
         """Carry out a proposal; raises UnknownNameError."""
@@ -100,14 +111,20 @@ class SlowLoop:
         causes = [c for c in self._worn() if c.kind == "degraded"]
         if not causes:
             self._proposals.clear()
+            self._staying.clear()
             return
         city, routes = self._domains.discovered, self._domains.lit()
         closed = {c.root: closure(city, {c.root}, routes) | c.members for c in causes}
         burning = [b for c in causes for b in self._burning(c, closed[c.root])]
-        proposed = {b.service for b in burning}
-        self._proposals = {s: p for s, p in self._proposals.items() if s in proposed}
+        on_worn = {b.service: self._desk.state.services[b.service].placement for b in burning}
+        for memory in (self._proposals, self._staying):
+            for sid in [s for s in memory if s not in on_worn]:
+                del memory[sid]
         for move in self._tuner.decide(burning, closed, self._clock()):
-            way = self._wish(move.service)
+            standing = self._desk.state.services.get(move.service)
+            if standing is None or standing.placement is not on_worn[move.service]:
+                continue  # it was led away with the plane of another
+            way = self._way(move, standing)
             if way is Assurance.PROPOSE:
                 self._propose(move)
             elif way is Assurance.AUTO:
@@ -129,35 +146,96 @@ class SlowLoop:
             if standing is None or not standing.active or sid in self._moving or sid in self._desk.under_way:
                 continue
             rank = tier(standing.service)
-            if rank == 2 or self._wish(sid) is Assurance.OFF:
+            if rank == 2 or wish(standing.service) is Assurance.OFF:
                 continue
-            fading = _rides(standing.placement, cause.at_risk)
-            on_it = cause.felt and not parts.isdisjoint(carried_by(standing.placement))  # not only what stands by
+            carried = carried_by(standing.placement) | self._crossed(standing)
+            fading = _rides(standing.placement, carried, cause.at_risk)
+            on_it = cause.felt and not parts.isdisjoint(carried)  # not only what stands by
             if fading or on_it:
                 health = self._wellbeing.now(sid) if on_it else Health.UNKNOWN
                 found.append(Burning(sid, rank, health, cause, fading))
         return found
 
-    def _wish(self, sid: ServiceId) -> Assurance:
-        standing = self._desk.state.services.get(sid)
-        return wish(standing.service) if standing is not None else Assurance.AUTO
+    def _crossed(self, standing: Standing) -> frozenset[Component]:
+        """Return the border links that carry a VIP because its plane crosses them."""
+        if not isinstance(standing.service, VipAssurance):
+            return frozenset()
+        below = self._desk.state.services.get(standing.service.protects)
+        if below is None or not isinstance(below.service, DedicatedPlane):
+            return frozenset()  # a slice is led away itself
+        crossed = crossed_by(self._domains.city, standing.placement, below.placement)
+        return frozenset(f"link:{link}" for link in crossed)
+
+    def _plane(self, standing: Standing, shun: frozenset[Component]) -> ServiceId | None:
+        """Return the plane that has to cross another border for a VIP; None: no border that it crosses is shunned."""
+        service = standing.service
+        return service.protects if isinstance(service, VipAssurance) and self._crossed(standing) & shun else None
+
+    def _along(self, plane: ServiceId) -> Mapping[ServiceId, Assurance]:
+        """Return who is led elsewhere with a plane, itself included, and what each says to that."""
+        services = self._desk.state.services
+        concerned = (services[sid] for sid in (plane, *self._desk.state.protectors((plane,))) if sid in services)
+        return {s.service.metadata.service: wish(s.service) for s in concerned if not s.expired}
+
+    def _way(self, move: Move, standing: Standing) -> Assurance:
+        """Return what may be done: what the service says, or who would go with it where that is to be asked first."""
+        plane = self._plane(standing, move.shun)
+        others = self._along(plane).values() if plane is not None else ()
+        own = wish(standing.service)
+        return Assurance.PROPOSE if own is Assurance.AUTO and Assurance.PROPOSE in others else own
 
     async def _move(self, move: Move) -> ChangeResult:
-        self._moving.add(move.service)
+        sid = move.service
+        self._moving.add(sid)
         try:
-            result = await self._improve(frozenset({move.service}), move.shun, f"{move.cause.title}; led elsewhere")
+            result, why = await self._lead(move)
         finally:
-            self._moving.discard(move.service)
-        refused = any(a.action is Action.REFUSED for a in result.services)
-        if result.outcome is Outcome.COMMITTED and not refused:
-            self._tuner.moved((move.service,), self._clock())
+            self._moving.discard(sid)
+        if _led(result):
+            self._tuner.moved((sid,), self._clock())
         else:
-            self._tuner.stayed((move.service,), self._clock())
-            log.info("%s stays on %s: %s", move.service, move.cause.root, " ".join(result.message.split()))
+            self._tuner.stayed((sid,), self._clock())
+        self._staying.pop(sid, None)
+        if why:
+            self._staying[sid] = f"{move.cause.title}, and it stays there: {why}"
+            log.info("%s: %s", sid, self._staying[sid])
         return result
 
+    async def _lead(self, move: Move) -> tuple[ChangeResult, str]:
+        """Lead a service away, a VIP on a worn border with its plane; return also why it stays on something worn."""
+        sid, standing = move.service, self._desk.state.services.get(move.service)
+        plane = self._plane(standing, move.shun) if standing is not None else None
+        if standing is None or plane is None:
+            result = await self._attempt(move, sid)
+            return result, "" if _led(result) else _why(result)
+        off = [s for s, way in self._along(plane).items() if way is Assurance.OFF]
+        if off:
+            result = ChangeResult(Outcome.REFUSED, f"{', '.join(off)} is not to be moved (assurance: off)")
+        else:
+            result = await self._attempt(move, sid, plane)
+        if _led(result):
+            return result, ""
+        why = f"{plane} can cross no other border with all that was promised: {_why(result)}"
+        if not move.shun.isdisjoint(carried_by(standing.placement)):
+            result = await self._attempt(move, sid)  # off all else that wears out under it
+        return result, why
 
-def _rides(placement: Placement, fading: frozenset[Component]) -> bool:
+    async def _attempt(self, move: Move, *services: ServiceId) -> ChangeResult:
+        return await self._improve(frozenset(services), move.shun, f"{move.cause.title}; led elsewhere")
+
+
+def _led(result: ChangeResult) -> bool:
+    return result.outcome is Outcome.COMMITTED and all(a.action is not Action.REFUSED for a in result.services)
+
+
+def _why(result: ChangeResult) -> str:
+    """Return in one line why nothing was moved: of refusals what binds."""
+    lines = [line.strip() for line in result.message.splitlines()]
+    binds = dict.fromkeys(line.removeprefix("binds").strip() for line in lines if line.startswith("binds "))
+    return "; ".join(binds) or " ".join(result.message.split()) or "there is nothing better"
+
+
+def _rides(placement: Placement, carried: frozenset[Component], fading: frozenset[Component]) -> bool:
     """Return whether what fades carries a service, and does not only stand by."""
     own = any(f"circuit:{c.id}" in fading for c in placement.circuits)
-    return own or not fading.isdisjoint(carried_by(placement))
+    return own or not fading.isdisjoint(carried)

@@ -62,6 +62,7 @@ class Wellbeing:
     def __init__(self, telemetry: Telemetry, clock: Callable[[], float]) -> None:
         self._telemetry, self._clock = telemetry, clock
         self.witness: Witness = Nobody()
+        self.stays: Callable[[ServiceId], str] = lambda sid: ""  # on what wears out, and why; empty for all others
         self._settings = HealthSettings()
         self._tracks: dict[ServiceId, HealthTrack] = {}
         self._confirmed: dict[ServiceId, float] = {}

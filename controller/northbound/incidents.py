@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from onecity.v1 import incident_pb2_grpc
 from controller.assurance.incidents import Entry, Incident
 from controller.changes.views import ChangeResult, Outcome
 from controller.errors import OnecityError
+from controller.intent.model import ServiceId
 from controller.loop.slow_loop import Proposal
 from controller.northbound.status import rich_status
 
@@ -40,6 +41,10 @@ class ProposalSource(Protocol):
     @property
     def proposals(self) -> tuple[Proposal, ...]:
         """Return what waits to be accepted, by service."""
+
+    @property
+    def staying(self) -> Mapping[ServiceId, str]:
+        """Return who cannot be led away from what wears out, and why, by service."""
 
     async def accept(self, service: str) -> ChangeResult:
         """Carry out a proposal; raises UnknownNameError."""
@@ -70,8 +75,13 @@ class IncidentServicer(incident_pb2_grpc.IncidentServiceServicer):
     async def ListProposals(  # noqa: N802
         self, request: pb.ListProposalsRequest, context: Context
     ) -> pb.ListProposalsResponse:
-        found = self._proposals.proposals if self._proposals is not None else ()
-        return pb.ListProposalsResponse(proposals=[pb.Proposal(service=p.service, reason=p.reason) for p in found])
+        if self._proposals is None:
+            return pb.ListProposalsResponse()
+        found, staying = self._proposals.proposals, self._proposals.staying
+        return pb.ListProposalsResponse(
+            proposals=[pb.Proposal(service=p.service, reason=p.reason) for p in found],
+            staying=[pb.Proposal(service=sid, reason=why) for sid, why in staying.items()],
+        )
 
     async def AcceptProposal(  # noqa: N802
         self, request: pb.AcceptProposalRequest, context: Context

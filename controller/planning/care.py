@@ -14,7 +14,7 @@ from controller.network.fading import calm, fading_under, wary
 from controller.network.model import CityMap
 from controller.planning.draft import CannotPlaceError
 from controller.planning.placement import Placement
-from controller.planning.worked import carried_by, stands_by_over, worked_over
+from controller.planning.worked import carried_by, crossed_by, stands_by_over, worked_over
 
 RIDES, AVOIDS, STANDS_BY = "rides fibre ", "avoids fibre ", "standby rides fibre "
 
@@ -27,17 +27,21 @@ def with_care(
     standing: Placement | None,
     place_on: PlaceOn,
     *,
+    below: Placement | None,
     sound: Callable[[], bool],
     explained: bool,
 ) -> Placement:
     """Return the placement; raises CannotPlaceError.
 
-    sound: whether what stands still serves; explained: say which way was left for one that does not wear out, which
-    takes placing twice. Planes are placed as ever: their ways are their routers' choice.
+    below: what a VIP protects; sound: whether what stands still serves; explained: say which way was left for one that
+    does not wear out, which takes placing twice. Planes choose their borders with care, all else of their ways is their
+    routers' choice.
     """
     quiet = calm(city)
     if quiet is None or isinstance(wanted, DedicatedPlane):
         return _as_noted(place_on(city), standing)
+    if isinstance(wanted, VipAssurance) and below is not None:
+        place_on = _over_borders(city, wanted, below, place_on)
     if standing is not None and not city.standby_only and sound():
         found = place_on(city)
         if _worn(city, found) <= _worn(city, standing):  # what was led away is not led back by the way
@@ -56,6 +60,17 @@ def with_care(
         return _noted(found, AVOIDS, _worn(city, place_on(city)), "it is fading")
     except CannotPlaceError:
         return found
+
+
+def _over_borders(city: CityMap, wanted: VipAssurance, below: Placement, place_on: PlaceOn) -> PlaceOn:
+    """Have a VIP say where the border that it crosses wears out: it has no choice of its own there."""
+
+    def noted(other: CityMap) -> Placement:
+        found = place_on(other)
+        worn = fading_under(city, crossed_by(city, found, below))
+        return _noted(found, RIDES, worn, f"it is fading, and the border of {wanted.protects} runs over it")
+
+    return noted
 
 
 def _around(quiet: CityMap, spare: CityMap, wanted: Service, place_on: PlaceOn) -> Placement:

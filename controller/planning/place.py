@@ -278,8 +278,9 @@ class _Attempt:
             batch = replace(self.batch, city=other)
             return _Attempt(batch, layers(other), self.ledger.on(other), self.old, self.placed).place(service)
 
+        known = self._known(service.protects) if isinstance(service, VipAssurance) else None
         return with_care(
-            city, service, standing, on_map,
+            city, service, standing, on_map, below=known[1] if known is not None else None,
             sound=lambda: standing is not None and still_sound(city, self.net, self.ledger, standing),
             explained=len(self.batch.wanted) <= MOST_EXPLAINED,
         )  # fmt: skip

@@ -2,7 +2,8 @@
 
 Routers lead it over the quickest ways inside their domains. Where such a way leaves the plane A or B that was asked,
 or the boundaries, or is full, a tunnel between the two provider edges pins it elsewhere; everywhere else there is
-none. All borders that may be used are stitched; what is held runs over the one that routing prefers.
+none. All borders that may be used are stitched; what is held runs over the one that routing prefers. Which that is,
+is ours to say: one that wears out comes after one that does not, where everything asked is kept over that.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def led_again(
     try:
         if standing.tunnels or not still_attached(city, net, ledger, wanted.accesses, wanted.boundaries, standing):
             return None
-        laid = _laid(net, wanted, standing.attachments, ledger.free_array())
+        passed = frozenset(_passed_over(net, standing))
+        laid = _laid(net, wanted, standing.attachments, ledger.free_array(), passed)
     except CannotPlaceError:
         return None
     crossings = [(min(k.id, k.reverse), rank, rate) for k, rank, rate in _crossings(net, laid.joined, laid.loads)]
@@ -95,37 +97,71 @@ class _Laid:
     held: tuple[RateReservation, ...]
 
 
-def _laid(net: Layers, wanted: DedicatedPlane, attachments: tuple[Attachment, ...], free: BitsPerSecond) -> _Laid:
+def _laid(
+    net: Layers, wanted: DedicatedPlane, attachments: tuple[Attachment, ...], free: BitsPerSecond,
+    passed: frozenset[int] = frozenset(),
+) -> _Laid:  # fmt: skip
     """Lay a plane, or find how one of its shape was laid on this map: most have few sites, and many the same.
 
     What was found with all links empty holds as long as it fits; where it does not, another way is looked for.
-    Raises CannotPlaceError.
+    passed: borders that carry nothing while others are there. Raises CannotPlaceError.
     """
     hoses = _hoses(wanted, attachments)
     hubs = frozenset(a.node for a in attachments if a.hub)
     shape = (
         wanted.boundaries, wanted.plane, wanted.hub_and_spoke, wanted.slo, wanted.floor_ratio, hubs,
-        tuple(sorted(hoses.items())),
+        tuple(sorted(hoses.items())), passed,
     )  # fmt: skip
     found = net.laid.get(shape)
     if not isinstance(found, _Laid):
         try:
-            found = _lay(net, wanted, hoses, hubs, np.full(len(free), np.iinfo(np.int64).max))
+            found = _lay(net, wanted, hoses, hubs, np.full(len(free), np.iinfo(np.int64).max), passed)
         except CannotPlaceError:
-            return _lay(net, wanted, hoses, hubs, free)
+            return _lay(net, wanted, hoses, hubs, free, passed)
         if len(net.laid) >= MOST_SHAPES:
             net.laid.clear()
         if not found.tunnels:
             net.laid[shape] = found
     if any(load > free[i] for i, load in found.loads.items()):
-        return _lay(net, wanted, hoses, hubs, free)
+        return _lay(net, wanted, hoses, hubs, free, passed)
     return found
 
 
 def _lay(
-    net: Layers, wanted: DedicatedPlane, hoses: dict[str, Hose], hubs: frozenset[str], free: BitsPerSecond
-) -> _Laid:
-    bounds, ways = _settled(net, wanted, hoses, free)
+    net: Layers, wanted: DedicatedPlane, hoses: dict[str, Hose], hubs: frozenset[str], free: BitsPerSecond,
+    passed: frozenset[int],
+) -> _Laid:  # fmt: skip
+    refused: CannotPlaceError | None = None
+    for over in _left_aside(net, passed):
+        try:
+            return _lay_without(net, wanted, hoses, hubs, free, over)
+        except CannotPlaceError as error:
+            refused = error
+    assert refused is not None
+    raise refused
+
+
+def _left_aside(net: Layers, passed: frozenset[int]) -> Iterator[frozenset[int]]:
+    """Yield which borders are to carry nothing: those that wear out too, else sooner them than no way at all.
+
+    What the map keeps for standbys only carries nothing in any case.
+    """
+    if not net.fading and net.carrying is None:
+        yield passed
+        return
+    borders = {net.link_index[k.id]: k for links in net.borders.values() for k in links}
+    if net.carrying is not None:
+        yield passed | {i for i in borders if not net.carrying.ip[i]}
+        return
+    worn = {i for i, k in borders.items() if not net.fading.isdisjoint(k.fibres)}
+    yield from dict.fromkeys((passed | worn, passed))
+
+
+def _lay_without(
+    net: Layers, wanted: DedicatedPlane, hoses: dict[str, Hose], hubs: frozenset[str], free: BitsPerSecond,
+    aside: frozenset[int],
+) -> _Laid:  # fmt: skip
+    bounds, ways = _settled(net, wanted, hoses, free, aside)
     loads = ways.loads()
     judge = check(ways, wanted, bounds.allowed)
     root = _root(ways, hubs, wanted)
@@ -135,9 +171,11 @@ def _lay(
     return _Laid(ways.joined, loads, pinned, root, _trees(ways, root), given, held)
 
 
-def _settled(net: Layers, wanted: DedicatedPlane, hoses: dict[str, Hose], free: BitsPerSecond) -> tuple[Bounds, Ways]:
+def _settled(
+    net: Layers, wanted: DedicatedPlane, hoses: dict[str, Hose], free: BitsPerSecond, aside: frozenset[int]
+) -> tuple[Bounds, Ways]:
     """Lay the plane over the borders that are preferred; where one of them is full, over the next."""
-    bounds, refused = _bounds(net, wanted), None
+    bounds, refused = _not_over(net, _bounds(net, wanted), aside), None
     while True:
         try:
             return bounds, settle(net, _joined(net, wanted, hoses, bounds), hoses, bounds, free)

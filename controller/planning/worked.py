@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from controller.network.model import CityMap
 from controller.planning.circuits import risks_of_route
 from controller.planning.layers import Layers
 from controller.planning.placement import Placement
@@ -40,3 +41,18 @@ def stands_by_over(placement: Placement) -> frozenset[str]:
     parts |= {s.link for s in placement.stitches if s.link is not None and s.rank != 1}
     parts |= {hop for c in placement.circuits if c.protect is not None for hop in c.protect.route}
     return frozenset(parts) - worked_over(placement)
+
+
+def crossed_by(city: CityMap, vip: Placement, below: Placement) -> frozenset[str]:
+    """Return the border links (ids, both directions) over which what a VIP protects takes it now.
+
+    They are the plane's: its routers send all of its traffic over the best border that is up, whatever the class.
+    """
+    held = {rate.link for rate in vip.rates}
+    best: dict[frozenset[str], str] = {}
+    for stitch in sorted(below.stitches, key=lambda s: s.rank):
+        link = city.link_by_id.get(stitch.link or "")
+        if link is not None and link.up and all(city.nodes[end.node].up for end in (link.src, link.dst)):
+            best.setdefault(frozenset((stitch.a.domain, stitch.z.domain)), link.id)
+    both = ((k, city.link_by_id[k].reverse) for k in best.values())
+    return frozenset(k for pair in both if not held.isdisjoint(pair) for k in pair)

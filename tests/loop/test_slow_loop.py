@@ -47,7 +47,7 @@ class _Scene:
         self.put(CITY, PLANE, MEETING)
         state = SimpleNamespace(services=_Services(self))
         desk: Any = SimpleNamespace(state=state, under_way=frozenset())
-        domains: Any = SimpleNamespace(discovered=CITY, lit=lambda: ROUTES)
+        domains: Any = SimpleNamespace(discovered=CITY, city=CITY, lit=lambda: ROUTES)
         wellbeing: Any = SimpleNamespace(now=lambda sid: Health.VIOLATED)
         self.loop = SlowLoop(
             desk, domains, wellbeing, lambda: tuple(self.causes), lambda parts: set(self.standing), self._improve,
@@ -94,6 +94,8 @@ class _Services:
             return None
         service, placement = self._scene.standing[sid]
         return SimpleNamespace(active=True, service=service, placement=placement)
+
+    __getitem__ = get
 
 
 def test_a_vip_is_led_away_once_and_what_then_stands_by_for_it_moves_it_no_more() -> None:
