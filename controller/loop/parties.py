@@ -98,7 +98,8 @@ class Parties:
         outages = [o for o in self._store.outages(sid.partition("/")[0], since_s, until_s) if o.service == sid]
         broken_s = sum(min(o.ended or until_s, until_s) - max(o.began, since_s) for o in outages)
         changes = self._store.history(200, service=sid)
-        repairs = sum(1 for c in changes if c.kind == "repair" and c.outcome == "committed" and start <= c.at <= until)
+        led = (c for c in changes if c.kind in ("repair", "improve") and c.outcome == "committed")
+        repairs = sum(start <= c.at <= until for c in led)
         records = tuple(party_record(rows[name]) for name in sorted(rows))
         return AssuranceRecord(start, until, at >= end, len(outages), max(0.0, broken_s), repairs, records)
 

@@ -30,7 +30,9 @@ def placement_subjects(placement: Placement) -> tuple[str, ...]:
 
 def flow_subjects(placement: Placement, reported: Iterable[str]) -> tuple[str, ...]:
     """Return the reported flows of a VIP's classes on the VPNs that it protects, sorted."""
-    wanted = {(step.target_class, vpn_id(step.vpn_service)) for step in placement.steering if step.target_class != "*"}
+    name = placement.service.partition("/")[2]  # on the wire a class bears its VIP's: two of one plane have video each
+    steps = (step for step in placement.steering if step.target_class != "*")
+    wanted = {(f"vip.{name}.{step.target_class}", vpn_id(step.vpn_service)) for step in steps}
     if not wanted:
         return ()
     found = []

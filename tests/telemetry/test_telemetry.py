@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 from controller.intent.model import service_id
 from controller.network.model import PortRef
 from controller.planning.placement import Attachment, CircuitPlacement, Leg, Placement, Steering
+from controller.rendering.classification import class_id
 from controller.southbound.driver import Sample
+from controller.telemetry.subjects import flow_subjects
 from controller.telemetry.telemetry import Telemetry
 from controller.telemetry.windows import Windows, WindowSettings
+from tests.support.intents import conference
 
 
 class Clock:
@@ -118,14 +121,22 @@ def test_a_carrier_without_samples_is_named_as_silent() -> None:
 def test_a_vip_is_measured_by_its_own_flows_only() -> None:
     seen = telemetry(Clock())
     seen.take([
-        sample("flow:video@gov.office/gov.office.buji", "delay_s", 0.004),
-        sample("flow:video@gov.other/gov.other.buji", "delay_s", 9.0),
-        sample("flow:audio@gov.office/gov.office.buji", "delay_s", 9.0),
+        sample("flow:vip.flood.video@gov.office/gov.office.buji", "delay_s", 0.004),
+        sample("flow:vip.flood.video@gov.other/gov.other.buji", "delay_s", 9.0),
+        sample("flow:vip.flood.audio@gov.office/gov.office.buji", "delay_s", 9.0),
+        sample("flow:vip.fire.video@gov.office/gov.office.buji", "delay_s", 9.0),  # another assurance of that plane
     ])  # fmt: skip
     view = seen.service_view(vip_placement())
     assert view.delay_s is not None
     assert view.delay_s.value == 0.004
     assert view.subjects == 1
+
+
+def test_a_vips_flows_are_looked_for_by_the_names_that_its_rules_bear_on_the_wire() -> None:
+    vip = conference("flood", "office", "zhihui", "buji")
+    rule = class_id(vip, "video")
+    (found,) = flow_subjects(vip_placement(), [f"flow:{rule}@gov.office/gov.office.buji", "flow:video@gov.office/x"])
+    assert found == "flow:vip.flood.video@gov.office/gov.office.buji"
 
 
 def test_silence_of_a_domain_is_counted_once_and_again_when_it_comes_back() -> None:
