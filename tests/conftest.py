@@ -50,6 +50,7 @@ LONGEST = (
     "end_to_end/test_together.py", "monitoring/test_live.py", "end_to_end/test_incidents.py",
     "planning/test_optimality.py", "campaign/test_short_campaign.py", "answers/test_side_process.py",
     "end_to_end/test_simulate.py", "end_to_end/test_repair.py", "simulation/test_simulation.py",
+    "end_to_end/test_worn_border.py",
 )  # fmt: skip
 
 
