@@ -43,7 +43,7 @@ def test_panels_have_ids_of_their_own_fit_the_page_and_cover_no_other(uid: str) 
     assert len({p["id"] for p in panels}) == len(panels)
     assert all(p["id"] > 0 for p in panels)
     places = [p["gridPos"] for p in panels]
-    assert all(0 <= g["x"] and g["x"] + g["w"] <= 24 and g["h"] > 0 for g in places)
+    assert all(g["x"] >= 0 and g["x"] + g["w"] <= 24 and g["h"] > 0 for g in places)
     for a, b in combinations(places, 2):
         beside = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
         below = a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"]
