@@ -1,4 +1,4 @@
-"""The compose file where no container engine is: sound, and every path, port and name in it fits the files beside it."""
+"""The compose file where no container engine is: sound, and each path, port and name in it fits the files beside it."""
 
 from __future__ import annotations
 
