@@ -163,7 +163,6 @@ class Looking:
 
     def _around(self) -> Circumstances:
         in_doubt = frozenset(d for domains in self._doubtful().values() for d in domains)
-        down = frozenset(name for name, state in self._domains.states().items() if not state.up)
         return Circumstances(
             self._now(),
             self._domains.city,
@@ -171,7 +170,7 @@ class Looking:
             self._desk.committing,
             in_doubt,
             self._drift,
-            down,
+            self._domains.down(),
             self.wellbeing,
             self.parties,
         )

@@ -91,7 +91,8 @@ class Changes(Looking):
     async def start(self) -> None:
         """Begin to turn windows; call once changes may be accepted."""
         self._timers = asyncio.create_task(
-            windows.keep(lambda: self._desk.state, self._now, self._turn, self._desk.moved), name="windows"
+            windows.keep(lambda: self._desk.state, self._now, self._turn, self._desk.moved, self._domains.down),
+            name="windows",
         )
         for name, state in self._domains.states().items():
             if state.up:  # whatever happened to it while no controller ran

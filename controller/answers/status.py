@@ -33,6 +33,8 @@ from controller.network.model import CityMap
 from controller.telemetry.indicator import ServiceIndicators
 from controller.telemetry.telemetry import Telemetry
 
+TURNS_S = 1.0  # so long a window may take to turn, and nobody is told that it is late
+
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
@@ -163,10 +165,17 @@ def _turns(at: str, standing: Standing, around: Circumstances) -> str:
     """Say when the window of a service opens or closes; empty where it has none, or that is over."""
     start, end = standing.placement.start, standing.placement.end
     if at == "Scheduled" and start is not None:
-        return f"opens in {duration_text(max(0.0, (start - around.now).total_seconds()))}"
+        return _until(start, "opens", "should have opened", around.now)
     if at == "Active" and end is not None:
-        return f"closes in {duration_text(max(0.0, (end - around.now).total_seconds()))}"
+        return _until(end, "closes", "should have closed", around.now)
     return ""
+
+
+def _until(turn: datetime, word: str, late: str, now: datetime) -> str:
+    left_s = (turn - now).total_seconds()
+    if left_s > -TURNS_S:
+        return f"{word} in {duration_text(max(0.0, left_s))}"
+    return f"{late} {duration_text(-left_s)} ago"
 
 
 def _on_its_way(standing: Standing, judged: Condition, around: Circumstances) -> Condition:

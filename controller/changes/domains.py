@@ -82,6 +82,10 @@ class Domains:
     def states(self) -> Mapping[str, DomainState]:
         return dict(self._states)
 
+    def down(self) -> frozenset[str]:
+        """Return the domains out of reach."""
+        return frozenset(name for name, state in self._states.items() if not state.up)
+
     async def start(self) -> None:
         """Show the last known map as stale, then attend to every domain independently."""
         self._topologies = {d: kept for d, (kept, _) in self._store.load_topologies().items() if d in self.drivers}

@@ -9,16 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
+from controller.assurance.damping import doubled
 from controller.changes.pipeline import Wanted
 from controller.changes.state import DesiredState
 from controller.errors import OnecityError
+from controller.intent.model import ServiceId
 
 log = logging.getLogger(__name__)
 
 LONGEST_SLEEP_S = 10.0
 GATHER_S = 0.05  # changes that follow one another so quickly are looked at once
+RETRY_S = 1.0  # after a turn that failed; doubled each time it fails alike
 
 
 def due(state: DesiredState, now: datetime) -> Wanted:
@@ -49,23 +53,47 @@ def next_turn(state: DesiredState, now: datetime) -> datetime:
     return min([*turns, latest])
 
 
+def held_up(wanted: Wanted, state: DesiredState, down: AbstractSet[str]) -> dict[ServiceId, list[str]]:
+    """Return the services whose windows cannot turn yet, and the domains out of reach that each of them waits for."""
+    found = {sid: sorted(down & state.services[sid].fragments.keys()) for sid in sorted(wanted.opens | wanted.closes)}
+    return {sid: domains for sid, domains in found.items() if domains}
+
+
 async def keep(
     state: Callable[[], DesiredState],
     now: Callable[[], datetime],
     turn: Callable[[Wanted], Awaitable[None]],
     moved: asyncio.Event,
+    down: Callable[[], AbstractSet[str]] = frozenset,
 ) -> None:
-    """Turn windows for ever. `turn` carries out one change; `moved` is set whenever desired state is replaced."""
+    """Turn windows for ever. `turn` carries out one change; `moved` is set whenever desired state is replaced.
+
+    down: the domains out of reach. What touches one of them waits for it, and is turned as soon as it answers.
+    """
+    told, fails = list[str](), 0
     while True:
+        moved.clear()
         wanted = due(state(), now())
+        waiting = held_up(wanted, state(), down())
+        said = [f"{sid} waits for {', '.join(domains)} out of reach" for sid, domains in waiting.items()]
+        wanted = Wanted(opens=wanted.opens - waiting.keys(), closes=wanted.closes - waiting.keys())
+        failed = False
         if wanted.opens or wanted.closes:
             try:
                 await turn(wanted)
             except OnecityError as error:
-                log.error("window could not be turned, trying again: %s", error)
-                await asyncio.sleep(1.0)
-        moved.clear()
-        wait_s = (next_turn(state(), now()) - now()).total_seconds()
+                said.append(str(error))
+                failed = True
+                moved.clear()  # the attempt itself set it
+            except Exception:  # one defect must not keep all windows from turning
+                log.exception("a round of turning windows failed")
+                said, failed = ["a defect of onecity"], True
+        fails = fails + 1 if failed else 0
+        if said and said != told:
+            log.error("windows could not be turned, tried again until they can: %s", "; ".join(said))
+        told = said
+        pause_s = RETRY_S if waiting else doubled(RETRY_S, fails - 1, LONGEST_SLEEP_S) if fails else LONGEST_SLEEP_S
+        wait_s = min(pause_s, (next_turn(state(), now()) - now()).total_seconds())
         try:
             async with asyncio.timeout(max(wait_s, 0.01)):
                 await moved.wait()

@@ -51,8 +51,12 @@ def phase(screen: Screen, service: pb.ServiceStatus) -> str:
 def health(screen: Screen, service: pb.ServiceStatus) -> str:
     """Compute health from conditions: what does not hold, what nobody can say, or ok. InDoubt is bad when it holds.
 
-    What is not in the network by its intent (its window is to come or over) is neither well nor ill.
+    What is not in the network by its intent (its window is to come or over) is neither well nor ill, unless it would
+    not hold when its window opens.
     """
+    unready = any(c.type == "Ready" and c.status == pb.CONDITION_STATUS_FALSE for c in service.conditions)
+    if service.phase == pb.PHASE_SCHEDULED and unready:
+        return screen.paint("not Ready", "red")
     if service.phase in (pb.PHASE_SCHEDULED, pb.PHASE_EXPIRED):
         return screen.paint((enum_word(pb.Phase.DESCRIPTOR, service.phase) or ""), "faint")
     steady = next((c.reason for c in service.conditions if c.type == "Health"), "")

@@ -240,3 +240,14 @@ def test_describe_shows_the_path_first_and_of_three_hundred_parties_the_worst_an
     all_of_them = _described(_council(300), every=True)
     assert sum("mcu – p" in line for line in all_of_them.splitlines()) == 300
     assert all(f"  p{n:03}  " in all_of_them for n in range(300))
+
+
+def test_an_assurance_that_would_not_hold_when_its_window_opens_is_called_so_before() -> None:
+    def word(status: int, kind: str = "Ready") -> str:
+        conditions = [status_pb2.Condition(type=kind, status=status)]
+        waiting = status_pb2.ServiceStatus(phase=status_pb2.PHASE_SCHEDULED, conditions=conditions)
+        return services.health(Screen(io.StringIO(), io.StringIO()), waiting)
+
+    assert word(status_pb2.CONDITION_STATUS_FALSE) == "not Ready"
+    assert word(status_pb2.CONDITION_STATUS_TRUE) == "scheduled"
+    assert word(status_pb2.CONDITION_STATUS_FALSE, "Committed") == "scheduled"
