@@ -8,21 +8,24 @@ from html import escape
 from onecity.v1 import report_pb2 as pb
 
 from controller.cli.quantities import NOTHING, count, percent, rate, ratio, seconds
-from controller.cli.report_words import VERDICTS, budget_left, burn_rate, given, lasted, moment
+from controller.cli.report_words import VERDICTS, budget_left, burn_rate, given, lasted, moment, seen
 
 STYLE = """
 :root{--ink:#1c2733;--soft:#5b6b7b;--line:#dfe5ea;--good:#19734a;--bad:#b3261e;--doubt:#8a6100;--sheet:#fff;--bg:#f4f6f8}
-@media(prefers-color-scheme:dark){:root{--ink:#e6ebf0;--soft:#9aa8b5;--line:#33404c;--good:#5fd39b;--bad:#ff8a80;
---doubt:#f0c35a;--sheet:#18212a;--bg:#10161c}}
-@media print{:root{--bg:#fff}body{padding:0}}
+@media screen and (prefers-color-scheme:dark){:root{--ink:#e6ebf0;--soft:#9aa8b5;--line:#33404c;--good:#5fd39b;
+--bad:#ff8a80;--doubt:#f0c35a;--sheet:#18212a;--bg:#10161c}}
+@page{size:A4 landscape;margin:12mm}
 body{font:15px/1.5 system-ui,"Noto Sans","Noto Sans CJK SC",sans-serif;color:var(--ink);background:var(--bg);margin:0;
 padding:2rem 1rem}main{max-width:70rem;margin:auto;background:var(--sheet);padding:2rem;border-radius:8px}
 h1{font-size:1.6rem;margin:0}h2{font-size:1.15rem;margin:2.2rem 0 .6rem}p,li{max-width:46rem}.soft{color:var(--soft)}
 .numbers{display:flex;flex-wrap:wrap;gap:1rem 2.5rem;margin:1.4rem 0}.numbers b{display:block;font-size:1.8rem;
 line-height:1.2}.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.4rem .8rem .4rem 0;border-bottom:1px solid var(--line);vertical-align:top}
-th{font-weight:600;color:var(--soft);font-size:.85rem}td.n,th.n{text-align:right}.kept{color:var(--good)}
+th{font-weight:600;color:var(--soft);font-size:.85rem}td.n,th.n{text-align:right}td.n{white-space:nowrap}.kept{color:var(--good)}
 .missed{color:var(--bad)}.unmeasured{color:var(--doubt)}.unpromised{color:var(--soft)}svg{display:block}
+@media print{:root{--bg:#fff;--soft:#444}body{padding:0;font-size:10pt}main{max-width:none;padding:0;border-radius:0}
+.scroll{overflow:visible}table{font-size:8pt}th{font-size:7.5pt}th,td{padding:.25rem .5rem .25rem 0}
+h2{break-after:avoid}tr,svg,li{break-inside:avoid}thead{display:table-header-group}rect,span{print-color-adjust:exact}}
 """
 CLASSES = {
     pb.VERDICT_KEPT: "kept",
@@ -31,6 +34,8 @@ CLASSES = {
     pb.VERDICT_UNPROMISED: "unpromised",
 }
 MOST_ROWS = 500
+# Of charts, for light and dark; written out, as what makes a PDF of a page often knows no variables there.
+FINE, SHORT, BLANK, MEASURED, FORESEEN = "#2f9e6e", "#d9453a", "#aeb9c4", "#3d82c4", "#c98a1b"
 
 
 def page(made: pb.Report) -> str:
@@ -55,7 +60,7 @@ def _numbers(made: pb.Report) -> str:
     measured_s = sum(s.measured_s for s in made.services)
     down_s = sum(s.down_s for s in made.services)
     available = percent(1 - down_s / measured_s) if measured_s else NOTHING
-    mended = [r for s in made.services if (r := given(s, "repair_mean_s")) is not None]
+    mended = [_lasted_s(o) for o in made.outages if o.HasField("ended_at")]
     facts = (
         (f"{kept} of {kept + missed}" if kept + missed else NOTHING, "promises kept"),
         (available, "available, all services"),
@@ -63,6 +68,10 @@ def _numbers(made: pb.Report) -> str:
         (lasted(sum(mended) / len(mended)) if mended else NOTHING, "mean time to repair"),
     )
     return '<div class="numbers">' + "".join(f"<div><b>{v}</b>{words}</div>" for v, words in facts) + "</div>"
+
+
+def _lasted_s(one: pb.OutageReport) -> float:
+    return float((one.ended_at.ToDatetime() - one.began_at.ToDatetime()).total_seconds())
 
 
 def _advice(made: pb.Report) -> str:
@@ -81,9 +90,10 @@ def _parts(made: pb.Report) -> str:
     bars = []
     for number, part in enumerate(made.parts):
         as_promised = given(part, "attainment")
-        colour = "var(--line)" if as_promised is None else "var(--good)" if as_promised >= 0.999 else "var(--bad)"
+        colour = BLANK if as_promised is None else FINE if as_promised >= 0.999 else SHORT
         tall = height if as_promised is None else max(3.0, height * as_promised)
         words = f"{moment(part.began_at)}: {percent(as_promised)} as promised, {part.measured_ratio:.0%} measured"
+        words = words if part.recorded else f"{moment(part.began_at)}: nothing was recorded"
         bars.append(
             f'<rect x="{number * step:.1f}" y="{height - tall:.1f}" width="{max(1.0, step - gap):.1f}" '
             f'height="{tall:.1f}" fill="{colour}"><title>{escape(words)}</title></rect>'
@@ -112,9 +122,8 @@ def _services(made: pb.Report) -> str:
     worst_first = (pb.VERDICT_MISSED, pb.VERDICT_UNMEASURED, pb.VERDICT_KEPT, pb.VERDICT_UNPROMISED)
     for one in sorted(made.services, key=lambda s: (worst_first.index(s.verdict), s.service)):
         word, _ = VERDICTS[one.verdict]
-        counted_s = one.measured_s + one.unseen_s
         rows.append((
-            f"{escape(one.service)}<br><span class='soft'>{escape(one.kind or 'withdrawn')}</span>",
+            f"{escape(one.service)}<br><span class='soft'>{escape(_kind(one))}</span>",
             f'<span class="{CLASSES[one.verdict]}">{word}</span>',
             percent(given(one.promised, "availability")),
             percent(given(one, "availability")),
@@ -127,11 +136,15 @@ def _services(made: pb.Report) -> str:
             f"{one.outages}",
             lasted(one.longest_s) if one.outages else NOTHING,
             lasted(given(one, "repair_mean_s")),
-            f"{one.measured_s / counted_s:.0%}" if counted_s else NOTHING,
+            seen(one),
         ))  # fmt: skip
     head = ("service", "promise", "promised", "available", "as promised", "budget left", "burn", "worst delay",
             "mean loss", "mean rate", "outages", "longest", "repair", "measured")  # fmt: skip
     return "<h2>Services</h2>" + _table(head, rows, right=(2, 3, 4, 6, 10, 13))
+
+
+def _kind(one: pb.ServiceReport) -> str:
+    return ", ".join(filter(None, (one.kind, "withdrawn" if one.withdrawn else "")))
 
 
 def _parties(made: pb.Report) -> str:
@@ -180,12 +193,12 @@ def _outages(made: pb.Report) -> str:
         return ""
     rows = []
     for one in made.outages:
-        ended = (one.ended_at.ToDatetime() - one.began_at.ToDatetime()).total_seconds()
         state = "down" if one.state == "down" else "outside its SLO"
-        closed = lasted(ended) if one.HasField("ended_at") else "still is"
+        closed = lasted(_lasted_s(one)) if one.HasField("ended_at") else "still is"
         rows.append((moment(one.began_at), escape(one.service), state, closed, escape(one.reason)))
-    words = count(len(rows), "time")
-    return f"<h2>Repair times: {words}</h2>" + _table(("when, UTC", "service", "was", "repaired after", "why"), rows)
+    return f"<h2>{count(len(rows), 'outage')} and how long each took</h2>" + _table(
+        ("when, UTC", "service", "was", "repaired after", "why"), rows
+    )
 
 
 def _links(made: pb.Report) -> str:
@@ -194,7 +207,7 @@ def _links(made: pb.Report) -> str:
     rows = []
     for one in made.links:
         if one.problem:
-            rows.append((escape(one.link), _line(one), rate(given(one, "now_bps")), escape(one.problem), "", "", ""))
+            rows.append((escape(one.link), NOTHING, rate(given(one, "now_bps")), escape(one.problem), "", "", ""))
             continue
         full = f"{one.full_in_days:.0f} days" if one.HasField("full_in_days") else f"&gt; {one.foreseen_days:.0f} days"
         error = f"{one.error_ratio:.1%}<br><span class='soft'>plain {one.plain_error_ratio:.1%}</span>"
@@ -225,8 +238,8 @@ def _line(one: pb.LinkForecast) -> str:
     dashed = points([*measured[-1:], *ahead], max(0, len(measured) - 1))
     return (
         '<svg viewBox="0 0 180 42" width="180" height="42" role="img" aria-label="measured and foreseen">'
-        f'<polyline points="{points(measured, 0)}" fill="none" stroke="var(--ink)"/>'
-        f'<polyline points="{dashed}" fill="none" stroke="var(--doubt)" stroke-dasharray="4 3"/></svg>'
+        f'<polyline points="{points(measured, 0)}" fill="none" stroke="{MEASURED}"/>'
+        f'<polyline points="{dashed}" fill="none" stroke="{FORESEEN}" stroke-dasharray="4 3"/></svg>'
     )
 
 
@@ -235,9 +248,9 @@ def _method() -> str:
         "<h2>How this was measured</h2><p class='soft'>Every service is looked at about once a second; each second "
         "goes to the state it was in. Available: not down. As promised: neither down nor outside its limits on delay, "
         "jitter and loss. A promise is kept where the service was as promised for at least the promised share of the "
-        "measured time. Budget: the time outside its promise that the promised availability allows in the period; a "
-        "burn of 1× spends exactly that. Time in which nobody could see a service counts for neither side and is told "
-        "under “measured”. "
+        "measured time, by the promise that stands at the end, or stood last. Budget: the time outside its promise "
+        "that the promised availability allows in the period; a burn of 1× spends exactly that. Time in "
+        "which nobody could see a service counts for neither side and is told under “measured”. "
         "Forecasts: Holt–Winters smoothing over hourly means; the error is that on the newest measurements, held back "
         "and then compared; “plain” is the error of repeating the last day or week.</p>"
     )

@@ -41,6 +41,15 @@ def burn_rate(one: pb.ServiceReport) -> str:
     return NOTHING if rate is None else f"{rate:.3g}×"
 
 
+def seen(one: pb.ServiceReport) -> str:
+    """Return "98% of 6 h": how much of the time that was counted somebody could see it in."""
+    counted_s = one.measured_s + one.unseen_s
+    if not counted_s:
+        return NOTHING
+    share = one.measured_s / counted_s
+    return f"{floor(share * 1000) / 10:g} % of {lasted(counted_s)}"
+
+
 def lasted(value: float | None) -> str:
     """4000 → "1 h 7 min"; what is short keeps its seconds."""
     if value is None:

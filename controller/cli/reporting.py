@@ -16,7 +16,7 @@ from controller.cli.errors import CommandError
 from controller.cli.plain import as_text, enum_word, plain
 from controller.cli.quantities import NOTHING, count, percent, rate, seconds
 from controller.cli.report_page import page
-from controller.cli.report_words import VERDICTS, budget_left, burn_rate, given, lasted, moment
+from controller.cli.report_words import VERDICTS, budget_left, burn_rate, given, lasted, moment, seen
 from controller.cli.screen import Screen, harmless
 
 PERIODS = {
@@ -27,11 +27,13 @@ PERIODS = {
 }
 FORMATS = ("table", "html", "csv", "json", "yaml")
 COLUMNS = (
-    "service", "kind", "verdict", "promised_availability", "availability", "as_promised", "measured_s", "unseen_s",
+    "service", "kind", "verdict", "promised_availability_ratio", "availability_ratio", "as_promised_ratio",
+    "measured_s", "unseen_s",
     "down_s", "violated_s", "outages", "longest_outage_s", "mean_repair_s", "delay_limit_s", "delay_mean_s",
     "delay_worst_s", "delay_over_ratio", "jitter_limit_s", "jitter_mean_s", "jitter_worst_s", "jitter_over_ratio",
-    "loss_limit", "loss_mean", "loss_worst", "loss_over_ratio", "rate_promised_bps", "rate_mean_bps",
+    "loss_limit_ratio", "loss_mean_ratio", "loss_worst_ratio", "loss_over_ratio", "rate_promised_bps", "rate_mean_bps",
     "rate_most_bps", "advice", "party", "budget_s", "budget_left_ratio", "burn_rate",
+    "withdrawn", "since", "until",
 )  # fmt: skip
 
 
@@ -70,6 +72,7 @@ def _until(text: str) -> datetime:
 def as_csv(made: pb.Report) -> str:
     """Return one row for every service, and after it one for each party of an assured conference, of kind Party.
 
+    Units are in the names of columns: _s seconds, _bps bit/s, _ratio 0..1; since and until are UTC.
     Empty: not measured or not promised. Formulas of spreadsheets are defused.
     """
     target = io.StringIO()
@@ -77,30 +80,34 @@ def as_csv(made: pb.Report) -> str:
     writer.writerow(COLUMNS)
     for one in made.services:
         values = [one.service, one.kind, enum_word(pb.Verdict.DESCRIPTOR, one.verdict), *_numbers(one)]
-        rows: list[list[object]] = [[*values, " ".join(one.advice), "", *_budget(one)]]
-        rows += [_party(one, party) for party in one.parties]
+        period = [f"{stamp.ToDatetime(tzinfo=UTC):%Y-%m-%dT%H:%M:%SZ}" for stamp in (made.since, made.until)]
+        gone = "yes" if one.withdrawn else "no"
+        rows: list[list[object]] = [[*values, " ".join(one.advice), "", *_budget(one), gone, *period]]
+        rows += [_party(one, party, period) for party in one.parties]
         writer.writerows(["" if v is None else _defused(v) for v in row] for row in rows)
     return target.getvalue()
 
 
-def _party(one: pb.ServiceReport, party: status_pb2.PartyAttained) -> list[object]:
+def _party(one: pb.ServiceReport, party: status_pb2.PartyAttained, period: list[str]) -> list[object]:
     """Return the row of a party, whose limits are those of its service; what is not counted by party is empty."""
     measured_s = party.ok_s + party.violated_s + party.down_s
     known: dict[str, object] = {
         "service": one.service,
         "kind": "Party",
         "party": party.name,
-        "availability": 1 - party.down_s / measured_s if measured_s else None,
-        "as_promised": party.ok_s / measured_s if measured_s else None,
+        "availability_ratio": 1 - party.down_s / measured_s if measured_s else None,
+        "as_promised_ratio": party.ok_s / measured_s if measured_s else None,
         "measured_s": measured_s,
         "unseen_s": party.unknown_s,
         "down_s": party.down_s,
         "violated_s": party.violated_s,
+        "since": period[0],
+        "until": period[1],
     }
     for name, limited in (("delay", one.delay), ("jitter", one.jitter), ("loss", one.loss)):
-        unit = "" if name == "loss" else "_s"
+        field, unit = ("", "_ratio") if name == "loss" else ("_s", "_s")
         known[f"{name}_limit{unit}"] = given(limited, "limit")
-        known |= {f"{name}_{what}{unit}": given(party, f"{name}_{what}{unit}") for what in ("mean", "worst")}
+        known |= {f"{name}_{what}{unit}": given(party, f"{name}_{what}{field}") for what in ("mean", "worst")}
     return [known.get(column) for column in COLUMNS]
 
 
@@ -120,7 +127,7 @@ def _budget(one: pb.ServiceReport) -> Iterator[float | int | None]:
 
 
 def _defused(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" and value else value
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
 
 
 def show(screen: Screen, made: pb.Report) -> None:
@@ -168,9 +175,8 @@ def show(screen: Screen, made: pb.Report) -> None:
 
 def _row(screen: Screen, one: pb.ServiceReport) -> list[str]:
     word, colour = VERDICTS.get(one.verdict, ("", ""))
-    counted_s = one.measured_s + one.unseen_s
     return [
-        one.service,
+        f"{one.service} (withdrawn)" if one.withdrawn else one.service,
         screen.paint(word, colour),
         percent(given(one.promised, "availability")),
         percent(given(one, "availability")),
@@ -183,7 +189,7 @@ def _row(screen: Screen, one: pb.ServiceReport) -> list[str]:
         f"{one.outages}",
         lasted(one.longest_s) if one.outages else NOTHING,
         lasted(given(one, "repair_mean_s")),
-        f"{one.measured_s / counted_s:.0%} of {lasted(counted_s)}" if counted_s else NOTHING,
+        seen(one),
     ]
 
 

@@ -26,7 +26,8 @@ FORECAST = (  # fields of the same name in the value and in the message
 )  # fmt: skip
 ATTAINED = (
     "service", "kind", "measured_s", "unseen_s", "down_s", "violated_s", "availability", "attainment",
-    "budget_s", "budget_left_ratio", "burn_rate", "outages", "longest_s", "repair_mean_s", "repair_limit_s", "advice",
+    "budget_s", "budget_left_ratio", "burn_rate", "withdrawn", "outages", "longest_s", "repair_mean_s",
+    "repair_limit_s", "advice",
 )  # fmt: skip
 
 
@@ -61,7 +62,12 @@ def message(made: model.Report) -> pb.Report:
         advice=made.advice,
         services=[_service(one) for one in made.services],
         parts=[
-            pb.ReportPart(began_at=timestamp(p.began), attainment=p.attainment, measured_ratio=p.measured_ratio)
+            pb.ReportPart(
+                began_at=timestamp(p.began),
+                attainment=p.attainment,
+                measured_ratio=p.measured_ratio,
+                recorded=p.recorded,
+            )
             for p in made.parts
         ],
         incidents=[_incident(one) for one in made.incidents],

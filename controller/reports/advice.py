@@ -20,9 +20,10 @@ REMEDIES = {
 }
 
 
-def service_advice(found: ServiceReport, protected: bool | None) -> tuple[str, ...]:
+def service_advice(found: ServiceReport, protected: bool | None, downs: int) -> tuple[str, ...]:
     """Return sentences on one service; none where there is nothing to do.
 
+    downs: how many of its outages left it without traffic; the others were outside a limit.
     protected: whether something stands by on every part of its way; None: it is rerouted, or it was withdrawn.
     """
     said = []
@@ -36,7 +37,7 @@ def service_advice(found: ServiceReport, protected: bool | None) -> tuple[str, .
         )
     promised = found.promised.availability
     if found.availability is not None and promised is not None and found.availability < promised:
-        lost = f"It was down {_times(found.outages)}, {duration_text(found.down_s)} in all"
+        lost = f"It was down {_times(downs)}, {duration_text(found.down_s)} in all"
         said.append(f"{lost}, more than {100 * promised:.6g} % allows; {REMEDIES[protected]}.")
     for name, quantity, remedy in (
         ("slower", found.delay, "lead it over fewer hops, or ask for a lower latency so that the planner must"),
@@ -54,9 +55,15 @@ def service_advice(found: ServiceReport, protected: bool | None) -> tuple[str, .
 
 
 def overall(
-    services: Sequence[ServiceReport], incidents: Sequence[IncidentReport], links: Sequence[LinkForecast]
+    services: Sequence[ServiceReport],
+    incidents: Sequence[IncidentReport],
+    links: Sequence[LinkForecast],
+    unrecorded_s: float,
 ) -> tuple[str, ...]:
-    """Return sentences on everything together, most urgent first."""
+    """Return sentences on everything together, most urgent first.
+
+    unrecorded_s: how long nothing was recorded after the first record of the period.
+    """
     said = []
     missed = [s for s in services if s.verdict is Verdict.MISSED]
     kept = sum(s.verdict is Verdict.KEPT for s in services)
@@ -73,6 +80,11 @@ def overall(
     unmeasured = [s.service for s in services if s.verdict is Verdict.UNMEASURED]
     if unmeasured:
         said.append(f"{len(unmeasured)} with a promise were not measured: {_some(unmeasured)}.")
+    if unrecorded_s:
+        said.append(
+            f"Nothing was recorded for {duration_text(unrecorded_s)} of the period: there was no service, or the "
+            "controller did not run; what services had in that time is not in this report."
+        )
     for root, count in Counter(i.root for i in incidents if i.services).most_common(3):
         if count >= OFTEN:
             said.append(f"{root} was the cause of {count} incidents: have it looked at before it is one more.")

@@ -21,7 +21,7 @@ from controller.reports.model import (
     ThroughputReport,
     Verdict,
 )
-from controller.store.attained import AttainedSlice, KeptIncident, Outage, ServiceHour
+from controller.store.attained import HOURS_KEPT, AttainedSlice, KeptIncident, Outage, ServiceHour
 
 PERIODS = {"day": (1, 1), "week": (7, 6), "month": (30, 24), "year": (365, 168)}  # days, hours of one part
 REPAIR_LIMIT_S = {"DedicatedPlane": 4 * 3600.0, "ExclusiveSlice": 2 * 3600.0, "VipAssurance": 60.0}  # the catalogue's
@@ -30,11 +30,12 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Whole hours of UTC, [first, last) since the epoch."""
+    """Whole hours of UTC, [first, last) since the epoch, told in parts of so many hours."""
 
     period: str
     first: int
     last: int
+    part_hours: int
 
     @property
     def since(self) -> datetime:
@@ -48,29 +49,36 @@ class Span:
     def length_s(self) -> float:
         return (self.last - self.first) * 3600.0
 
-    @property
-    def part_hours(self) -> int:
-        return PERIODS[self.period][1]
-
 
 def span(period: str, until: datetime | None, now: datetime) -> Span:
-    """Return the period that ends at `until` (midnight or any hour), or with the running hour. ConfigurationError."""
+    """Return the period that ends at `until` (midnight or any hour), or with the running hour. ConfigurationError.
+
+    Of what is long ago whole days are kept: a period that goes back so far is one of whole days of UTC.
+    """
     if period not in PERIODS:
         raise ConfigurationError(f"no period {period!r}; there are {', '.join(PERIODS)}")
     if until is not None and until > now + timedelta(hours=1):
         raise ConfigurationError(f"until {until:%Y-%m-%d %H:%M} UTC: nothing is measured yet of what is still to come")
+    days, part_hours = PERIODS[period]
     end = now + timedelta(hours=1) if until is None else until
     last = int(end.timestamp() // 3600)
-    return Span(period, last - PERIODS[period][0] * 24, last)
+    first = last - days * 24
+    if first < int(now.timestamp() // 3600) - HOURS_KEPT:
+        last, part_hours = (last if until is None else last // 24 * 24), max(part_hours, 24)
+        first = last // 24 * 24 - days * 24
+    if first < 0:
+        raise ConfigurationError(f"until {until:%Y-%m-%d}: a {period} before that nothing was measured anywhere")
+    return Span(period, first, last, part_hours)
 
 
 @dataclass(frozen=True, slots=True)
 class Promised:
-    """What stands of a service now."""
+    """What stands of a service, or stood last."""
 
     kind: str
     slo: SloView
-    protected: bool | None  # something stands by on every part of its way; None: it is rerouted
+    protected: bool | None  # something stands by on every part of its way; None: it is rerouted, or withdrawn
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,7 @@ def compose(tenant: str, over: Span, records: Records, promised: Mapping[str, Pr
         )
         for s in sorted(mine)
     )
+    parts = _parts(records.slices, over, now)
     incidents = tuple(_incident(i, mine) for i in records.incidents if not tenant or mine.intersection(i.services))
     return Report(
         tenant,
@@ -114,11 +123,11 @@ def compose(tenant: str, over: Span, records: Records, promised: Mapping[str, Pr
         min(over.until, now),
         now,
         services,
-        tuple(_part(one) for one in records.slices),
+        parts,
         incidents,
         tuple(_outage(o) for o in records.outages),
         tuple(records.links),
-        overall(services, incidents, records.links),
+        overall(services, incidents, records.links, _unrecorded_s(parts, over)),
     )
 
 
@@ -142,6 +151,7 @@ def _service(
     found = ServiceReport(
         service=hour.service,
         kind=promise.kind if promise else "",
+        withdrawn=promise is None or promise.withdrawn,
         promised=slo,
         verdict=_verdict(slo, attainment),
         measured_s=measured_s,
@@ -166,7 +176,8 @@ def _service(
         repair_limit_s=REPAIR_LIMIT_S.get(promise.kind) if promise else None,
         advice=(),
     )
-    return replace(found, advice=service_advice(found, promise.protected if promise else None))
+    downs = sum(o.state == "down" for o in outages)
+    return replace(found, advice=service_advice(found, promise.protected if promise else None, downs))
 
 
 def _budget_s(slo: SloView, length_s: float) -> float | None:
@@ -192,11 +203,30 @@ def _limit(limit: float | None, seen_s: float, over_s: float, total: float, wors
     return LimitReport(limit, total / seen_s, worst, over_s / seen_s if limit is not None else None)
 
 
+def _parts(slices: Sequence[AttainedSlice], over: Span, now: datetime) -> tuple[PartReport, ...]:
+    """Return every part of the period up to now, also those in which nothing was recorded; none where nothing was."""
+    if not slices:
+        return ()
+    found = {(one.hour - over.first) // over.part_hours: one for one in slices}
+    hours = min(over.last, int(now.timestamp() // 3600) + 1) - over.first
+    starts = range(0, hours, over.part_hours)
+    blank = (AttainedSlice(over.first + start, 0.0, 0.0, 0.0, 0.0) for start in starts)
+    return tuple(_part(found.get(number, nothing)) for number, nothing in enumerate(blank))
+
+
+def _unrecorded_s(parts: Sequence[PartReport], over: Span) -> float:
+    """Return how long nothing was recorded after the first record, in whole parts."""
+    told = [n for n, part in enumerate(parts) if part.recorded]
+    empty = sum(not part.recorded for part in parts[told[0] :]) if told else 0
+    return empty * over.part_hours * 3600.0
+
+
 def _part(one: AttainedSlice) -> PartReport:
     measured_s = one.ok_s + one.violated_s + one.down_s
     counted_s = measured_s + one.unknown_s
     began = datetime.fromtimestamp(one.hour * 3600, UTC)
-    return PartReport(began, one.ok_s / measured_s if measured_s else None, measured_s / counted_s if counted_s else 0)
+    attainment = one.ok_s / measured_s if measured_s else None
+    return PartReport(began, attainment, measured_s / counted_s if counted_s else 0.0, counted_s > 0)
 
 
 def _incident(one: KeptIncident, mine: set[str]) -> IncidentReport:

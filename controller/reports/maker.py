@@ -7,7 +7,8 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -16,14 +17,16 @@ from typing import Any
 from controller.changes.present import slo_view
 from controller.changes.state import DesiredState, Standing
 from controller.errors import ConfigurationError
-from controller.intent.model import VipAssurance
+from controller.intent import from_document
+from controller.intent.model import ServiceId, VipAssurance
 from controller.reports.compose import Promised, Records, Span, compose, span
 from controller.reports.model import LinkForecast, Report
-from controller.store import attained
+from controller.store import attained, tables
 from controller.store.attained import LinkHour
 from controller.store.store import Store
 
 MOST_LINKS = 50
+MOST_GONE = 1000  # withdrawn services whose last promise is looked up in the history
 HISTORY_HOURS = 70 * 24  # hours older than this are kept as days
 FORECAST_S = 90.0
 MOST_AT_ONCE = 2  # reports being made
@@ -55,11 +58,15 @@ class Reports:
             mine = {s: v for s, v in state.services.items() if not tenant or s.startswith(f"{tenant}/")}
             wanted = _ridden(mine) if tenant else None
             records, loads = await self._store.aside(lambda db: _read(db, tenant, over, wanted, links))
-            if tenant and not records.hours and not mine:
-                tenants = sorted({s.partition("/")[0] for s in state.services})
-                raise ConfigurationError(f"nothing is known of a tenant {tenant!r}; there are {', '.join(tenants)}")
+            known = bool(records.hours or mine)
+            if tenant and not known and not await self._store.aside(lambda db: attained.ever_measured(db, tenant)):
+                tenants = ", ".join(sorted({s.partition("/")[0] for s in state.services}))
+                there = f"there are {tenants}" if tenants else "no service stands"
+                raise ConfigurationError(f"nothing is known of a tenant {tenant!r}; {there}")
+            gone = frozenset(list(_gone(records, state))[:MOST_GONE])
+            last = await self._store.aside(lambda db: _promised_last(db, gone))
             found = await _forecasts(loads)
-        promised: dict[str, Promised] = {s: _promised(v) for s, v in mine.items()}
+        promised: dict[str, Promised] = {**last, **{s: _promised(v) for s, v in mine.items()}}
         return compose(tenant, over, replace(records, links=found), promised, now)
 
 
@@ -67,6 +74,21 @@ def _promised(standing: Standing) -> Promised:
     placement = standing.placement
     legs = [c.standby is not None for c in placement.circuits] + [t.standby is not None for t in placement.tunnels]
     return Promised(standing.service.kind, slo_view(standing.service), all(legs) if legs else None)
+
+
+def _gone(records: Records, state: DesiredState) -> Iterator[ServiceId]:
+    return (ServiceId(hour.service) for hour in records.hours if hour.service not in state.services)
+
+
+def _promised_last(db: sqlite3.Connection, gone: AbstractSet[ServiceId]) -> dict[str, Promised]:
+    """Return what was promised of services that are withdrawn: who takes a service away does not take its record."""
+    found: dict[str, Promised] = {}
+    for record in tables.select_last_changes(db, gone):
+        for change in record.services:
+            if change.service in gone and change.before and not change.after:
+                service = from_document(json.loads(change.before))
+                found[change.service] = Promised(service.kind, slo_view(service), None, withdrawn=True)
+    return found
 
 
 def _ridden(mine: Mapping[Any, Standing]) -> frozenset[str]:

@@ -16,7 +16,7 @@ class Verdict(StrEnum):
     KEPT = "kept"
     MISSED = "missed"
     UNMEASURED = "unmeasured"  # nobody can say
-    UNPROMISED = "unpromised"  # nothing was promised, or the service is withdrawn
+    UNPROMISED = "unpromised"  # nothing was promised
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,8 @@ class ServiceReport:
     """What one service had."""
 
     service: str
-    kind: str  # "": withdrawn
+    kind: str  # "": nothing is known of it but what was measured
+    withdrawn: bool  # it does not stand any more; what was promised is what stood last
     promised: SloView
     verdict: Verdict
     measured_s: float  # in which somebody could see it
@@ -97,6 +98,7 @@ class PartReport:
     began: datetime
     attainment: float | None
     measured_ratio: float  # of the time that was counted
+    recorded: bool  # False: the controller did not run, or there was no service
 
 
 @dataclass(frozen=True, slots=True)

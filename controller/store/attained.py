@@ -210,6 +210,13 @@ def _sums(db: Database, table: str, low: str, high: str, first: int, last: int) 
     return tuple(ServiceHour(*values) for values in rows)
 
 
+def ever_measured(db: Database, tenant: str) -> bool:
+    """Say whether anything was ever measured of a tenant's services."""
+    low, high = _within(tenant)
+    row = db.execute("SELECT 1 FROM service_hours WHERE service >= ? AND service < ? LIMIT 1", (low, high))
+    return row.fetchone() is not None
+
+
 def select_slices(db: Database, tenant: str, first: int, last: int, hours: int) -> tuple[AttainedSlice, ...]:
     """Return what a tenant's services had in every `hours` hours of [first, last), counted from `first`."""
     rows = db.execute(

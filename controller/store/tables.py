@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -84,6 +84,21 @@ def select_last_applied(db: Database, service: ServiceId) -> str:
         (service,),
     ).fetchone()
     return str(row[0]) if row else ""
+
+
+def select_last_changes(db: Database, services: Iterable[ServiceId]) -> Iterator[ChangeRecord]:
+    """Yield the last changes of these services that took effect, each once."""
+    found = set()
+    for service in services:
+        (seq,) = db.execute(
+            """SELECT max(seq) FROM changes WHERE outcome = 'committed'
+               AND seq IN (SELECT seq FROM change_services WHERE service = ?)""",
+            (service,),
+        ).fetchone()
+        found.add(seq)
+    for seq in sorted(found - {None}):
+        row = db.execute("SELECT seq, record FROM changes WHERE seq = ?", (seq,)).fetchone()
+        yield _change(row)
 
 
 def select_applied(db: Database, after: int, limit: int) -> tuple[ChangeRecord, ...]:

@@ -64,7 +64,7 @@ def test_the_same_is_told_in_every_form(city: Stage) -> None:
     assert "bank/tight" in table
     assert "needs 72 hours of measurements" in table  # an hour old: no forecast is made up
     rows = list(csv.DictReader(io.StringIO(city.command("report", "--tenant", "bank", "-o", "csv").stdout)))
-    assert [(r["service"], r["promised_availability"]) for r in rows] == [("bank/tight", "0.99")]
+    assert [(r["service"], r["promised_availability_ratio"]) for r in rows] == [("bank/tight", "0.99")]
     html = city.command("report", "-o", "html").stdout
     assert html.startswith("<!doctype html>")
     assert "bank/tight" in html

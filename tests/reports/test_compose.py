@@ -73,6 +73,7 @@ def test_repair_times_are_those_of_outages_that_ended_and_an_open_one_counts_up_
     assert (found.outages, found.repair_mean_s, found.longest_s) == (3, 50.0, 10_000.0)
     assert any("a standby would have carried it" in s for s in found.advice)
     assert any("the catalogue allows 2 h" in s for s in found.advice)
+    assert any(s.startswith("It was down 2 times, 2 h 47 min in all") for s in found.advice)  # once it was slow
 
 
 def test_a_tenant_sees_its_own_and_a_withdrawn_service_is_still_told() -> None:
@@ -98,7 +99,48 @@ def test_advice_names_what_comes_back_and_what_fills_up_and_how_sure_that_is() -
 def test_parts_tell_apart_what_was_bad_and_what_was_not_seen() -> None:
     slices = [AttainedSlice(WEEK.first, 50.0, 25.0, 25.0, 100.0), AttainedSlice(WEEK.first + 6, 0.0, 0.0, 0.0, 10.0)]
     parts = compose("", WEEK, Records((), slices, (), ()), {}, NOW).parts
-    assert [(p.attainment, p.measured_ratio) for p in parts] == [(0.5, 0.5), (None, 0.0)]
+    assert [(p.attainment, p.measured_ratio) for p in parts[:2]] == [(0.5, 0.5), (None, 0.0)]
+
+
+def test_a_part_of_which_nothing_is_recorded_keeps_its_place_and_is_told() -> None:
+    """A controller that did not run for two days must not look as if those days had not been."""
+    slices = [
+        AttainedSlice(WEEK.first + hour, 6 * 3600.0, 0.0, 0.0, 0.0)
+        for hour in range(12, 168, 6)
+        if not 60 <= hour < 108
+    ]
+    report = compose("", WEEK, Records((hour("a", ok_s=1.0),), slices, (), ()), {"gov/a": SLICE}, NOW)
+    assert len(report.parts) == 28
+    assert [p.began for p in report.parts] == [WEEK.since + timedelta(hours=6 * n) for n in range(28)]
+    assert [n for n, p in enumerate(report.parts) if not p.recorded] == [0, 1, *range(10, 18)]
+    assert any(s.startswith("Nothing was recorded for 2 days 0 h of the period") for s in report.advice)
+    assert not any(
+        "Nothing was recorded" in s for s in compose("", WEEK, Records((), slices[-9:], (), ()), {}, NOW).advice
+    )
+    past = span("week", NOW - timedelta(days=3), NOW)
+    later = compose("", past, Records((), [AttainedSlice(past.first, 1.0, 0.0, 0.0, 0.0)], (), ()), {}, NOW)
+    assert later.parts[-1].began == past.until - timedelta(hours=6)
+
+
+def test_what_is_long_ago_is_told_by_whole_days_of_which_alone_it_is_kept() -> None:
+    old = span("day", datetime(2026, 3, 29, 2, tzinfo=UTC), NOW)
+    assert (old.since, old.until, old.part_hours) == (
+        datetime(2026, 3, 28, tzinfo=UTC),
+        datetime(2026, 3, 29, tzinfo=UTC),
+        24,
+    )
+    assert span("week", datetime(2026, 1, 2, 13, tzinfo=UTC), NOW).until == datetime(2026, 1, 2, tzinfo=UTC)
+    assert span("day", NOW - timedelta(days=3), NOW).part_hours == 1
+    year = span("year", None, NOW)
+    assert (year.until, year.since) == (datetime(2026, 11, 21, 10, tzinfo=UTC), datetime(2025, 11, 21, tzinfo=UTC))
+    assert span("year", datetime(2026, 1, 1, tzinfo=UTC), NOW).since == datetime(2025, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("period", ["day", "week", "month", "year"])
+@pytest.mark.parametrize("first_year", [1, 1969, 1970])
+def test_before_there_was_anything_to_measure_no_report_is_made(period: str, first_year: int) -> None:
+    with pytest.raises(ConfigurationError, match="nothing was measured"):
+        span(period, datetime(first_year, 1, 1, 12, tzinfo=UTC), NOW)
 
 
 def test_a_budget_is_what_the_promise_allows_in_the_period_and_burns_by_the_time_that_was_measured() -> None:

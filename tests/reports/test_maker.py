@@ -6,22 +6,26 @@ import csv
 import io
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from onecity.v1 import report_pb2 as pb
 
+from controller.changes.keep import document_text
 from controller.changes.state import DesiredState, rebuilt
 from controller.cli.report_page import page
 from controller.cli.reporting import as_csv
 from controller.errors import ConfigurationError
+from controller.intent import read
 from controller.network.inventory import Inventory
 from controller.network.merge import merge
 from controller.northbound.reports import message
 from controller.reports.maker import Reports
+from controller.reports.model import Verdict
 from controller.store.attained import LinkHour, Outage, ServiceHour
+from controller.store.records import ChangeRecord, ServiceChange
 from controller.store.store import Store
 from tests.reports.test_forecast import load
 
@@ -68,6 +72,40 @@ async def test_a_month_is_read_and_its_busiest_links_are_forecast(reports: Repor
     assert made.links[0].full_in_days is not None
 
 
+async def test_of_a_withdrawn_service_the_last_promise_is_judged(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "s.db")
+    text = """apiVersion: onecity/v1
+kind: ExclusiveSlice
+metadata: {name: gone, tenant: bank}
+spec:
+  bandwidth: 1Gbps
+  slo: {availability: 99.9%}
+  endpoints: [{site: a, lan: 10.0.0.0/24}, {site: b, lan: 10.0.1.0/24}]
+"""
+    (service,) = read([("gone.yaml", text)], NOW)
+    was, sid = document_text(service), service.metadata.service
+    for n, (before, after) in enumerate((("", was), (was, ""))):
+        record = ChangeRecord(
+            f"c{n}", "me", "", NOW, services=(ServiceChange(sid, before, after),), outcome="committed"
+        )
+        await store.record_change(record)
+    await store.add_attained([ServiceHour(sid, LAST, ok_s=900.0, down_s=100.0)], [], [])
+
+    async def flushed() -> None:
+        """Everything is there."""
+
+    made = await Reports(store, empty, flushed, lambda: NOW).report("bank", "day", None, 0)
+    (found,) = made.services
+    assert (found.kind, found.withdrawn, found.verdict) == ("ExclusiveSlice", True, Verdict.MISSED)
+    assert found.promised.availability == 0.999
+    assert found.repair_limit_s == 7200.0
+    long_ago = await Reports(store, empty, flushed, lambda: NOW).report("bank", "day", NOW - timedelta(days=9), 0)
+    assert (long_ago.services, long_ago.parts) == ((), ())  # known, and nothing then
+    with pytest.raises(ConfigurationError, match="no service stands"):
+        await Reports(store, empty, flushed, lambda: NOW).report("nobody", "day", None, 0)
+    store.close()
+
+
 async def test_a_tenant_is_told_of_no_links_that_it_does_not_ride(reports: Reports) -> None:
     assert (await reports.report("gov", "week", None, 5)).links == ()
     with pytest.raises(ConfigurationError, match="nothing is known of a tenant 'go'"):
@@ -78,8 +116,8 @@ async def test_every_form_tells_the_same_and_text_of_others_does_no_harm(reports
     told = message(await reports.report("", "week", None, 1))
     rows = list(csv.DictReader(io.StringIO(as_csv(told))))
     assert [r["service"] for r in rows] == ["<i>x/=cmd", "gov/a"]
-    assert float(rows[1]["availability"]) == pytest.approx(1 - 100 / 3600)
-    assert rows[1]["promised_availability"] == ""
+    assert float(rows[1]["availability_ratio"]) == pytest.approx(1 - 100 / 3600)
+    assert rows[1]["promised_availability_ratio"] == ""
     assert (rows[1]["rate_mean_bps"], rows[1]["rate_most_bps"]) == ("3000000000.0", "3000000000.0")
     assert (rows[0]["rate_mean_bps"], rows[0]["rate_most_bps"]) == ("", "")  # not measured: not a zero
     html = page(told)
@@ -98,10 +136,11 @@ def test_parties_have_rows_of_their_own_after_their_service_and_what_was_not_see
     whole, first, second = csv.DictReader(io.StringIO(as_csv(told)))
     assert (whole["kind"], whole["party"]) == ("VipAssurance", "")
     assert (first["service"], first["kind"], first["party"]) == ("gov/council", "Party", "'=p0")
-    wanted = {"as_promised": "0.9", "availability": "0.9", "down_s": "10.0", "unseen_s": "5.0", "delay_limit_s": "0.05",
-              "delay_mean_s": "0.01", "delay_worst_s": "", "loss_worst": "0.5"}  # fmt: skip
+    wanted = {"as_promised_ratio": "0.9", "availability_ratio": "0.9", "down_s": "10.0", "unseen_s": "5.0",
+              "delay_limit_s": "0.05", "delay_mean_s": "0.01",
+              "delay_worst_s": "", "loss_worst_ratio": "0.5"}  # fmt: skip
     assert {k: first[k] for k in wanted} == wanted
-    assert (second["as_promised"], second["measured_s"], second["unseen_s"]) == ("", "0.0", "105.0")
+    assert (second["as_promised_ratio"], second["measured_s"], second["unseen_s"]) == ("", "0.0", "105.0")
 
 
 def test_budget_and_burn_are_told_on_page_and_in_the_table_of_a_spreadsheet() -> None:
@@ -115,6 +154,49 @@ def test_budget_and_burn_are_told_on_page_and_in_the_table_of_a_spreadsheet() ->
     html = page(told)
     assert "-66 % of 10 min" in html
     assert "2.5×" in html
+
+
+def test_the_mean_time_to_repair_is_that_of_outages_not_of_services() -> None:
+    def outage(service: str, began: int, ended: int | None) -> pb.OutageReport:
+        one = pb.OutageReport(service=service, state="down")
+        one.began_at.FromSeconds(began)
+        if ended is not None:
+            one.ended_at.FromSeconds(ended)
+        return one
+
+    many = [outage("gov/a", 1000 * n, 1000 * n + 10) for n in range(9)]
+    html = page(pb.Report(outages=[*many, outage("gov/b", 0, 110), outage("gov/b", 0, None)]))
+    assert "<b>20 s</b>mean time to repair" in html
+    assert "11 outages and how long each took" in html
+
+
+def test_columns_of_a_spreadsheet_have_their_units_and_rows_their_period() -> None:
+    told = pb.Report(services=[pb.ServiceReport(service="gov/a", kind="ExclusiveSlice", withdrawn=True)])
+    told.since.FromSeconds(0)
+    told.until.FromSeconds(86_400)
+    (row,) = csv.DictReader(io.StringIO(as_csv(told)))
+    assert (row["since"], row["until"]) == ("1970-01-01T00:00:00Z", "1970-01-02T00:00:00Z")
+    assert (row["kind"], row["withdrawn"]) == ("ExclusiveSlice", "yes")
+    words = {"service", "kind", "verdict", "outages", "advice", "party", "burn_rate", "withdrawn", "since", "until"}
+    assert [c for c in row if c not in words and not c.endswith(("_s", "_bps", "_ratio"))] == []
+
+
+def test_the_page_prints_in_ink_on_paper_whatever_the_screen_shows() -> None:
+    style = page(pb.Report()).partition("<style>")[2].partition("</style>")[0]
+    assert "prefers-color-scheme:dark" in style
+    assert style.count("prefers-color-scheme") == style.count("screen and (prefers-color-scheme:dark)")
+    assert "@media print" in style
+    assert ".scroll{overflow:visible}" in style  # a wide table is not cut off
+
+
+def test_charts_tell_their_colours_themselves_and_draw_no_forecast_that_there_is_not() -> None:
+    parts = [*(pb.ReportPart(attainment=a, recorded=True) for a in (1.0, 0.5)), pb.ReportPart()]
+    short = pb.LinkForecast(link="link:new", problem="needs 72 hours of measurements, has 48", daily_bps=[1e9, 2e9])
+    html = page(pb.Report(parts=parts, links=[short]))
+    assert len(set(re.findall(r'<rect [^>]*fill="(#[0-9a-f]{6})"', html))) == 3
+    assert "polyline" not in html
+    assert "needs 72 hours" in html
+    assert not re.search(r'(fill|stroke)="var', html)
 
 
 def _unclosed(html: str) -> list[str]:
