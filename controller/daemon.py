@@ -159,6 +159,7 @@ class Daemon:
         known = self.store.recent_incidents(REMEMBERED_INCIDENTS)
         self.tickets = Tickets(self.domains, self.repairs, self.telemetry, self._now, time.monotonic, known)
         self._started.push_async_callback(self.tickets.stop)
+        self.changes.on_led.append(self.tickets.led)
         self.slow_loop = SlowLoop(
             self.desk,
             self.domains,

@@ -78,6 +78,7 @@ class Changes(Looking):
         domains.suspect = drift.suspect
         conductor.on_late.append(self._stands_late)
         self._on_end: list[Ended] = []
+        self.on_led: list[Callable[[str, Sequence[str]], None]] = []  # change, services that we led elsewhere by it
         self.on_told: list[Callable[[Outcome, Sequence[ChangeEvent]], None]] = []  # the events of a change that ended
 
     def on_end(self, hear: Ended) -> None:
@@ -186,9 +187,12 @@ class Changes(Looking):
             for sid in order.wanted.drops:
                 self._leaving.pop(sid, None)
         if result.outcome in (Outcome.COMMITTED, Outcome.PARTIAL):
-            moved = [a for a in result.services if a.action in (Action.CREATE, Action.CHANGE)]
-            self._drift.committed([a.service for a in moved if not a.refusal], order.wanted.drops)
-            self.wellbeing.confirmed([a.service for a in moved if not a.refusal], order.wanted.drops)
+            acted = [a for a in result.services if a.action in (Action.CREATE, Action.CHANGE)]
+            moved = [a.service for a in acted if not a.refusal]
+            self._drift.committed(moved, order.wanted.drops)
+            self.wellbeing.confirmed(moved, order.wanted.drops)
+            for led in self.on_led if moved and order.kind in ("repair", "improve") else ():
+                led(live.id, moved)
         for hear in self._on_end:
             hear(order.kind, result.outcome, result.elapsed_s)
         for told in self.on_told:

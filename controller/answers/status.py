@@ -30,6 +30,7 @@ from controller.loop.health import health_word, protected, within_slo
 from controller.loop.parties import Parties
 from controller.loop.wellbeing import Wellbeing
 from controller.network.model import CityMap
+from controller.planning.emergency import is_emergency
 from controller.telemetry.indicator import ServiceIndicators
 from controller.telemetry.telemetry import Telemetry
 
@@ -97,7 +98,8 @@ def reading(standing: Standing, around: Circumstances) -> ServiceReading:
     measured = around.telemetry.service_view(standing.placement)
     judged = _on_its_way(standing, within_slo(slo, measured), around)
     word = health_word(judged)
-    steady = around.wellbeing.judge(service.metadata.service, word, judged.message, slo, measured)
+    bare = is_emergency(standing.placement)
+    steady = around.wellbeing.judge(service.metadata.service, word, judged.message, slo, measured, unguarded=bare)
     return ServiceReading(
         service.metadata.service, service.kind, at, slo, measured, word, judged.message, steady.health.value
     )
@@ -138,7 +140,8 @@ def _conditions(
         found.append(protected(standing.service, standing.placement, around.city, around.telemetry))
         sid = standing.service.metadata.service
         judged = _on_its_way(standing, within_slo(slo, measured), around)
-        steady = around.wellbeing.judge(sid, health_word(judged), judged.message, slo, measured)
+        bare = is_emergency(standing.placement)
+        steady = around.wellbeing.judge(sid, health_word(judged), judged.message, slo, measured, unguarded=bare)
         found += [judged, around.wellbeing.probed(sid, standing.placement), around.wellbeing.condition(steady)]
         every = around.parties.condition(standing)
         found += [every] if every is not None else []

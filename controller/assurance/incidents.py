@@ -9,7 +9,7 @@ since the epoch), monotonic seconds for durations, so that a clock that steps op
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
 from controller.assurance.causes import Cause
@@ -17,6 +17,7 @@ from controller.assurance.causes import Cause
 DEPTH = ("alarm", "congested", "degraded", "telemetry", "link", "circuit", "odu", "fibre", "duct", "node", "controller")
 
 WORN = frozenset({"alarm", "congested", "degraded"})
+MOST_NAMED = 3  # services, in one line of a timeline
 LEFT_OUT = "… what happened in between is left out"
 
 
@@ -147,6 +148,12 @@ class Incidents:
             if not incident.members.isdisjoint(members):
                 self._write(incident, text, wall, said_at)
 
+    def story(self, services: Set[str], text: Callable[[Set[str]], str], wall: float) -> None:
+        """Write into the timeline of every open incident that concerns any of these services, in words about them."""
+        for incident in self.open:
+            if mine := incident.services & services:
+                self._write(incident, text(mine), wall)
+
     def next_due(self, now: float) -> float | None:
         """Return when the next incident is to be told or closed; None: nothing is waiting."""
         due = [i.began + self._settings.settle_s for i in self.open if not i.told]
@@ -214,7 +221,7 @@ class Incidents:
         fresh = services - incident.services
         if fresh:
             incident.services |= fresh
-            self._write(incident, f"{len(fresh)} {'service' if len(fresh) == 1 else 'services'} concerned", wall)
+            self._write(incident, f"{counted(len(fresh))} concerned", wall)
         if cause.kind not in WORN:  # what is worn carries on
             incident.dead |= dead
 
@@ -260,6 +267,17 @@ class Incidents:
             timeline[half] = Entry(timeline[half].at, LEFT_OUT)
             del timeline[half + 1]
         incident.version += 1
+
+
+def counted(number: int) -> str:
+    """Return "1 service", "3 services"."""
+    return f"{number:,} service{'s' * (number != 1)}"
+
+
+def named(services: Sequence[str]) -> str:
+    """Return services by name, the first few of many."""
+    more = f" and {len(services) - MOST_NAMED:,} more" if len(services) > MOST_NAMED else ""
+    return ", ".join(services[:MOST_NAMED]) + more
 
 
 def _shared(incident: Incident, cause: Cause) -> bool:

@@ -98,7 +98,9 @@ def _line(one: pb.Incident) -> str:
     state = "closed" if one.HasField("closed_at") else "open"
     at = _time(one.closed_at if one.HasField("closed_at") else one.opened_at)
     concerned = count(len(one.services), "service")
-    return f"{at}  {one.id}  {state:6}  {word:8}  {harmless(one.title)}  {concerned}"
+    last = one.timeline[-1].text if one.timeline else ""
+    news = f" – {harmless(last)}" if last not in ("", one.title, "closed") else ""
+    return f"{at}  {one.id}  {state:6}  {word:8}  {harmless(one.title)}  {concerned}{news}"
 
 
 def _time(stamp: Any) -> str:

@@ -14,6 +14,7 @@ class RepairSettings:
     """How the loop works."""
 
     gather_s: float = 0.004  # one cut is told by several domains: what comes within this is one failure
+    return_gather_s: float = 0.1  # the same for what comes back: nobody is led over half of it
     wave_services: int = 500  # at most in one change; the next is planned while it is carried out
     back_services: int = 100  # at most in one change that leads back over what is up again
     first_retry_s: float = 1.0  # after a repair that failed; doubled each time

@@ -107,7 +107,7 @@ class Repairs:
 
     def concerned_by(self, components: AbstractSet[Component]) -> tuple[set[str], set[str]]:
         """Return the services that the failure of these concerns, and those of them that nothing carries."""
-        return self._wounded.concerned(components, self._desk.state.services)
+        return self._wounded.concerned(components, self._desk.state.services, self._fallen)
 
     def riding(self, components: AbstractSet[Component]) -> set[ServiceId]:
         """Return the services that ride any of these, working or standing by."""
@@ -187,7 +187,8 @@ class Repairs:
         """Return how long nothing is due: until something held down is let go, or a repair is tried again."""
         now = self._clock()
         release = self._damper.next_release(now)
-        due = [w.due for w in self._waiting.values()] + ([release] if release is not None else [])
+        due = [w.due for w in self._waiting.values()]
+        due += [release + self._settings.return_gather_s] if release is not None else []
         due += [*self._returned.values(), self._unguarded.next_due(now), *self.switched.due(now)]
         due += [self._alone_until] if now < self._alone_until else []
         if self._desk.state.services is not self._followed:

@@ -14,8 +14,9 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from controller.assurance.causes import Cause, Quality, QualityBounds, causes, impaired
+from controller.assurance.components import Damage
 from controller.assurance.fading import joined
-from controller.assurance.incidents import WORN, Incident, Incidents
+from controller.assurance.incidents import WORN, Incident, Incidents, counted, named
 from controller.changes.domains import Domains
 from controller.loop.alarms import Alarm, Alarms
 from controller.loop.culprits import Blame, Culprits
@@ -188,9 +189,20 @@ class Tickets:
             return
         if fault.concerned:
             took = fault.ended - fault.detected
-            left = len(fault.concerned) - len(fault.repaired)
-            text = f"{len(fault.repaired)} of {len(fault.concerned)} services repaired within {took:.2f} s"
-            self._incidents.note(fault.components, text + (f", {left} wait" if left else ""), wall)
+            left = fault.concerned - fault.repaired
+            text = f"{len(fault.repaired)} of {counted(len(fault.concerned))} repaired within {took:.2f} s"
+            dead = sum(self._repairs.harm(sid) is Damage.DEAD for sid in left)
+            how = f"{dead} of them down" if dead else "carried meanwhile"
+            self._incidents.note(fault.components, text + (f", {len(left)} wait, {how}" if left else ""), wall)
+        self._wake.set()
+
+    def led(self, change: str, services: Sequence[str]) -> None:
+        """Write into the incidents of these services by which change they were led elsewhere, and when."""
+
+        def words(mine: AbstractSet[str]) -> str:
+            return f"{named(sorted(mine))} led elsewhere, change {change}"
+
+        self._incidents.story(frozenset(services), words, self._now().timestamp())
         self._wake.set()
 
     async def _run(self) -> None:

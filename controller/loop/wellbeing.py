@@ -77,8 +77,20 @@ class Wellbeing:
             self._confirmed.pop(sid, None)
             self._tracks.pop(sid, None)
 
-    def judge(self, sid: ServiceId, word: str, reason: str, slo: SloView, measured: ServiceIndicators) -> Steady:
-        """Take what is true of a service now; return its steady word."""
+    def judge(
+        self,
+        sid: ServiceId,
+        word: str,
+        reason: str,
+        slo: SloView,
+        measured: ServiceIndicators,
+        *,
+        unguarded: bool = False,
+    ) -> Steady:
+        """Take what is true of a service now; return its steady word.
+
+        unguarded: nothing stands by for it for now, though it was asked for.
+        """
         now = self._clock()
         harm = self.witness.harm(sid)
         health, why = Health(word), reason
@@ -86,6 +98,7 @@ class Wellbeing:
             health, why = Health.DOWN, "nothing that is up carries it"
         exposed = "what stood by is gone" if harm is Damage.EXPOSED else ""
         exposed = "it was led around a failure" if harm is Damage.SWITCHED else exposed
+        exposed = exposed or ("nothing stands by for it for now" if unguarded else "")
         track = self._tracks.get(sid)
         if track is None:
             track = self._tracks[sid] = HealthTrack(now)

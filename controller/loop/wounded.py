@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from controller.assurance.components import Component, Damage
+from controller.assurance.components import Component, Damage, damage
 from controller.assurance.switching import OwnStates
 from controller.assurance.waves import Harm, Hurt, Riders, hurt
 from controller.changes.state import Standing
@@ -33,19 +33,31 @@ class Wounded:
         return self._found
 
     def concerned(
-        self, components: AbstractSet[Component], services: Mapping[ServiceId, Standing]
+        self,
+        components: AbstractSet[Component],
+        services: Mapping[ServiceId, Standing],
+        fallen: AbstractSet[Component] = frozenset(),
     ) -> tuple[set[str], set[str]]:
         """Return whom the failure of these alone concerns, and those of them that nothing carries.
 
-        What has a window to come loses nothing yet.
+        What has a window to come loses nothing yet. fallen: all that is down; who is carried by what neither of two
+        failures took alone is down by both. Where a controller or its measurements are away, all are concerned that
+        have something there.
         """
         concerned, dead = set(), set()
+        blind = {c.partition(":")[2] for c in components if c.startswith(("controller:", "telemetry:"))}
+        rest = fallen - components
+        if blind:
+            concerned = {str(s) for s, at in services.items() if at.active and not blind.isdisjoint(at.fragments)}
         for sid in self._riders.on(components):
             standing = services.get(sid)
             if standing is not None and standing.active:
                 found = self._harm.of(sid, standing.placement, components)
                 if found is not Damage.NONE:
                     concerned.add(str(sid))
+                both = found in (Damage.EXPOSED, Damage.SWITCHED) and rest & self._riders.rides(sid, standing.placement)
+                if both and damage(standing.placement, rest) is not Damage.DEAD:  # else it is no doing of these
+                    found = damage(standing.placement, fallen)
                 if found is Damage.DEAD:
                     dead.add(str(sid))
         return concerned, dead

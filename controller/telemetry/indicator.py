@@ -28,7 +28,7 @@ class ServiceIndicators:
     delay_s: Indicator | None = None  # one way, the highest
     jitter_s: Indicator | None = None
     loss_ratio: Indicator | None = None  # the highest
-    throughput_bps: Indicator | None = None  # the lowest
+    throughput_bps: Indicator | None = None  # the lowest of those that carry anything; 0: none does
     subjects: int = 0  # tunnels, circuits, accesses and flows that carry it
     silent: tuple[str, ...] = ()  # those of them without a fresh sample, sorted: the gaps
     down: tuple[str, ...] = ()  # those of them that say they are down, sorted

@@ -193,7 +193,7 @@ class Telemetry:
                         down.append(subject)
                     continue
                 held = worst.get(meaning)
-                if held is None or (value < held[0] if meaning == "throughput_bps" else value > held[0]):
+                if held is None or (_less(value, held[0]) if meaning == "throughput_bps" else value > held[0]):
                     worst[meaning] = (value, subject, metric)
         found = {k: self._windows.indicator(subject, metric, now) for k, (_, subject, metric) in worst.items()}
         return ServiceIndicators(
@@ -227,3 +227,11 @@ class Telemetry:
             await asyncio.sleep(FORGET_EVERY_S)
             self._windows.forget_silent(self._clock())
             self._moments.forget(self._clock() - KEPT_S)
+
+
+def _less(rate: float, held: float) -> bool:
+    """Whether a rate is the lower of two: what carries nothing counts only where nothing carries anything.
+
+    Of the tunnels between the ends of an assurance many only stand ready.
+    """
+    return (rate <= 0.0, rate) < (held <= 0.0, held)

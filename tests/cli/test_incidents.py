@@ -52,7 +52,9 @@ def test_one_incident_tells_its_day_its_end_its_tenants_and_its_story() -> None:
 
 
 def test_a_followed_incident_is_one_line_with_the_time_of_its_news() -> None:
-    assert incidents._line(_incident("gov/video")).startswith("2026-11-20 23:58:01  inc-1  open    critical  fibre")
+    said = incidents._line(_incident("gov/video"))
+    assert said.startswith("2026-11-20 23:58:01  inc-1  open    critical  fibre")
+    assert said.endswith("is cut  1 service – alarm LOS"), "what is new is said"
     assert incidents._line(_incident(lasted_s=60.0)).startswith("2026-11-20 23:59:01  inc-1  closed  warning   fibre")
 
 

@@ -135,6 +135,53 @@ async def test_what_cannot_be_repaired_for_days_is_tried_again_once_a_minute(roo
     assert room.repairs.waiting[OFFICE].due == room.now + RepairSettings().most_retry_s
 
 
+async def test_what_comes_back_piece_by_piece_is_looked_at_once(room: Room) -> None:
+    for link in room.links[:2]:
+        room.hear(f"link:{link}", 0.0)
+    room.may_end.set()
+    await room.repairs.stop()
+    room.now += 100.0
+    room.repairs._look()
+    room.now += 5.0
+    room.hear(f"link:{room.links[0]}", 1.0)
+    room.now += 0.03
+    room.hear(f"link:{room.links[1]}", 1.0)
+    hold_s, gather_s = RepairSettings().damping.first_hold_s, RepairSettings().return_gather_s
+    pause_s = room.repairs._pause_s()
+    assert pause_s is not None
+    assert pause_s == pytest.approx(hold_s + gather_s - 0.03)
+    room.now += pause_s
+    assert not room.repairs.reported
+
+
+async def test_who_is_dead_by_two_failures_together_is_down_by_both_and_by_none_that_only_exposes_it(
+    room: Room,
+) -> None:
+    circuit = room.desk.state.services[SURVEY].placement.circuits[0]
+    assert circuit.protect is not None
+    first, second = f"odu:{circuit.working.route[0]}", f"odu:{circuit.protect.route[0]}"
+    await room.repairs.stop()
+    room.repairs._look()
+    assert room.repairs.concerned_by({first}) == ({SURVEY}, set())
+    room.hear(first, 0.0)
+    room.hear(second, 0.0)
+    room.repairs._look()
+    assert room.repairs.concerned_by({first}) == ({SURVEY}, {SURVEY})
+    assert room.repairs.concerned_by({second}) == ({SURVEY}, {SURVEY})
+    end = f"node:{circuit.a.node}"
+    room.hear(end, 0.0)
+    room.repairs._look()
+    assert room.repairs.concerned_by({second})[1] == set(), "the dead node kills it by itself"
+    assert SURVEY in room.repairs.concerned_by({end})[1]
+
+
+async def test_whom_a_controller_out_of_reach_concerns_are_all_that_have_something_there(room: Room) -> None:
+    await room.repairs.stop()
+    for root in ("controller:city-otn", "telemetry:city-otn"):
+        assert room.repairs.concerned_by({root}) == ({SURVEY}, set())
+    assert room.repairs.concerned_by({"controller:compute-ip"}) == (set(), set())
+
+
 async def test_what_its_domain_did_not_switch_is_dead_whatever_stands_by(room: Room) -> None:
     circuit = room.desk.state.services[SURVEY].placement.circuits[0]
     assert circuit.protect is not None

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+from controller.assurance.components import Damage
 from controller.changes.domains import DomainState
+from controller.loop.faults import Fault
 from controller.loop.kept_incidents import kept
 from controller.loop.tickets import REFUSED_S, SILENT_S, Tickets
 from controller.southbound.driver import Sample, StreamCounts
@@ -49,7 +51,13 @@ class Room:
             line_modes=dict,
             fades=lambda _: None,
         )
-        repairs: Any = SimpleNamespace(on_fault=[], concerned_by=lambda _: (set(), set()))
+        self.concerned = set[str]()
+        self.dead = set[str]()
+        repairs: Any = SimpleNamespace(
+            on_fault=[],
+            concerned_by=lambda _: (self.concerned, self.dead),
+            harm=lambda sid: Damage.DEAD if sid in self.dead else Damage.SWITCHED,
+        )
         self.repairs = repairs
         self.tickets = Tickets(domains, repairs, self.telemetry, self._wall, lambda: self.now, known)
 
@@ -180,3 +188,23 @@ async def test_who_watches_slowly_is_told_of_everything_in_the_end_and_of_each_i
             room.tell("city-otn", (FIBRE, "up", 0.0))
             assert room.look(3.0) == [FIBRE]
             assert (await anext(stream)).closed is None
+
+
+def test_a_timeline_tells_who_was_led_elsewhere_by_which_change_and_who_waits() -> None:
+    room = Room()
+    room.concerned, room.dead = {"gov/video", "gov/office", "lands/survey"}, {"lands/survey"}
+    room.tell("city-otn", (FIBRE, "up", 0.0))
+    assert room.look(3.0) == [FIBRE]
+    room.tickets.led("c0ffee", ["gov/video", "edu/school"])
+    fault = Fault(frozenset({FIBRE}), room.now, {"gov/video", "gov/office", "lands/survey"})  # type: ignore[arg-type]
+    fault.repaired, fault.ended = {"gov/video"}, room.now + 0.25  # type: ignore[arg-type]
+    room.tickets._fault(fault)
+    room.tickets.led("decade", ["lands/survey"])
+    room.tickets.led("facade", ["edu/school"])
+    (one,) = room.tickets.open
+    assert [e.text for e in one.timeline][1:] == [
+        "3 services concerned",
+        "gov/video led elsewhere, change c0ffee",
+        "1 of 3 services repaired within 0.25 s, 2 wait, 1 of them down",
+        "lands/survey led elsewhere, change decade",
+    ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from controller.changes.pipeline import Wanted
-from controller.changes.views import Condition
+from controller.changes.views import Condition, SloView
 from controller.intent.model import ServiceId
 from controller.loop.wellbeing import SETTLES_S, Wellbeing
 from controller.network.model import CityMap
 from controller.southbound.driver import Sample
+from controller.telemetry.indicator import ServiceIndicators
 from controller.telemetry.telemetry import Telemetry
 from tests.changes.wanted import empty, office, planned, services
 
@@ -49,3 +50,18 @@ def test_only_what_lacks_measurements_settles(city: CityMap) -> None:
     wellbeing = Wellbeing(Telemetry((), lambda: 0.0), lambda: 0.0)
     bad = Condition("WithinSlo", "False", "Violated", "delay")
     assert wellbeing.settled(OFFICE, [bad]) == (bad,)
+
+
+def test_who_is_carried_without_the_standby_it_asked_for_is_at_risk() -> None:
+    now = [100.0]
+    wellbeing = Wellbeing(Telemetry((), lambda: now[0]), lambda: now[0])
+
+    def word(*, unguarded: bool) -> tuple[str, str]:
+        for _ in range(20):
+            now[0] += 1.0
+            steady = wellbeing.judge(OFFICE, "ok", "", SloView(), ServiceIndicators(), unguarded=unguarded)
+        return steady.health.value, steady.reason
+
+    assert word(unguarded=False) == ("ok", "")
+    assert word(unguarded=True) == ("at-risk", "nothing stands by for it for now")
+    assert word(unguarded=False) == ("ok", "")

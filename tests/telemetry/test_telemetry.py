@@ -112,6 +112,19 @@ def test_a_service_gets_the_worst_of_what_carries_it() -> None:
     assert view.down == ("circuit:gov.video/buji-zhihui",)
 
 
+def test_throughput_is_the_lowest_of_what_carries_anything_and_zero_where_nothing_does() -> None:
+    seen = telemetry(Clock())
+    access, circuit = "access:gov.video/gov.video.buji", "circuit:gov.video/buji-zhihui"
+
+    def rate(of_access: float, of_circuit: float) -> float:
+        seen.take([sample(access, "throughput_bps", of_access), sample(circuit, "throughput_bps", of_circuit)])
+        found = seen.service_view(slice_placement()).throughput_bps
+        assert found is not None
+        return found.value
+
+    assert [rate(9e9, 0.0), rate(0.0, 9e9), rate(8e9, 9e9), rate(0.0, 0.0)] == [9e9, 9e9, 8e9, 0.0]
+
+
 def test_a_carrier_without_samples_is_named_as_silent() -> None:
     seen = telemetry(Clock())
     seen.take([sample("circuit:gov.video/buji-zhihui", "latency_s", 0.0002)])
