@@ -100,6 +100,11 @@ class Damper:
         for component in old:
             del self._records[component]
 
+    def drop(self, components: Iterable[str]) -> None:
+        """Know nothing more of components that are gone: whatever has their names later is new."""
+        for component in components:
+            self._records.pop(component, None)
+
     def flapping(self, components: Iterable[str] | None = None) -> tuple[str, ...]:
         """Return the components that failed more than once lately, sorted."""
         wanted = self._records if components is None else set(components)

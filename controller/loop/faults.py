@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from controller.assurance.components import Component
 from controller.assurance.damping import DampingSettings
+from controller.changes.state import Standing
+from controller.changes.views import ChangeResult
 from controller.intent.model import ServiceId
+from controller.planning.placement import LitLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +64,24 @@ def reason_of(fallen: frozenset[Component]) -> str:
     roots = sorted(c for c in fallen if c.startswith(("fibre:", "node:"))) or sorted(fallen)
     more = f" and {len(roots) - 3} more" if len(roots) > 3 else ""
     return f"{', '.join(roots[:3])}{more} down"
+
+
+def parts_of(
+    wave: tuple[ServiceId, ...], result: ChangeResult, services: Mapping[ServiceId, Standing]
+) -> tuple[tuple[ServiceId, ...], ...]:
+    """Part a wave that failed: by the domain that failed it where there is one, else into halves."""
+    failed = {f.domain for f in result.failures}
+    touching = tuple(s for s in wave if s in services and not failed.isdisjoint(services[s].fragments))
+    if failed and 0 < len(touching) < len(wave):
+        return tuple(s for s in wave if s not in touching), touching
+    half = len(wave) // 2
+    return wave[:half], wave[half:]
+
+
+def gone_dark(before: tuple[LitLink, ...], after: tuple[LitLink, ...]) -> frozenset[Component]:
+    """Return the links that stood for services and do no more, both directions."""
+    return _directions(before) - _directions(after)
+
+
+def _directions(lit: tuple[LitLink, ...]) -> frozenset[Component]:
+    return frozenset(f"link:{name}" for one in lit for name in (one.id, one.reverse))

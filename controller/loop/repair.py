@@ -25,7 +25,7 @@ from controller.changes.state import Standing
 from controller.changes.views import Action, ChangeResult, Outcome
 from controller.intent.model import ServiceId
 from controller.loop.courtesy import Courtesy
-from controller.loop.faults import Fault, RepairSettings, Waiting, reason_of
+from controller.loop.faults import Fault, RepairSettings, Waiting, gone_dark, parts_of, reason_of
 from controller.loop.switched import Switched
 from controller.loop.unguarded import Unguarded
 from controller.loop.wounded import Wounded
@@ -60,6 +60,7 @@ class Repairs:
         self._damper = Damper(self._settings.damping)
         self.courtesy = Courtesy(clock)  # to VIPs
         self._riders, self._own = Riders(), OwnStates()
+        self._lit = desk.state.lit
         self.switched = Switched()
         self._fallen: frozenset[Component] = frozenset()  # what is down, and what rides on it
         self._busy: set[ServiceId] = set()
@@ -201,6 +202,9 @@ class Repairs:
         now = self._clock()
         before = self._fallen
         self._damper.forget(now)
+        if self._desk.state.lit is not self._lit:
+            before_them, self._lit = self._lit, self._desk.state.lit
+            self._damper.drop(gone_dark(before_them, self._lit))
         fallen = self._domains.outage(self._damper.down(now))
         self._fallen = before if fallen == before else fallen
         for component in before ^ fallen:
@@ -347,18 +351,8 @@ class Repairs:
         elif len(wave) == 1:
             self._give_up(wave, result.message)
         else:
-            for part in self._parts(wave, result):
+            for part in parts_of(wave, result, self._desk.state.services):
                 await self._try(part)
-
-    def _parts(self, wave: tuple[ServiceId, ...], result: ChangeResult) -> tuple[tuple[ServiceId, ...], ...]:
-        """Part a wave that failed: by the domain that failed it where there is one, else into halves."""
-        failed = {f.domain for f in result.failures}
-        services = self._desk.state.services
-        touching = tuple(s for s in wave if s in services and not failed.isdisjoint(services[s].fragments))
-        if failed and 0 < len(touching) < len(wave):
-            return tuple(s for s in wave if s not in touching), touching
-        half = len(wave) // 2
-        return wave[:half], wave[half:]
 
     def _done(self, services: Sequence[ServiceId], fallen: frozenset[Component], version: int) -> None:
         now = self._clock()

@@ -17,8 +17,9 @@ from controller.intent.model import ServiceId
 from controller.loop.courtesy import APART_S, MOST_S, Courtesy
 from controller.loop.faults import RepairSettings
 from controller.loop.repair import Repairs
-from controller.network.model import CityMap
+from controller.network.model import CityMap, PortRef
 from controller.network.outage import without
+from controller.planning.placement import LitLink
 from controller.southbound.driver import Sample
 from tests.changes.wanted import NOW, council, empty, office, planned, services, slice_over_three
 
@@ -71,6 +72,12 @@ class Room:
 
     def hear(self, subject: str, value: float, metric: str = "up") -> None:
         self.repairs.hear([Sample("city-ip", subject, metric, value, 0.0)])
+
+
+def light(room: Room, *links: LitLink) -> None:
+    """Have these links, and no others, stand for services."""
+    room.desk._replace(replace(room.desk.state, lit=links), room.desk.model)
+    room.repairs._wake.set()
 
 
 async def eventually(holds: Callable[[], bool]) -> None:
@@ -220,6 +227,21 @@ async def test_what_is_led_back_goes_in_waves_of_which_the_next_waits_for_the_on
     room.may_end.set()
     await eventually(lambda: len(room.asked) > 1)
     assert room.asked[1] == frozenset({OFFICE})
+
+
+async def test_a_link_lit_for_services_that_went_dark_is_new_when_it_is_lit_again(room: Room) -> None:
+    name, back = room.links[0], room.links[-1]
+    (circuit, *_) = room.desk.state.services[SURVEY].placement.circuits
+    lit = LitLink(name, back, "city-ip", PortRef("a", "1"), PortRef("z", "1"), 10**9, 0.001, (), circuit, 1.0)
+    light(room, lit)
+    room.hear(f"link:{name}", 0.0)
+    await eventually(lambda: f"link:{name}" in room.repairs.down)
+    light(room)
+    await eventually(lambda: not room.repairs.down)
+    assert not room.repairs.reported
+    light(room, lit)
+    room.hear(f"link:{name}", 1.0)
+    assert not room.repairs.reported
 
 
 async def test_a_state_that_is_told_again_wakes_nobody(room: Room) -> None:
