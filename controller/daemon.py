@@ -97,6 +97,7 @@ class Daemon:
         self._started = AsyncExitStack()  # what has to be stopped, in the other order
         self._started.callback(self.store.close)
         self.port = self.metrics_port = 0
+        self._webhook: Webhook | None = None
 
     async def start(self) -> None:
         """Bring everything up; raises OnecityError where an address or the store cannot be had.
@@ -172,7 +173,7 @@ class Daemon:
         self._started.push_async_callback(self.slow_loop.stop)
         self.changes.wellbeing.stays = self.slow_loop.stays
         if self.settings.webhook:
-            webhook = Webhook(self.settings.webhook)
+            webhook = self._webhook = Webhook(self.settings.webhook)
             self.tickets.on_news.append(webhook.tell)
             self._started.push_async_callback(webhook.stop)
             await webhook.start()
@@ -220,6 +221,7 @@ class Daemon:
             self.changes.in_flight,
             self.tickets,
             lambda: len(self.slow_loop.proposals),
+            lambda: (self._webhook.waiting, self._webhook.lost) if self._webhook else (0, 0),
         )
         self._attainment = Attainment(self.store, self.changes.readings, observer.links, self._now, time.monotonic)
         self._attainment.hurried = lambda: self.repairs.hurried

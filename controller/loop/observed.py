@@ -101,6 +101,7 @@ class Observation:
     span_loss_db: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # by fibre: measured, as built
     store_bytes: int = 0
     store_free_bytes: int = 0
+    webhook: tuple[int, int] = (0, 0)  # incidents whose news wait for a receiver; news that were given up
     series: int = 0  # measured subject and metric pairs held in memory
     refused: int = 0  # samples for which there was no room
 
@@ -119,10 +120,12 @@ class Observer:
         in_flight: Callable[[], int],
         tickets: Tickets,
         proposals: Callable[[], int],
+        webhook: Callable[[], tuple[int, int]] = lambda: (0, 0),
     ) -> None:
         self._desk, self._domains, self._transactions = desk, domains, transactions
         self._telemetry, self._repairs, self._store = telemetry, repairs, store
         self._in_flight, self._tickets, self._proposals = in_flight, tickets, proposals
+        self._webhook = webhook
 
     async def look(self) -> Observation:
         """Return the present moment."""
@@ -154,6 +157,7 @@ class Observer:
             span_loss_db=self._span_losses(),
             store_bytes=size,
             store_free_bytes=free,
+            webhook=self._webhook(),
             series=self._telemetry.series,
             refused=self._telemetry.refused,
         )

@@ -1,7 +1,8 @@
 """Incidents told to whoever listens over HTTP, in the form in which Alertmanager calls its receivers (version 4).
 
-Sent one after the other, each a few times until it is taken; the newest state of an incident replaces one that still
-waits, so that a receiver that is away costs a bounded memory and gets the end of the story, not its beginning.
+Sent one after the other, each until it is taken: a ticket of whose end nobody tells stays open. The newest state of an
+incident replaces one that still waits, so that a receiver that is away, for however long, costs a bounded memory and
+gets the end of the story, not its beginning. What a receiver refuses (4xx) it will refuse again: that is given up.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import urllib.error
 import urllib.request
 from collections import OrderedDict
 from datetime import UTC, datetime
@@ -20,7 +22,8 @@ from controller.assurance.incidents import Incident
 log = logging.getLogger(__name__)
 
 DEADLINE_S = 5.0
-PAUSES_S = (0.5, 2.0, 10.0)  # before the attempts after the first
+PAUSES_S = (0.5, 2.0, 10.0, 30.0)  # after attempts that failed, the last of them again and again
+LATER = (408, 425, 429)  # of 4xx: not now
 WAITING = 500
 NEVER = "0001-01-01T00:00:00Z"  # Alertmanager's way to say that it has not ended
 
@@ -96,24 +99,43 @@ class Webhook:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    @property
+    def waiting(self) -> int:
+        """Return how many incidents have news that nobody has taken yet."""
+        return len(self._waiting)
+
     async def _run(self) -> None:
+        failed = 0  # attempts in a row
         while True:
             await self._more.wait()
             self._more.clear()
             while self._waiting:
-                _, body = self._waiting.popitem(last=False)
-                await self._send(body)
+                name, body = next(iter(self._waiting.items()))
+                why = await self._send(name, body)
+                if not why:
+                    failed = 0
+                    if self._waiting.get(name) is body:
+                        del self._waiting[name]
+                    continue
+                if not failed:
+                    log.warning("the webhook %s does not take incidents, it is tried again: %s", self._url, why)
+                if name in self._waiting:
+                    self._waiting.move_to_end(name)  # others may be taken where this one is not
+                await asyncio.sleep(PAUSES_S[min(failed, len(PAUSES_S) - 1)])
+                failed += 1
 
-    async def _send(self, body: bytes) -> None:
-        for pause_s in (*PAUSES_S, None):
-            try:
-                return await asyncio.to_thread(self._post, body)
-            except (OSError, HTTPException) as error:  # refused, hung up on, answered in another language
-                why = str(error) or type(error).__name__
-            if pause_s is not None:
-                await asyncio.sleep(pause_s)
-        self.lost += 1
-        log.warning("the webhook %s did not take an incident: %s", self._url, why)
+    async def _send(self, name: str, body: bytes) -> str:
+        """Return why it is to be tried again; "" where it was taken, or never will be."""
+        try:
+            await asyncio.to_thread(self._post, body)
+        except urllib.error.HTTPError as error:
+            if error.code // 100 != 4 or error.code in LATER:
+                return str(error)
+            self.lost += 1
+            log.warning("the webhook %s refuses incident %s: %s", self._url, name, error)
+        except (OSError, HTTPException) as error:  # URLError too
+            return str(error) or type(error).__name__
+        return ""
 
     def _post(self, body: bytes) -> None:
         request = urllib.request.Request(self._url, body, {"Content-Type": "application/json"})

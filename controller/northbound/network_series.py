@@ -61,9 +61,11 @@ def network_series(now: Observation) -> Iterator[Metric]:
         ("components_flapping", "Components held down because they come and go.", now.flapping),
         ("store_bytes", "Size of the store, its log included.", now.store_bytes),
         ("store_free_bytes", "Room left on the store's disk.", now.store_free_bytes),
+        ("webhook_waiting", "Incidents whose news nobody has taken yet.", now.webhook[0]),
         ("telemetry_series", "Measured subject and metric pairs held in memory.", now.series),
     ):
         yield GaugeMetricFamily(f"onecity_{name}", words, value=value)
+    yield CounterMetricFamily("onecity_webhook_lost", "News of incidents that were given up.", value=now.webhook[1])
     yield CounterMetricFamily("onecity_telemetry_refused_samples", "Samples without room.", value=now.refused)
     down = GaugeMetricFamily("onecity_components_down", "Components that count as down.", labels=["kind"])
     for kind in sorted({*COMPONENTS, *now.down}):
