@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from controller.assurance.causes import Cause
 
@@ -29,6 +30,7 @@ class IncidentSettings:
     calm_s: float = 5.0  # without its cause before it is closed
     afresh_s: float = 20.0  # after a restart, for which causes may be untold; less where all domains are heard
     most_entries: int = 200  # in one timeline: the first half and the last
+    again_s: float = 60.0  # what is said once more within this is one line, that counts
     noticeable_s: float = 2.0  # between when a domain says that something was and when we learnt of it
     kept: int = 1000  # closed incidents remembered
 
@@ -60,6 +62,7 @@ class Incident:
     calm_since: float | None = None  # its cause is gone, monotonic
     closed: float | None = None  # seconds since the epoch
     flaps: int = 0
+    said: dict[str, tuple[int, float, Entry]] = field(default_factory=dict)  # text → how often, since when, its line
     milder_since: float | None = None  # of its cause only something milder is left, monotonic
     version: int = 0  # grows with everything worth telling
 
@@ -262,11 +265,23 @@ class Incidents:
 
     def _write(self, incident: Incident, text: str, wall: float, said_at: float | None = None) -> None:
         timeline, half = incident.timeline, self._settings.most_entries // 2
-        insort(timeline, Entry(wall, text, said_at), key=lambda entry: entry.at)
+        times, since, before = incident.said.get(text, (0, wall, None))
+        entry = Entry(wall, text, said_at)
+        if before is not None and wall - before.at < self._settings.again_s and before in timeline:
+            timeline.remove(before)
+            entry = Entry(wall, f"{text} ({times + 1} times since {_moment(since)})", said_at)
+        else:
+            times, since = 0, wall
+        incident.said[text] = (times + 1, since, entry)
+        insort(timeline, entry, key=lambda entry: entry.at)
         if len(timeline) > self._settings.most_entries:
             timeline[half] = Entry(timeline[half].at, LEFT_OUT)
             del timeline[half + 1]
         incident.version += 1
+
+
+def _moment(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}"
 
 
 def counted(number: int) -> str:

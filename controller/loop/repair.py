@@ -133,6 +133,11 @@ class Repairs:
         waiting = self._waiting.get(sid)
         return "" if waiting is None else waiting.told(self._clock())
 
+    @property
+    def held(self) -> frozenset[str]:
+        """Return what says that it is up, and is not believed yet, because it came and went."""
+        return self._damper.held(self._clock()) & frozenset(self._damper.flapping())
+
     def flapping(self) -> tuple[str, ...]:
         return self._damper.flapping()
 

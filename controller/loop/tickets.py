@@ -104,6 +104,7 @@ class Tickets:
         self.on_news: list[Tell] = [self._culprits.hear]
         self._alarms = Alarms(clock, telemetry.silence_s)
         self._lights = Lights(domains, telemetry, self._alarms, clock)
+        self._held: frozenset[str] = frozenset()  # what is up, and does not count as that for its coming and going
         self._untold: list[tuple[Alarm, float]] = []  # with when they came by the wall clock
         telemetry.listen(self._hear)
         telemetry.on_batch.append(self._hear_alarms)
@@ -181,6 +182,17 @@ class Tickets:
                 left.append((alarm, wall))
         self._untold = left
 
+    def _tell_held(self, wall: float) -> None:
+        """Say of what comes and goes that it is up, where nobody may count on it yet."""
+        held = self._repairs.held
+        for component in sorted(held - self._held):
+            if any(component == i.root for i in self._incidents.open):
+                text = (
+                    f"{component.partition(':')[2]} says it is up; it came and went, and counts once it has stayed up"
+                )
+                self._incidents.note(frozenset({component}), text, wall)
+        self._held = held
+
     def _fault(self, fault: Fault) -> None:
         """Write the story of a repair into the incident that it belongs to."""
         wall = self._now().timestamp()
@@ -197,10 +209,10 @@ class Tickets:
         self._wake.set()
 
     def led(self, change: str, services: Sequence[str]) -> None:
-        """Write into the incidents of these services by which change they were led elsewhere, and when."""
+        """Write into the incidents of these services by which change they were placed anew, and when."""
 
         def words(mine: AbstractSet[str]) -> str:
-            return f"{named(sorted(mine))} led elsewhere, change {change}"
+            return f"{named(sorted(mine))} placed anew, change {change}"
 
         self._incidents.story(frozenset(services), words, self._now().timestamp())
         self._wake.set()
@@ -249,6 +261,7 @@ class Tickets:
                 log.info("%s: %s%s", incident.id, incident.title, " – closed" if incident.closed else "")
             self._tell(incident)
         self._tell_alarms(now)
+        self._tell_held(wall)
         # An incident outlasts what wavers: the map on which everything is placed must not.
         worn_now = {i.root[6:] for i in self.open if i.kind == "degraded" and i.root.startswith("fibre:")}
         self._domains.fades(frozenset(worn_now))

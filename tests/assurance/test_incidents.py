@@ -133,17 +133,38 @@ def test_links_that_are_told_before_and_after_their_fibre_are_no_incidents_of_th
 
 def test_a_timeline_that_is_full_keeps_its_begin_and_its_end() -> None:
     story, cause = _Story(), _cause("fibre:f-nanwan-buji")
-    for _ in range(300):
+    story.after(0.0, cause)
+    story.after(1.5, cause)
+    for n in range(300):
         story.after(1.0, cause)
-        story.after(1.0)
+        story.incidents.note(cause.members, f"alarm {n}", 1e9 + story.now)
     assert len(story.incidents.open[0].timeline) <= 200
+    story.after(1.0)
     story.after(6.0)
     (over,) = story.incidents.closed
     texts = [e.text for e in over.timeline]
     assert (texts[0], texts[-2:]) == (cause.title, ["its cause is gone", "closed"])
     assert sum("left out" in text for text in texts) == 1
     assert [e.at for e in over.timeline] == sorted(e.at for e in over.timeline)
-    assert over.flaps == 299
+
+
+def test_what_bounces_is_told_in_two_lines_that_count_and_are_in_order() -> None:
+    story, cause = _Story(), _cause("fibre:f-nanwan-buji")
+    story.after(0.0, cause)
+    for _ in range(6):
+        story.incidents.note(cause.members, "alarm raised", 1e9 + story.now)
+        story.after(0.3, cause)
+        story.incidents.note(cause.members, "alarm cleared", 1e9 + story.now)
+        story.after(0.3, cause)
+    texts = [e.text for e in story.incidents.open[0].timeline]
+    assert texts == [
+        cause.title,
+        "alarm raised (6 times since 01:46:40)",
+        "alarm cleared (6 times since 01:46:40)",
+    ]
+    story.after(100.0, cause)
+    story.incidents.note(cause.members, "alarm raised", 1e9 + story.now)
+    assert story.incidents.open[0].timeline[-1].text == "alarm raised", "that is another time"
 
 
 def test_however_many_end_together_each_is_told() -> None:

@@ -55,6 +55,7 @@ class Room:
         self.dead = set[str]()
         repairs: Any = SimpleNamespace(
             on_fault=[],
+            held=frozenset(),
             concerned_by=lambda _: (self.concerned, self.dead),
             harm=lambda sid: Damage.DEAD if sid in self.dead else Damage.SWITCHED,
         )
@@ -204,7 +205,19 @@ def test_a_timeline_tells_who_was_led_elsewhere_by_which_change_and_who_waits() 
     (one,) = room.tickets.open
     assert [e.text for e in one.timeline][1:] == [
         "3 services concerned",
-        "gov/video led elsewhere, change c0ffee",
+        "gov/video placed anew, change c0ffee",
         "1 of 3 services repaired within 0.25 s, 2 wait, 1 of them down",
-        "lands/survey led elsewhere, change decade",
+        "lands/survey placed anew, change decade",
+    ]
+
+
+def test_what_comes_and_goes_is_told_to_be_up_though_it_does_not_count_yet() -> None:
+    room = Room()
+    room.tell("city-otn", (FIBRE, "up", 0.0))
+    assert room.look(3.0) == [FIBRE]
+    room.repairs.held = frozenset({FIBRE, "fibre:of-nobody"})
+    room.look(5.0)
+    (one,) = room.tickets.open
+    assert [e.text for e in one.timeline[1:]] == [
+        "f-baolong-pingdi says it is up; it came and went, and counts once it has stayed up"
     ]
