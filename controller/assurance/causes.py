@@ -139,7 +139,9 @@ def _links(city: CityMap, left: Set[Component]) -> list[Cause]:
         if link.id < link.reverse and not left.isdisjoint((f"link:{link.id}", f"link:{link.reverse}")):
             ends = f"{_short(link.src.node)} – {_short(link.dst.node)}"
             members = frozenset({f"link:{link.id}", f"link:{link.reverse}"})
-            found.append(Cause(f"link:{link.id}", "link", f"link {ends} is down, what is under it is not", members))
+            found.append(
+                Cause(f"link:{link.id}", "link", f"link {ends} is down, and nothing under it says that it is", members)
+            )
     return found
 
 
