@@ -128,7 +128,8 @@ def main() -> None:
     """Work until standard input closes; whatever is being computed then is no longer wanted."""
     _die_with(int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
-    os.nice(NICE)
+    with contextlib.suppress(OSError):  # a sandbox may forbid even that
+        os.nice(NICE)
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a stray print must not end up between messages
     inbox: queue.SimpleQueue[object] = queue.SimpleQueue()

@@ -33,7 +33,8 @@ def _die_with(parent: int) -> None:
 def main() -> int:
     """Answer one question and end."""
     _die_with(int(sys.argv[1]))
-    os.nice(10)
+    with contextlib.suppress(OSError):  # a sandbox may forbid even that
+        os.nice(10)
     warnings.simplefilter("ignore")  # of convergence: the error on held-back data says how good it is
     for asked in json.load(sys.stdin):
         try:
