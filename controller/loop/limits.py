@@ -1,17 +1,19 @@
 """The limits of received power that equipment tells, kept until it tells others or none.
 
 They are told when they change and with every heartbeat. One that is not told for two and a half of these, by a domain
-that is heard otherwise, is told no more. A domain out of reach keeps its limits.
+that is heard otherwise, is told no more. A domain out of reach keeps its limits. Limits may come before the map knows
+their wavelength.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from controller.assurance.receivers import LIMIT_METRICS
 from controller.loop.alarms import EXPIRES_S, SILENT_S
 from controller.southbound.driver import Sample
 
+MOST = 100_000  # limits kept
 NONE: Mapping[int, float] = {}
 
 
@@ -31,15 +33,19 @@ class ToldLimits:
         """Take those samples that are limits."""
         for sample in samples:
             severity = LIMIT_METRICS.get(sample.metric)
-            if severity is not None:
-                circuit = sample.subject.partition(":")[2]
-                self._heard[circuit, severity] = sample.domain, self._clock()
-                if self.of(circuit).get(severity) != sample.value:
-                    self._told[circuit] = {**self.of(circuit), severity: sample.value}
+            if severity is not None:  # of a second's thousands of samples hardly any
+                self._take(sample, sample.subject.partition(":")[2], severity)
 
-    def expire(self, circuits: Collection[str]) -> None:
-        """Forget what is told no more, and all of wavelengths other than these."""
-        for key in [key for key, told in self._heard.items() if key[0] not in circuits or self._unheard(*told)]:
+    def _take(self, sample: Sample, circuit: str, severity: int) -> None:
+        key, known = (circuit, severity), self.of(circuit)
+        if key in self._heard or len(self._heard) < MOST:
+            self._heard[key] = sample.domain, self._clock()
+            if known.get(severity) != sample.value:
+                self._told[circuit] = {**known, severity: sample.value}
+
+    def expire(self) -> None:
+        """Forget what is told no more."""
+        for key in [key for key, told in self._heard.items() if self._unheard(*told)]:
             del self._heard[key]
             circuit, severity = key
             self._told[circuit] = {s: limit for s, limit in self._told[circuit].items() if s != severity}

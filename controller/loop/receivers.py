@@ -52,7 +52,7 @@ class Receivers:
         over: list[Alarm] = []
         for circuit in [c for c in self._known if c not in routes]:
             over += self._end(circuit, self._known.pop(circuit))
-        self._limits.expire(routes)
+        self._limits.expire()
         learning, lit = False, self._lit(routes)
         for circuit, route in routes.items():
             receiver = self._known.get(circuit)

@@ -229,6 +229,15 @@ def test_a_domain_out_of_reach_keeps_its_limits() -> None:
     room.now += 2 * EXPIRES_S
     room.lights.look()
     assert dict(room.lights.limits.of("three")) == {CRITICAL: -9.5}
-    del room.routes["three"]
+    room.tell(1)
+    assert dict(room.lights.limits.of("three")) == {}  # the domain is heard again, and tells none
+
+
+def test_a_limit_of_light_that_the_map_does_not_know_yet_counts_from_its_first_sample() -> None:
+    room = Room()
+    room.tell(1)
+    _limit(room, -9.5, "four")
     room.lights.look()
-    assert dict(room.lights.limits.of("three")) == {}
+    room.routes["four"], room.seconds["four"] = ((C,), ()), room.seconds["three"]
+    room.tell(3)
+    assert room.standing == {("circuit:four", RX_POWER)}
