@@ -172,7 +172,7 @@ def test_ten_severe_seconds_in_a_row_are_told_of_light_that_spoils_all_and_not_o
     ids = {i.root: i.id for i in _open(longgang)}
     raised = "alarm UNAVAILABLE (critical) on circuit:"
     eventually(lambda: any(raised in line for line in _story(longgang, ids[f"circuit:{CARD}"])), 60)
-    assert {i.root: i.id for i in _open(longgang)} == ids
+    assert ids.items() <= {i.root: i.id for i in _open(longgang)}.items()
     for circuit in (CARD, DARK):  # both are unavailable
         least = before[circuit]["unavailable_seconds"] + 10
         eventually(lambda c=circuit, least=least: _counted(longgang, c)["unavailable_seconds"] >= least, 60)  # type: ignore[misc]
