@@ -3,9 +3,10 @@
 Once a second it takes what the incidents found worn from per-hop measurements, and the steady health of who rides it.
 A move places the service on the map without the worn part, keeping everything it was promised; where that cannot be,
 with the worn part standing by and no more; where that cannot be either, it stays: a move never makes anything worse.
-Light that fades is left before a packet suffers: where next to no margin is left, or its trend says that soon none will
-be. Planes are not moved, routers choose their ways. A service says in its intent whether it is moved (`assurance:
-auto`, the default), only proposed to be (`propose`), or left alone (`off`).
+Light that fades is left before a packet suffers: where next to no margin is left, or its trend says that soon none
+will be. A full link is left by those alone that are outside their SLO. Planes are not moved, routers choose their
+ways. A service says in its intent whether it is moved (`assurance: auto`, the default), only proposed to be
+(`propose`), or left alone (`off`).
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from controller.planning.worked import carried_by, crossed_by
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.5
+CONGESTED = "congested"
+MOVED_OFF = ("degraded", CONGESTED)  # kinds of causes
 
 # Places services once more without these components; says why.
 Improve = Callable[[frozenset[ServiceId], frozenset[Component], str], Awaitable[ChangeResult]]
@@ -108,7 +111,7 @@ class SlowLoop:
                 log.exception("a round of the slow loop failed")
 
     async def _look(self) -> None:
-        causes = [c for c in self._worn() if c.kind == "degraded"]
+        causes = [c for c in self._worn() if c.kind in MOVED_OFF]
         if not causes:
             self._proposals.clear()
             self._staying.clear()
@@ -153,6 +156,8 @@ class SlowLoop:
             on_it = cause.felt and not parts.isdisjoint(carried)  # not only what stands by
             if fading or on_it:
                 health = self._wellbeing.now(sid) if on_it else Health.UNKNOWN
+                if cause.kind == CONGESTED and health is not Health.VIOLATED:
+                    continue  # a link that fills may empty again; who still has what was promised waits for that
                 found.append(Burning(sid, rank, health, cause, fading))
         return found
 

@@ -48,7 +48,8 @@ class _Scene:
         state = SimpleNamespace(services=_Services(self))
         desk: Any = SimpleNamespace(state=state, under_way=frozenset())
         domains: Any = SimpleNamespace(discovered=CITY, city=CITY, lit=lambda: ROUTES)
-        wellbeing: Any = SimpleNamespace(now=lambda sid: Health.VIOLATED)
+        self.health = Health.VIOLATED
+        wellbeing: Any = SimpleNamespace(now=lambda sid: self.health)
         self.loop = SlowLoop(
             desk, domains, wellbeing, lambda: tuple(self.causes), lambda parts: set(self.standing), self._improve,
             lambda: self.now,
@@ -176,3 +177,18 @@ async def test_who_wants_to_be_left_alone_is() -> None:
     scene.wish(Assurance.OFF)
     await scene.rounds(3)
     assert (scene.moves, scene.loop.proposals) == ([], ())
+
+
+async def test_a_full_link_is_left_by_who_is_outside_its_slo_and_by_nobody_else() -> None:
+    scene = _Scene()
+    link = scene.standing[NAME][1].tunnels[0].working.links[0]
+    pair = frozenset({f"link:{link}", f"link:{CITY.link_by_id[link].reverse}"})
+    scene.causes = [Cause(min(pair), "congested", "link is full", pair)]
+    scene.health = Health.AT_RISK
+    await scene.rounds(3)
+    assert scene.moves == []
+    scene.health = Health.VIOLATED
+    await scene.rounds(3)
+    assert len(scene.moves) == 1
+    assert pair <= scene.moves[0]
+    assert all(pair.isdisjoint(f"link:{k}" for k in t.working.links) for t in scene.standing[NAME][1].tunnels)
