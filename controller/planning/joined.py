@@ -73,7 +73,7 @@ class Joined:
 def join(net: Layers, bounds: Bounds, nodes: Collection[str], root: str) -> Joined:
     """Join the nodes from one of them, over as few borders as will do."""
     usable = bounds.usable
-    index, up = net.ip.node_index, _pieces(net, usable)
+    index, up = net.ip.node_index, pieces(net, usable)
     home = net.nodes[root].domain
     ends = {net.nodes[n].domain: up[index[n]] for n in sorted(nodes)}  # where a domain is torn: the part to be in
     parents: dict[str, str] = {}
@@ -111,7 +111,7 @@ def _crossings(
 ) -> dict[tuple[str, str], Crossing]:
     """Order the borders that the plane may use: those that keep to the plane A or B, then the rest; each by rank."""
     found: dict[tuple[str, str], Crossing] = {}
-    masks = [(mask, _pieces(net, mask)) for mask in (bounds.asked, bounds.allowed)]
+    masks = [(mask, pieces(net, mask)) for mask in (bounds.asked, bounds.allowed)]
     for there, here in sorted(parents.items()):
         order: dict[int, None] = {}
         for mask, piece in masks:
@@ -132,7 +132,8 @@ _known_pieces: list[tuple[object, dict[bytes, Pieces]]] = []  # of the newest ma
 MOST_PIECES = 1000
 
 
-def _pieces(net: Layers, mask: Mask) -> Pieces:
+def pieces(net: Layers, mask: Mask) -> Pieces:
+    """Return in which connected part of its domain each node is, over the links of a mask that cross no border."""
     if not _known_pieces or _known_pieces[0][0] is not net.ip:
         _known_pieces[:] = [(net.ip, {})]
     known, key = _known_pieces[0][1], mask.tobytes()

@@ -9,7 +9,7 @@ import numpy as np
 
 from controller.intent.model import AttachLayer, ExclusiveSlice, Protection
 from controller.network.model import CityMap, Link
-from controller.planning.attach import attach_all, port_rates
+from controller.planning.attach import access_port, attach_all, port_rates
 from controller.planning.borders import border_stitches
 from controller.planning.chains import Need, Segment, cases, usable_borders
 from controller.planning.circuits import Company
@@ -61,6 +61,15 @@ def place_partition(
         assert last is not None
         raise last
     return _assemble_partition(city, net, draft, wanted, number, attachments, weave, ways)
+
+
+def segments_of(city: CityMap, net: Layers, wanted: ExclusiveSlice) -> frozenset[Segment]:
+    """Return between which routers of each domain a slice of the IP networks needs ways; raises CannotPlaceError."""
+    node = {a.name: access_port(city, net, a).ref.node for a in wanted.endpoints}
+    borders = usable_borders(net, net.borders, ip_mask(net, wanted.boundaries, wanted.plane))
+    needs = [Need(node[d.a], node[d.z], d.rate_bps, d.a, d.z) for d in wanted.demands]
+    order = (0, 1) if wanted.protection is Protection.STANDBY else (0,)
+    return frozenset(s for _, chains in cases(net, borders, needs, order) for chain in chains for s in chain.segments)
 
 
 def _weave(

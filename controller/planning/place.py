@@ -12,27 +12,27 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from controller.intent.model import DedicatedPlane, ExclusiveSlice, Isolation, Service, ServiceId, VipAssurance, Window
+from controller.intent.model import DedicatedPlane, ExclusiveSlice, Service, ServiceId, VipAssurance
 from controller.network.fading import calm
 from controller.network.ledger import Ledger
 from controller.network.lit import with_lit
-from controller.network.model import CityMap, Link
+from controller.network.model import CityMap
 from controller.planning.ahead import Ahead, proposals
 from controller.planning.care import with_care
 from controller.planning.draft import CannotPlaceError, Draft, Pools, Proposal
 from controller.planning.emergency import is_emergency
 from controller.planning.layers import Layers, layers
+from controller.planning.lightened import Lightened, Lighting
 from controller.planning.orders import Orders, merit, referred_diverse, referred_to
 from controller.planning.placement import LabelReservation, Placement, Refusal
 from controller.planning.planes import follows, led_again, place_plane
 from controller.planning.refusal import refuse
 from controller.planning.restoration import beside, giving_way, light_left, unguarded
-from controller.planning.slices import isolation_order, place_slice
+from controller.planning.slices import place_slice
 from controller.planning.standing import still_sound
 from controller.planning.timed import as_accepted, in_window, meet, other_times, when_full, window_of
-from controller.planning.unlit import Lightened, Search, between, lacking_room, lights, lit_on, offered
+from controller.planning.unlit import lights, lit_on, offered
 from controller.planning.vip import place_vip
-from controller.planning.worked import risks_of
 
 MOST_EXPLAINED = 50  # services of a batch that say what they avoid, which takes placing them twice
 MOST_IN_VAIN = 4  # services of a batch for which a link to light is looked for and none found: it takes maps each
@@ -172,7 +172,8 @@ class _Batch:
         """Return how a service would be placed over IP links that are lit for it; None where none would help."""
         if self._in_vain >= MOST_IN_VAIN:
             return None
-        found = attempt.lighten(service, offer=self.explain)
+        lighting = Lighting(self.city, attempt.net, attempt.ledger, attempt._known, attempt.place_on)
+        found = lighting.of(service, offer=self.explain)
         self._in_vain += found is None or not found.taken
         return found
 
@@ -268,15 +269,21 @@ class _Attempt:
         ledger = self.ledger.copy() if window is None else self.ledger.during(window.start, window.end)
         return Draft(service.metadata.service, ledger, self.batch.pools, old, ahead=ahead)
 
+    def on(self, city: CityMap, ledger: Ledger) -> _Attempt:
+        """Return the same on another picture of the map, or beside other services."""
+        if city is self.batch.city:
+            return replace(self, ledger=ledger)
+        batch = replace(self.batch, city=city)
+        if city.lit != self.batch.city.lit:
+            batch._ahead = None  # they are ways on the map without the link
+        return _Attempt(batch, layers(city), ledger, self.old, self.placed)
+
     def with_care(self, service: Service) -> Placement:
         """Return the placement, away from what fades where that keeps what is asked; raises CannotPlaceError."""
         city, standing = self.batch.city, self.old[1] if self.old is not None else None
 
         def on_map(other: CityMap) -> Placement:
-            if other is city:
-                return self.place(service)
-            batch = replace(self.batch, city=other)
-            return _Attempt(batch, layers(other), self.ledger.on(other), self.old, self.placed).place(service)
+            return self.on(other, self.ledger.on(other)).place(service)
 
         known = self._known(service.protects) if isinstance(service, VipAssurance) else None
         return with_care(
@@ -285,47 +292,9 @@ class _Attempt:
             explained=len(self.batch.wanted) <= MOST_EXPLAINED,
         )  # fmt: skip
 
-    def lighten(self, service: Service, *, offer: bool) -> Lightened | None:
-        """Return the placement over IP links that are lit for it; None where that helps nothing.
-
-        They are lit where room is all that it lacks and planning may; else they are offered, if `offer` says so.
-        """
-        city, net = self.batch.city, self.net
-        if not net.spare or not self._may_ride_tunnels(service):
-            return None
-        offer = offer and isinstance(service, ExclusiveSlice) and service.isolation is Isolation.NRP
-        plain = replace(service, isolation=Isolation.NRP) if isinstance(service, ExclusiveSlice) else service
-        window = service.window if isinstance(service.window, Window) else None
-        ledger = self.ledger if window is None else self.ledger.during(window.start, window.end)
-        lacking: tuple[Link, ...] = ()
-        try:
-            ends = tuple(between(city, net, plain))
-            wished = replace(self, ledger=self.ledger.boundless()).place(plain)
-            lacking = tuple(lacking_room(net, ledger, wished))
-        except CannotPlaceError:
-            if not offer:
-                return None
-        taken = city.lights and bool(lacking)
-        if not taken and not offer:
-            return None
-        plane, diverse = (service.plane, service.diverse_from) if isinstance(service, ExclusiveSlice) else (None, ())
-        others = [there[1] for name in diverse if (there := self._known(name)) is not None]
-        avoid = frozenset(r for other in others for r in risks_of(net, other))
-
-        def on_map(other: CityMap) -> Placement:
-            batch = replace(self.batch, city=other, _ahead=None)
-            return _Attempt(batch, layers(other), self.ledger.on(other), self.old, self.placed).place(service)
-
-        found = Search(city, net, ledger, service.boundaries, plane, avoid).lighten(lacking, ends, on_map)
-        return None if found is None else Lightened(found, taken)
-
-    def _may_ride_tunnels(self, service: Service) -> bool:
-        """Whether a service rides tunnels of its own over links that others may share, or does where optics cannot."""
-        if isinstance(service, ExclusiveSlice):
-            auto = service.isolation is Isolation.AUTO and Isolation.NRP in isolation_order(service)
-            return service.isolation is Isolation.NRP or auto
-        below = self._known(service.protects) if isinstance(service, VipAssurance) else None
-        return below is not None and not below[1].circuits and not below[1].partitions
+    def place_on(self, city: CityMap, ledger: Ledger, service: Service) -> Placement:
+        """Return the placement on another picture of the map; raises CannotPlaceError."""
+        return self.on(city, ledger).place(service)
 
     def place(self, service: Service) -> Placement:
         """Return the placement; raises CannotPlaceError."""

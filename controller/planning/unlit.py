@@ -1,9 +1,9 @@
 """IP links that are not there but that the optical layer could light: candidates with a price.
 
 Two routers of one domain with a free port each that is cabled to the optical network, and a channel between those
-ports. They are looked at only where something that rides pinned tunnels finds no room on what is there, cheapest first,
-and one is taken only if the whole service then keeps every promise. Routers are kept from choosing it by themselves,
-so planes never ride it.
+ports. They are looked at only where something that rides pinned tunnels finds no room on what is there, or no way,
+cheapest first, and one is taken only if the whole service then keeps every promise. To routers it is the last of all
+ways, so planes hold nothing on it.
 """
 
 from __future__ import annotations
@@ -88,14 +88,6 @@ def ridden(
 
 
 @dataclass(frozen=True, slots=True)
-class Lightened:
-    """A placement over IP links that are not lit yet. `taken`: they are lit for it; else they are only offered."""
-
-    placement: Placement
-    taken: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Search:
     """For whom a link is looked for: on which map, beside what, and within which limits."""
 
@@ -106,13 +98,16 @@ class Search:
     plane: str | None = None
     avoid: frozenset[int] = frozenset()
 
-    def lighten(self, lacking: Iterable[Link], ends: Iterable[tuple[str, str]], place_on: PlaceOn) -> Placement | None:
+    def lighten(
+        self, lacking: Iterable[tuple[str, str]], others: Iterable[tuple[str, str]], place_on: PlaceOn
+    ) -> Placement | None:
         """Return the placement over the cheapest link that carries it, else over all those that lack; None: none does.
 
-        lacking: links without room for it; ends: routers of one domain between which it runs.
+        lacking: routers of one domain between which there is no room for it, or no way; others: such that a link
+        between them may do instead.
         """
-        around = list(dict.fromkeys(_around(lacking)))
-        pairs = islice(dict.fromkeys((*around, *ends)), MOST_TRIED)
+        around = list(dict.fromkeys(lacking))
+        pairs = islice(dict.fromkeys((*around, *others)), MOST_TRIED)
         singles = [c for c in map(self._candidate, pairs) if c is not None]
         tries: list[tuple[LitLink, ...]] = [(one,) for one in sorted(singles, key=lambda c: (c.price, c.id))]
         if 1 < len(around) <= MOST_TOGETHER:
@@ -168,6 +163,10 @@ class Search:
             )  # fmt: skip
         return None
 
+    def cabled(self, node: str) -> frozenset[str]:
+        """Return the optical nodes to which a router has free ports cabled."""
+        return frozenset(client.ref.node for _, client in self._free_ports(node))
+
     def _free_ports(self, node: str) -> list[tuple[Port, Port]]:
         def used(port: Port) -> bool:
             return bool(self.ledger.held_labels(f"vlan:{port.ref}") or self.ledger.held_labels(f"port:{port.ref}"))
@@ -180,7 +179,8 @@ class Search:
         return [(r, c) for r, c in free if not lost(r) and not lost(c)]
 
 
-def _around(lacking: Iterable[Link]) -> Iterator[tuple[str, str]]:
+def around(lacking: Iterable[Link]) -> Iterator[tuple[str, str]]:
+    """Yield the routers at the ends of links inside domains."""
     for link in lacking:
         if not link.border:
             a, z = sorted((link.src.node, link.dst.node))

@@ -43,9 +43,9 @@ def _links(stage: Stage) -> dict[str, topology_pb2.Link]:
     return {k.id: k for k in topology.links}
 
 
-def _arrives(stage: Stage, name: str, number: int, a: str = "zhihui") -> list[str]:
+def _arrives(stage: Stage, name: str, number: int, a: str = "zhihui", domain: str = "city-ip") -> list[str]:
     """Return where a packet of a slice goes; empty where it does not arrive."""
-    packet = {"type": "trace", "vpn": f"lit.{name}", "domain": "city-ip", "access": f"lit.{name}.{a}"}
+    packet = {"type": "trace", "vpn": f"lit.{name}", "domain": domain, "access": f"lit.{name}.{a}"}
     found = stage.city.plant({**packet, "dst": f"10.5{number}.2.9"})
     return [str(hop) for hop in found.get("links", found.get("hops", ["?"]))] if found.get("delivered") else []
 
@@ -232,4 +232,30 @@ def test_in_a_window_it_is_lit_when_that_opens_and_gone_when_it_closes(longgang:
             break
     eventually(lambda: not _configured(longgang), 90.0)
     eventually(lambda: LINK not in _links(longgang))
+    assert not any(longgang.client.differences().values())
+
+
+CARDS = ("infra/lg-longgang.ge-1-lg-baolong.ge-1", "infra/lg-baolong.ge-2-lg-pingdi.ge-1")  # all that lead to baolong
+
+
+def test_a_router_whose_links_have_all_failed_is_joined_by_light_first_by_the_repair(longgang: Stage) -> None:
+    old = _slice("old", 3, "1Gbps", "longgang", "baolong", "20ms")
+    assert longgang.client.apply(old)[1].outcome == COMMITTED
+    try:
+        for card in CARDS:
+            longgang.city.plant({"type": "fail", "circuit": card})
+            eventually(longgang.down)
+            eventually(lambda: _arrives(longgang, "old", 3, "longgang", "district-ip"))
+        lit = {name for name, k in _links(longgang).items() if "lit/old" in k.lit_for}
+        assert lit == {"link:lg-baolong.otn-1..lg-longgang.otn-1", "link:lg-longgang.otn-1..lg-baolong.otn-1"}
+        notes = longgang.client.describe("lit/old").notes
+        assert any("IP link lg-baolong–lg-longgang: 100 Gbit/s over f-longgang-baolong" in note for note in notes)
+        new = _slice("new", 4, "1Gbps", "longgang", "baolong", "20ms")
+        assert longgang.client.apply(new)[1].outcome == COMMITTED
+        eventually(lambda: _arrives(longgang, "new", 4, "longgang", "district-ip"))
+        assert {n for n, k in _links(longgang).items() if "lit/new" in k.lit_for} == lit
+    finally:
+        longgang.mend()
+    assert longgang.client.delete("lit/old", "lit/new")[1].outcome == COMMITTED
+    eventually(lambda: lit.isdisjoint(_links(longgang)))
     assert not any(longgang.client.differences().values())
