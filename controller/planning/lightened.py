@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from controller.intent.model import ExclusiveSlice, Isolation, Service, ServiceId, VipAssurance, Window
 from controller.network.ledger import Ledger
 from controller.network.model import CityMap, Link
-from controller.planning import partition, vip
 from controller.planning.draft import CannotPlaceError
 from controller.planning.layers import Layers
 from controller.planning.parted import Gap, gaps
+from controller.planning.partition import segments_of
 from controller.planning.placement import Placement
 from controller.planning.slices import isolation_order
 from controller.planning.unlit import Search, around, between, lacking_room, out_of_reach
@@ -85,24 +85,21 @@ class Lighting:
         return tuple(lacking_room(self.net, ledger, wished))
 
     def _torn(self, service: Service, search: Search) -> tuple[Gap, ...]:
-        """Return where nothing at all joins routers between which a service runs."""
+        """Return where nothing at all joins routers between which a slice runs.
+
+        A VIP is none the better for a way where its plane, which rides no such link, has come apart.
+        """
+        if not isinstance(service, ExclusiveSlice):
+            return ()
         up, start, end = self.net.up, None, None
         if isinstance(service.window, Window):
             start, end = service.window.start, service.window.end
         taken = out_of_reach(self.city, self.net, self.ledger, start, end)
         try:
-            segments = self._segments(service)
+            segments = segments_of(self.city, self.net, service)
         except CannotPlaceError:
             return ()
         return gaps(self.net, up if taken is None else up & ~taken, segments, search.cabled)
-
-    def _segments(self, service: Service) -> frozenset[tuple[str, str, str]]:
-        if isinstance(service, ExclusiveSlice):
-            return partition.segments_of(self.city, self.net, service)
-        below = self.known(service.protects) if isinstance(service, VipAssurance) else None
-        if below is None or not isinstance(service, VipAssurance):
-            return frozenset()
-        return vip.segments_of(self.net, service, below)
 
     def _ends(self, service: Service) -> tuple[tuple[str, str], ...]:
         try:

@@ -15,7 +15,7 @@ import numpy as np
 from controller.intent.model import DedicatedPlane, ExclusiveSlice, MediaFlow, Service, ServiceId, VipAssurance, Window
 from controller.network.ledger import BitsPerSecond, Ledger
 from controller.network.model import CityMap, Link
-from controller.planning.chains import Borders, Need, Segment, cases, usable_borders
+from controller.planning.chains import Borders, Need, cases, usable_borders
 from controller.planning.draft import CannotPlaceError, Draft, rate_text
 from controller.planning.layers import Layers, allowed_mask, ip_mask
 from controller.planning.limits import Limits
@@ -73,13 +73,6 @@ def place_vip(
         start=window.start, end=window.end, notes=(*_squeezed(draft.ledger, rates), *rides_on(links)),
         lit_links=links,
     )  # fmt: skip
-
-
-def segments_of(net: Layers, wanted: VipAssurance, carried: tuple[Service, Placement]) -> frozenset[Segment]:
-    """Return between which routers of each domain a VIP needs ways; raises CannotPlaceError."""
-    borders = usable_borders(net, _stitched(net, carried[1]), ip_mask(net, wanted.boundaries))
-    every = cases(net, borders, _needs(wanted, *carried), (0,))
-    return frozenset(s for _, chains in every for chain in chains for s in chain.segments)
 
 
 def _flows(wanted: VipAssurance) -> tuple[MediaFlow, ...]:
