@@ -10,14 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.intent.model import Boundaries, ExclusiveSlice, Isolation, Protection, ServiceId, Slo
+from controller.network.ledger import Ledger
 from controller.network.merge import merge
 from controller.network.model import CityMap
 from controller.network.outage import without
+from controller.planning.at_any_rate import at_any_rate
+from controller.planning.emergency import is_emergency
 from controller.planning.layers import layers
 from controller.planning.parted import gaps
+from controller.planning.place import place
 from tests.planning.test_lit_links import World
 from tests.support.cities import city_map, inventory, topologies
-from tests.support.intents import GBPS, conference, plane, slice_between
+from tests.support.intents import GBPS, NOW, conference, plane, slice_between
 
 CITY = city_map("longgang")
 LOOSE = Slo(latency_s=0.02, availability=0.5)
@@ -178,6 +182,21 @@ def test_it_is_not_lit_for_a_vip_whose_plane_has_come_apart() -> None:
     (refusal,) = world.put(vip).refusals
     assert ROOT in refusal.binds
     assert not world.lit()
+
+
+def test_a_repair_lights_one_way_for_whom_two_were_promised_where_nothing_carries_him_otherwise() -> None:
+    wanted = _nrp("guarded", "longgang", "baolong", protection=Protection.STANDBY)
+    name = wanted.metadata.service
+    standing = {name: (wanted, _put(CITY, wanted).standing[name][1])}
+    torn = _torn(*BAOLONG)
+    ledger = Ledger(torn)
+    ledger.add(standing[name][1])
+    first = place(torn, ledger, [wanted], standing, NOW, explain=False)
+    assert first.refusals
+    found = at_any_rate(torn, first, [wanted], standing, NOW, {name})
+    assert not found.refusals
+    assert found.placements[name].lit_links
+    assert is_emergency(found.placements[name])
 
 
 def test_it_is_not_lit_for_a_plane() -> None:
