@@ -146,10 +146,13 @@ class Monitoring:
         )
 
     def _hastened(self, name: str, every_s: int) -> Path:
-        """Return a copy of a file of rules whose groups are worked out at every scrape; the rules are as they are."""
+        """Return a copy of a file of rules whose groups are worked out at every scrape."""
         rules = yaml.safe_load((HERE / "rules" / name).read_text(encoding="utf-8"))
         for group in rules["groups"]:
             group["interval"] = f"{every_s}s"
+            for rule in group["rules"]:
+                if "keep_firing_for" in rule:
+                    rule["keep_firing_for"] = f"{2 * every_s}s"
         return self._write(name, rules)
 
     def _write(self, name: str, content: Any) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,6 +40,11 @@ def _report(city: Stage, *more: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+def _well(city: Stage) -> bool:
+    (found,) = (s for s in json.loads(city.command("get", "-o", "json").stdout) if s["service"] == "bank/tight")
+    return any((c["type"], c["reason"]) == ("Health", "Ok") for c in found["conditions"])
+
+
 def test_a_cut_is_in_the_report_with_its_cause_and_repair_time_also_after_a_crash(city: Stage) -> None:
     eventually(lambda: (_report(city)["services"][0]["attainment"] or 0) > 0)
     city.city.plant({"type": "cut", "fibre": FIBRE})
@@ -57,6 +63,26 @@ def test_a_cut_is_in_the_report_with_its_cause_and_repair_time_also_after_a_cras
     assert after["outages"] == before["outages"]
     assert FIBRE in after["incidents"][0]["title"]
     assert after["incidents"][0]["services"] == ["bank/tight"]
+
+
+@pytest.mark.alone
+def test_as_long_as_the_fibre_was_cut_so_long_was_the_service_down(city: Stage) -> None:
+    """Looked at every second, and held down for one more after its first return: two seconds are the sampling."""
+    eventually(lambda: _well(city))
+    before = _report(city)["services"][0]
+    city.city.plant({"type": "cut", "fibre": FIBRE})
+    began = time.monotonic()
+    time.sleep(6.0)
+    city.city.plant({"type": "restore", "what": "all"})
+    cut_s = time.monotonic() - began
+    eventually(lambda: _report(city)["outages"][-1]["ended_at"])
+    after = _report(city)["services"][0]
+    assert after["outages"] == before["outages"] + 1
+    assert after["down_s"] - before["down_s"] == pytest.approx(cut_s, abs=2.0)
+    assert after["violated_s"] == before["violated_s"]
+    passed_s = after["measured_s"] + after["unseen_s"] - before["measured_s"] - before["unseen_s"]
+    assert passed_s >= cut_s  # every second of it is counted
+    assert after["availability"] == pytest.approx(1 - after["down_s"] / after["measured_s"])
 
 
 def test_the_same_is_told_in_every_form(city: Stage) -> None:
