@@ -42,7 +42,7 @@ def _report(city: Stage, *more: str) -> dict[str, Any]:
 
 def _well(city: Stage) -> bool:
     (found,) = (s for s in json.loads(city.command("get", "-o", "json").stdout) if s["service"] == "bank/tight")
-    return any((c["type"], c["status"]) == ("Health", "True") for c in found["conditions"])
+    return any((c["type"], c["status"]) == ("Health", "true") for c in found["conditions"])
 
 
 def test_a_cut_is_in_the_report_with_its_cause_and_repair_time_also_after_a_crash(city: Stage) -> None:
