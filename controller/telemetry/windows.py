@@ -30,7 +30,7 @@ class WindowSettings:
 class Ring:
     """Samples of one metric of one subject, the newest `size` of them. Grows by doubling: most rings stay small."""
 
-    __slots__ = ("arrived", "count", "last", "last_arrived", "next", "pause", "size", "values")
+    __slots__ = ("arrived", "count", "last", "last_arrived", "next", "pause", "pause_before", "size", "values")
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -41,7 +41,7 @@ class Ring:
         self.count = 0
         self.last = math.nan  # the newest sample, as plain floats: read for every carrier of every service
         self.last_arrived = -math.inf
-        self.pause = math.inf  # between the last two samples: how often this metric comes
+        self.pause = self.pause_before = math.inf  # between the last two samples, and before: how often this comes
 
     def add(self, value: float, now: float) -> None:
         """Take one sample; the oldest goes when the ring is full."""
@@ -51,11 +51,17 @@ class Ring:
         self.arrived[self.next] = now
         self.next = (self.next + 1) % len(self.values)
         self.count = min(self.count + 1, len(self.values))
-        self.last, self.last_arrived, self.pause = value, now, now - self.last_arrived
+        self.pause_before, self.pause = self.pause, now - self.last_arrived
+        self.last, self.last_arrived = value, now
 
     def fresh_until(self, settings: WindowSettings) -> float:
-        """Return until when the newest sample counts: two and a half pauses, within the bounds of the settings."""
-        return self.last_arrived + min(max(2.5 * self.pause, settings.fresh_s), settings.rare_s)
+        """Return until when the newest sample counts: two and a half pauses, within the bounds of the settings.
+
+        The longer of the last two pauses: whoever connects is told what was measured last, and what is measured next
+        soon after, though it comes every ten seconds only.
+        """
+        pause_s = max(self.pause, self.pause_before)
+        return self.last_arrived + min(max(2.5 * pause_s, settings.fresh_s), settings.rare_s)
 
     def _grow(self) -> None:
         order = (np.arange(self.count) + self.next) % self.count  # oldest first

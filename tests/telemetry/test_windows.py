@@ -21,3 +21,18 @@ def test_the_newest_of_many_subjects_is_what_is_fresh_of_each(
     now += later_s
     for metric in "mn":
         assert windows.newest("abc", metric, now) == [windows.fresh(s, now).get(metric) for s in "abc"]
+
+
+def test_what_comes_rarely_is_no_gap_after_a_connection_that_told_its_last_value_first() -> None:
+    windows = Windows()
+    for at in (0.0, 10.0, 20.0, 29.5, 30.0):  # the last but one repeats what was measured before the connection
+        windows.add("access:a", "delay_s", 0.001, at)
+    assert windows.newest(("access:a",), "delay_s", 39.9) == [0.001]
+    windows = Windows()
+    for at in (0.0, 1.0):  # a first connection
+        windows.add("access:a", "delay_s", 0.001, at)
+    assert windows.fresh("access:a", 11.0)
+    for at in (2.0, 3.0, 4.0):  # it comes every second after all
+        windows.add("access:a", "delay_s", 0.001, at)
+    assert windows.fresh("access:a", 9.0)
+    assert not windows.fresh("access:a", 9.1)
