@@ -28,6 +28,9 @@ _WORDS = (Health.OK, Health.AT_RISK, Health.VIOLATED, Health.DOWN)
 _RANK = {word: rank for rank, word in enumerate(_WORDS)}
 
 
+BETTER = "better again, and not for long enough yet to be called so"  # reason
+
+
 @dataclass(frozen=True, slots=True)
 class HealthSettings:
     """How patient the steady word is, in seconds, and where the risk begins."""
@@ -89,6 +92,8 @@ class HealthTrack:
             return False
         wanted = self._lasting(asked, at, settings)
         if wanted is self.now.health:
+            if _RANK.get(asked, len(_RANK)) < _RANK.get(wanted, 0) and self.now.reason != BETTER:
+                self.now = Steady(wanted, self.now.since, BETTER)
             return False
         if _RANK.get(wanted, 0) > _RANK.get(self.now.health, 0) and self.now.health is not Health.UNKNOWN:
             fresh = at - self._last_change > settings.memory_s

@@ -223,8 +223,9 @@ class Incidents:
         services, dead = concerned(cause.members)
         fresh = services - incident.services
         if fresh:
+            more = " more" if incident.services else ""
             incident.services |= fresh
-            self._write(incident, f"{counted(len(fresh))} concerned", wall)
+            self._write(incident, f"{counted(len(fresh), more)} concerned", wall)
         if cause.kind not in WORN:  # what is worn carries on
             incident.dead |= dead
 
@@ -284,9 +285,9 @@ def _moment(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}"
 
 
-def counted(number: int) -> str:
-    """Return "1 service", "3 services"."""
-    return f"{number:,} service{'s' * (number != 1)}"
+def counted(number: int, more: str = "") -> str:
+    """Return "1 service", "3 services"; "3 more services" where `more` says so."""
+    return f"{number:,}{more} service{'s' * (number != 1)}"
 
 
 def named(services: Sequence[str]) -> str:

@@ -108,7 +108,7 @@ class Repairs:
 
     def concerned_by(self, components: AbstractSet[Component]) -> tuple[set[str], set[str]]:
         """Return the services that the failure of these concerns, and those of them that nothing carries."""
-        return self._wounded.concerned(components, self._desk.state.services, self._fallen)
+        return self._wounded.concerned(components, self._desk.state.services, self._fallen, self._dead)
 
     def riding(self, components: AbstractSet[Component]) -> set[ServiceId]:
         """Return the services that ride any of these, working or standing by."""

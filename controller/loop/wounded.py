@@ -37,11 +37,13 @@ class Wounded:
         components: AbstractSet[Component],
         services: Mapping[ServiceId, Standing],
         fallen: AbstractSet[Component] = frozenset(),
+        known_dead: AbstractSet[ServiceId] = frozenset(),
     ) -> tuple[set[str], set[str]]:
         """Return whom the failure of these alone concerns, and those of them that nothing carries.
 
         What has a window to come loses nothing yet. fallen: all that is down; who is carried by what neither of two
-        failures took alone is down by both. Where a controller or its measurements are away, all are concerned that
+        failures took alone is down by both. known_dead: who carries nothing, also by what its domain says of it or by
+        what is measured, whatever stands by. Where a controller or its measurements are away, all are concerned that
         have something there.
         """
         concerned, dead = set(), set()
@@ -58,7 +60,8 @@ class Wounded:
                 both = found in (Damage.EXPOSED, Damage.SWITCHED) and rest & self._riders.rides(sid, standing.placement)
                 if both and damage(standing.placement, rest) is not Damage.DEAD:  # else it is no doing of these
                     found = damage(standing.placement, fallen)
-                if found is Damage.DEAD:
+                stuck = found is Damage.SWITCHED and sid in known_dead
+                if found is Damage.DEAD or (stuck and damage(standing.placement, fallen) is not Damage.DEAD):
                     dead.add(str(sid))
         return concerned, dead
 

@@ -147,7 +147,10 @@ class Telemetry:
     @property
     def trouble(self) -> str:
         """Return which streams do not stand and why, in words; empty where all do, or none was tried yet."""
-        return "; ".join(f"{what} are not heard ({why})" for what, why in sorted(self._troubles.items()))
+        reasons: dict[str, list[str]] = {}
+        for what, why in sorted(self._troubles.items()):
+            reasons.setdefault(why, []).append(what)
+        return "; ".join(f"{' and '.join(what)} are not heard ({why})" for why, what in reasons.items())
 
     def learn(self, topology: DomainTopology) -> None:
         """Take over which link leaves by which port: octets are counted at ports, throughput belongs to links."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.assurance.health import Health, HealthSettings, HealthTrack, Judged
+from controller.assurance.health import BETTER, Health, HealthSettings, HealthTrack, Judged
 
 SETTINGS = HealthSettings()
 GOOD, BAD, GONE, GAP = (Judged(h) for h in (Health.OK, Health.VIOLATED, Health.DOWN, Health.UNKNOWN))
@@ -26,6 +26,17 @@ def _story(*moments: tuple[float, Judged]) -> list[Health]:
 def test_down_counts_at_once_and_ok_after_it_has_lasted() -> None:
     assert _story((2, GOOD), (0.5, GONE), (3, GOOD)) == ["unknown", "ok", "down"]
     assert _story((2, GOOD), (0.5, GONE), (8, GOOD)) == ["unknown", "ok", "down", "ok"]
+
+
+def test_while_it_recovers_the_reason_is_no_longer_what_was_wrong() -> None:
+    track = HealthTrack(0.0)
+    reasons = []
+    for at, judged in enumerate((GOOD, Judged(Health.DOWN, reason="no light"), GOOD, GOOD, GAP, GONE)):
+        track.step(judged, float(at), SETTINGS)
+        reasons.append((track.now.health, track.now.reason))
+    assert reasons[1:] == [
+        (Health.DOWN, "no light"), (Health.DOWN, BETTER), (Health.DOWN, BETTER), (Health.DOWN, BETTER), (Health.DOWN, "")
+    ]  # fmt: skip
 
 
 def test_one_bad_sample_is_no_violation_and_two_seconds_of_them_are() -> None:

@@ -203,6 +203,7 @@ async def test_what_its_domain_did_not_switch_is_dead_whatever_stands_by(room: R
     room.hear("link:" + room.links[0], 0.0)  # the map moves: it is tried again
     await eventually(lambda: any(SURVEY in wave for wave in room.asked))
     assert SURVEY in room.dead
+    assert room.repairs.concerned_by({f"odu:{hop}"})[1] == {SURVEY}, "and so its incident says"
 
 
 async def test_what_is_led_back_goes_in_waves_of_which_the_next_waits_for_the_one_before(room: Room) -> None:
