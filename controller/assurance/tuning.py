@@ -24,8 +24,8 @@ class TuningSettings:
     most_an_hour: int = 200  # moves of all services together
     most_of_one: int = 4  # an hour
     rest_s: float = 30.0  # between two moves of one service
-    again_s: float = 60.0  # after an attempt that found nothing better; twice as long after each further one
-    most_again_s: float = 3600.0
+    again_s: float = 60.0  # after an attempt that found nothing better
+    most_again_s: float = 3600.0  # while the map stays as it is, for the pause doubles with each attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,15 @@ class Tuner:
         self._settings = settings or TuningSettings()
         self._moves: deque[tuple[float, ServiceId]] = deque()
         self._not_before: dict[ServiceId, float] = {}
-        self._vain: dict[ServiceId, int] = {}  # attempts in a row that found nothing better
+        # Who found nothing better: how often in a row on the same version of the map, and when another one helps.
+        self._vain: dict[ServiceId, tuple[int, int, float]] = {}
 
     def decide(
-        self, burning: Iterable[Burning], closed: Mapping[str, frozenset[Component]], now: float
+        self, burning: Iterable[Burning], closed: Mapping[str, frozenset[Component]], now: float, version: int = 0
     ) -> tuple[Move, ...]:
         """Return the moves to make now, most urgent first. closed: root of a cause → all that rides on it.
+
+        version: of the map. Who found nothing better is tried on another map sooner than on the same.
 
         Nobody is led from one worn thing over another: all of `closed` is shunned, so that moves do not go round.
         """
@@ -73,7 +76,7 @@ class Tuner:
             for b in burning
             if (b.fading or b.health in (Health.AT_RISK, Health.VIOLATED))
             and counts.get(b.service, 0) < self._settings.most_of_one
-            and now >= self._not_before.get(b.service, float("-inf"))
+            and now >= self._due(b.service, version)
         ]
         order = sorted(wanted, key=lambda b: (b.tier, b.health is not Health.VIOLATED, not b.fading, b.service))
         once = {b.service: b for b in reversed(order)}  # of several causes the most urgent
@@ -87,9 +90,16 @@ class Tuner:
             self._vain.pop(sid, None)
             self._not_before[sid] = now + self._settings.rest_s
 
-    def stayed(self, services: Iterable[ServiceId], now: float) -> None:
-        """Note services for which nothing better was found."""
+    def stayed(self, services: Iterable[ServiceId], now: float, version: int = 0) -> None:
+        """Note services for which nothing better was found on this version of the map."""
         for sid in services:
-            tries = self._vain.get(sid, 0)
-            self._vain[sid] = tries + 1
+            tries, before, _ = self._vain.get(sid, (0, version, now))
+            tries = tries if before == version else 0
+            self._vain[sid] = (tries + 1, version, now + self._settings.again_s)
             self._not_before[sid] = now + min(self._settings.again_s * 2**tries, self._settings.most_again_s)
+
+    def _due(self, sid: ServiceId, version: int) -> float:
+        vain = self._vain.get(sid)
+        if vain is not None and vain[1] != version:
+            return vain[2]
+        return self._not_before.get(sid, float("-inf"))

@@ -123,7 +123,7 @@ class SlowLoop:
         for memory in (self._proposals, self._staying):
             for sid in [s for s in memory if s not in on_worn]:
                 del memory[sid]
-        for move in self._tuner.decide(burning, closed, self._clock()):
+        for move in self._tuner.decide(burning, closed, self._clock(), self._domains.city.version):
             standing = self._desk.state.services.get(move.service)
             if standing is None or standing.placement is not on_worn[move.service]:
                 continue  # it was led away with the plane of another
@@ -190,7 +190,7 @@ class SlowLoop:
         return Assurance.PROPOSE if own is Assurance.AUTO and Assurance.PROPOSE in others else own
 
     async def _move(self, move: Move) -> ChangeResult:
-        sid = move.service
+        sid, version = move.service, self._domains.city.version
         self._moving.add(sid)
         try:
             result, why = await self._lead(move)
@@ -199,7 +199,7 @@ class SlowLoop:
         if _led(result):
             self._tuner.moved((sid,), self._clock())
         else:
-            self._tuner.stayed((sid,), self._clock())
+            self._tuner.stayed((sid,), self._clock(), version)
         self._staying.pop(sid, None)
         if why:
             self._staying[sid] = f"{move.cause.title}, and it stays there: {why}"

@@ -6,7 +6,7 @@ the domains report, and so sees what was really configured.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from controller.planning.placement import Placement
 
@@ -28,17 +28,22 @@ def placement_subjects(placement: Placement) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def flow_subjects(placement: Placement, reported: Iterable[str]) -> tuple[str, ...]:
+Flows = Mapping[tuple[str, str], Sequence[str]]  # class and vpn-id → the subjects of both
+
+
+def by_class(reported: Iterable[str]) -> Flows:
+    """Return flows by their class and the VPN that they are in."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for subject in reported:
+        target, mark, where = subject.removeprefix("flow:").partition("@")
+        if mark:
+            found.setdefault((target, where.partition("/")[0]), []).append(subject)
+    return found
+
+
+def flow_subjects(placement: Placement, reported: Flows) -> tuple[str, ...]:
     """Return the reported flows of a VIP's classes on the VPNs that it protects, sorted."""
     name = placement.service.partition("/")[2]  # on the wire a class bears its VIP's: two of one plane have video each
     steps = (step for step in placement.steering if step.target_class != "*")
     wanted = {(f"vip.{name}.{step.target_class}", vpn_id(step.vpn_service)) for step in steps}
-    if not wanted:
-        return ()
-    found = []
-    for subject in reported:
-        if subject.startswith("flow:") and "@" in subject:
-            target, _, where = subject[5:].partition("@")
-            if (target, where.partition("/")[0]) in wanted:
-                found.append(subject)
-    return tuple(sorted(found))
+    return tuple(sorted(subject for flows in wanted for subject in reported.get(flows, ())))

@@ -17,7 +17,7 @@ from controller.planning.placement import Placement
 from controller.southbound.driver import Driver, GivesWay, Sample
 from controller.telemetry.indicator import Indicator, ServiceIndicators
 from controller.telemetry.moments import Moments
-from controller.telemetry.subjects import flow_subjects, placement_subjects
+from controller.telemetry.subjects import Flows, by_class, flow_subjects, placement_subjects
 from controller.telemetry.windows import Windows, WindowSettings
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Telemetry:
         self._windows = Windows(settings)
         self._gaps = {driver.domain: 0 for driver in self._drivers}
         self._heard: dict[str, float] = {}
-        self._flows: tuple[float, tuple[str, ...]] = (-1.0, ())
+        self._flows: tuple[float, Flows] = (-1.0, {})
         self._tasks: list[asyncio.Task[None]] = []
         self._moments = Moments()
         self._listeners: list[Callable[[Sequence[Sample]], None]] = []
@@ -168,11 +168,16 @@ class Telemetry:
         heard = self._heard.get(domain)
         return heard is not None and now - heard > GAP_INTERVALS * self._interval_s
 
-    def _reported_flows(self) -> tuple[str, ...]:
-        """Flow subjects known, refreshed once a second: a list of services must not scan them for each."""
+    def _reported_flows(self) -> Flows:
+        """Flows that are measured now, refreshed once a second: a list of services must not scan them for each.
+
+        Of one that is told no more nobody knows whether it fell silent or went with its party: tunnels tell of silence.
+        """
         now = self._clock()
         if now - self._flows[0] >= 1.0 or self._flows[0] < 0:
-            self._flows = (now, self._windows.of_kind("flow"))
+            known = self._windows.of_kind("flow")
+            values = zip(known, *(self._windows.newest(known, m, now) for m in ("loss_ratio", "delay_s")), strict=True)
+            self._flows = (now, by_class(s for s, *seen in values if seen != [None, None]))
         return self._flows[1]
 
     def _worst(self, subjects: Sequence[str]) -> ServiceIndicators:

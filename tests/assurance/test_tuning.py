@@ -55,6 +55,19 @@ def test_nobody_is_moved_twice_within_the_rest_nor_tried_again_at_once() -> None
     assert [m.service for m in tuner.decide(burning, CLOSED, 61.0)] == ["t/a", "t/b"]
 
 
+def test_who_finds_nothing_better_is_tried_ever_less_often_on_the_same_map_and_soon_on_another() -> None:
+    tuner, name, tried = Tuner(), ServiceId("t/a"), list[float]()
+    for second in range(0, 7200, 10):
+        if tuner.decide([_burning("t/a")], CLOSED, float(second), version=1):
+            tried.append(second)
+            tuner.stayed([name], float(second), version=1)
+    assert tried == [0, 60, 180, 420, 900, 1860, 3780]
+    assert not tuner.decide([_burning("t/a")], CLOSED, 3839.0, version=2)
+    assert tuner.decide([_burning("t/a")], CLOSED, 3840.0, version=2)
+    tuner.stayed([name], 3840.0, version=2)
+    assert tuner.decide([_burning("t/a")], CLOSED, 3900.0, version=2)
+
+
 @given(st.lists(st.floats(0.0, 600.0), max_size=80), st.integers(1, 6))
 def test_never_more_moves_an_hour_than_allowed(pauses: list[float], names: int) -> None:
     settings = TuningSettings(most_an_hour=7, most_of_one=3)

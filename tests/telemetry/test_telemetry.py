@@ -16,7 +16,7 @@ from controller.network.model import PortRef
 from controller.planning.placement import Attachment, CircuitPlacement, Leg, Placement, Steering
 from controller.rendering.classification import class_id
 from controller.southbound.driver import Sample
-from controller.telemetry.subjects import flow_subjects
+from controller.telemetry.subjects import by_class, flow_subjects
 from controller.telemetry.telemetry import Telemetry
 from controller.telemetry.windows import Windows, WindowSettings
 from tests.support.intents import conference
@@ -148,8 +148,22 @@ def test_a_vip_is_measured_by_its_own_flows_only() -> None:
 def test_a_vips_flows_are_looked_for_by_the_names_that_its_rules_bear_on_the_wire() -> None:
     vip = conference("flood", "office", "zhihui", "buji")
     rule = class_id(vip, "video")
-    (found,) = flow_subjects(vip_placement(), [f"flow:{rule}@gov.office/gov.office.buji", "flow:video@gov.office/x"])
+    reported = by_class([f"flow:{rule}@gov.office/gov.office.buji", "flow:video@gov.office/x", "flow:odd"])
+    (found,) = flow_subjects(vip_placement(), reported)
     assert found == "flow:vip.flood.video@gov.office/gov.office.buji"
+
+
+def test_a_flow_that_went_with_its_party_leaves_no_gap() -> None:
+    clock = Clock()
+    seen = telemetry(clock)
+    flows = [f"flow:vip.flood.video@gov.office/gov.office.{at}" for at in ("buji", "nanwan")]
+    seen.take([sample(flow, "delay_s", 0.004) for flow in flows])
+    assert seen.service_view(vip_placement()).subjects == 2
+    for _ in range(30):
+        clock.now += 1.0
+        seen.take([sample(flows[0], "delay_s", 0.004)])
+    view = seen.service_view(vip_placement())
+    assert (view.subjects, view.silent) == (1, ())
 
 
 def test_silence_of_a_domain_is_counted_once_and_again_when_it_comes_back() -> None:
