@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -50,6 +51,18 @@ def test_a_changed_hose_takes_the_vip_over_it_along(city: CityMap) -> None:
     second = planned(city, first.after, first.model, Wanted(wider))
     assert set(second.puts) == {OFFICE, COUNCIL}, "rate limits are percentages of the hose"
     assert second.after.services[COUNCIL].placement.start == NOW, "its window is not dated anew"
+
+
+def test_a_vip_is_planned_over_its_plane_as_it_stands_where_that_is_refused(city: CityMap) -> None:
+    state, model = empty(city)
+    first = planned(city, state, model, Wanted(services(office(), council(0, 3600))))
+    worn, other = (s.link or "" for s in first.after.services[OFFICE].placement.stitches[:2])
+    narrow = {other, city.link_by_id[other].reverse}
+    full = replace(city, links=tuple(replace(k, capacity_bps=10**7) if k.id in narrow else k for k in city.links))
+    shun = frozenset({f"link:{worn}", f"link:{city.link_by_id[worn].reverse}"})
+    found = plan(first.after, first.model, full, Wanted(again=frozenset({OFFICE, COUNCIL}), shun=shun), NOW)
+    assert [r.service for r in found.refusals] == [OFFICE]
+    assert {p.service for p in found.plans} == {OFFICE, COUNCIL}
 
 
 def test_a_plane_led_around_a_failure_by_its_routers_moves_what_is_held_and_sends_nothing(city: CityMap) -> None:

@@ -36,6 +36,12 @@ def _nodes(longgang: Stage, service: str) -> set[str]:
     return {hop for path in longgang.client.describe(service).paths for hop in path.hops}
 
 
+def _stays(longgang: Stage, service: str) -> str:
+    """Return why a service cannot be led away from what wears out; empty for all others."""
+    found = longgang.client.describe(service).status.conditions
+    return next((c.message for c in found if c.type == "LedAway"), "")
+
+
 def test_a_slice_that_burns_its_slo_is_led_away_within_seconds_unless_it_says_otherwise(longgang: Stage) -> None:
     documents = (
         _slice("free", 0),
@@ -52,6 +58,16 @@ def test_a_slice_that_burns_its_slo_is_led_away_within_seconds_unless_it_says_ot
         assert "node:lg-bantian" not in _nodes(longgang, f"slow/{name}")
     eventually(lambda: "slow/asked" in longgang.command("proposals").stdout)
     assert "slow/kept" not in longgang.command("proposals").stdout
+    eventually(lambda: _stays(longgang, "slow/tight"))
+    why = _stays(longgang, "slow/tight")
+    assert why.startswith("fibre f-nanwan-buji ")
+    assert ", and it stays there: " in why
+    assert "latency" in why
+    said = longgang.command("proposals").stdout
+    assert said.index("cannot be led away") < said.index("slow/tight")
+    assert "\n" not in why
+    assert not _stays(longgang, "slow/free")
+    assert not _stays(longgang, "slow/kept")
     accepted = longgang.command("proposals", "accept", "slow/asked")
     assert accepted.returncode == 0, accepted.stderr
     assert "node:lg-bantian" in _nodes(longgang, "slow/asked")
