@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from onecity.v1 import incident_pb2, report_pb2, report_pb2_grpc
 from onecity.v1 import report_pb2 as pb
 
+from controller.errors import ConfigurationError
 from controller.northbound.messages import enum_value, party_attained, slo, timestamp
 from controller.northbound.service import Context, answer
 from controller.reports import model
@@ -45,10 +46,16 @@ class ReportServicer(report_pb2_grpc.ReportServiceServicer):
         self._reports = reports
 
     async def GetReport(self, request: pb.GetReportRequest, context: Context) -> pb.GetReportResponse:  # noqa: N802
-        until = request.until.ToDatetime(tzinfo=UTC) if request.HasField("until") else None
-        period = PERIODS.get(request.period, "week")
-        made = await answer(context, self._reports.report(request.tenant, period, until, request.links))
-        return pb.GetReportResponse(report=message(made))
+        return pb.GetReportResponse(report=message(await answer(context, self._made(request))))
+
+    async def _made(self, request: pb.GetReportRequest) -> model.Report:
+        try:
+            until = request.until.ToDatetime(tzinfo=UTC) if request.HasField("until") else None
+        except ValueError:
+            raise ConfigurationError(
+                f"until: {request.until.seconds} seconds is no instant of the years 1 to 9999"
+            ) from None
+        return await self._reports.report(request.tenant, PERIODS.get(request.period, "week"), until, request.links)
 
 
 def message(made: model.Report) -> pb.Report:

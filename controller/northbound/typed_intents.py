@@ -181,7 +181,10 @@ def _seconds(duration: Duration) -> str:
 
 
 def _instant(stamp: Any) -> str:
-    return str(stamp.ToDatetime(tzinfo=UTC).isoformat())
+    try:
+        return str(stamp.ToDatetime(tzinfo=UTC).isoformat())
+    except ValueError:  # the intent room refuses it, with the words that it takes
+        return f"{stamp.seconds} seconds after 1970"
 
 
 def _word(kind: Any, value: int) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from onecity.v1 import intent_pb2 as pb
 
+from controller.errors import IntentError
 from controller.intent.model import (
     Assurance,
     AttachLayer,
@@ -153,3 +155,14 @@ def stamp(moment: datetime) -> Timestamp:
     found = Timestamp()
     found.FromDatetime(moment)
     return found
+
+
+def test_an_instant_that_no_calendar_has_is_refused_in_the_words_of_the_intent_room() -> None:
+    slice_ = pb.ExclusiveSlice(
+        metadata=META,
+        endpoints=[pb.Endpoint(site=site, lans=[f"10.{n}.0.0/24"]) for n, site in enumerate(("buji", "zhihui"))],
+        bandwidth_bps=10**9,
+        window=pb.Window(start=Timestamp(seconds=10**12), duration=Duration(seconds=60)),
+    )
+    with pytest.raises(IntentError, match="1000000000000 seconds after 1970"):
+        service(pb.Document(exclusive_slice=slice_))
