@@ -44,6 +44,7 @@ class Move:
     service: ServiceId
     cause: Cause
     shun: frozenset[Component]  # not to be ridden any more
+    accepted_by: str = ""  # empty: nobody was asked
 
 
 class Tuner:

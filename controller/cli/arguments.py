@@ -139,6 +139,7 @@ def _reading_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     incidents.add_argument("-w", "--watch", action="store_true", help="follow them as they happen; Ctrl-C leaves")
     proposals = verbs.add_parser("proposals", help="moves of services that want to be asked first; accept one")
     proposals.add_argument("words", nargs="*", metavar="accept TENANT/NAME", help="carry out what is proposed")
+    proposals.add_argument("--author", default="", help="who accepts it, for the history (the login name)")
     for verb in (get, describe, explain, diff, history, blame, topology, simulate, incidents, proposals):
         _connection(verb)
         _format(verb)

@@ -9,6 +9,7 @@ from typing import Any
 
 from onecity.v1 import incident_pb2 as pb
 
+from controller.cli.changing import author
 from controller.cli.client import Client, LostError
 from controller.cli.errors import CommandError
 from controller.cli.plain import as_text, plain
@@ -55,9 +56,10 @@ def proposals(arguments: Namespace, screen: Screen) -> int:
         raise CommandError("write `onecity proposals`, or `onecity proposals accept TENANT/NAME`")
     with Client(arguments.server, arguments.timeout) as client:
         if words:
-            answer = client.call(client.incidents.AcceptProposal, pb.AcceptProposalRequest(service=words[1]))
+            request = pb.AcceptProposalRequest(service=words[1], author=author(arguments))
+            answer = client.call(client.incidents.AcceptProposal, request)
             if not answer.moved:
-                raise CommandError(f"{words[1]} stays where it is: {answer.message or 'there is nothing better'}")
+                raise CommandError(f"{words[1]} was not led elsewhere: {answer.message or 'there is nothing better'}")
             screen.line(f"{words[1]} was led elsewhere; `onecity describe {words[1]}` shows where.")
             return 0
         answer = client.call(client.incidents.ListProposals, pb.ListProposalsRequest())

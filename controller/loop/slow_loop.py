@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.assurance.causes import Cause
 from controller.assurance.components import Component, closure
@@ -87,12 +87,12 @@ class SlowLoop:
         """Return why a service stays on what wears out; empty for all others."""
         return self._staying.get(sid, "")
 
-    async def accept(self, service: str) -> ChangeResult:
-        """Carry out a proposal; raises UnknownNameError."""
+    async def accept(self, service: str, author: str = "") -> ChangeResult:
+        """Carry out a proposal; `author` accepts it. Raises UnknownNameError."""
         proposal = self._proposals.pop(ServiceId(service), None)
         if proposal is None:
             raise UnknownNameError(f"nothing is proposed for {service!r}; `onecity proposals` lists what is")
-        return await self._move(proposal.move)
+        return await self._move(replace(proposal.move, accepted_by=author))
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="slow loop")
@@ -226,7 +226,8 @@ class SlowLoop:
         return result, why
 
     async def _attempt(self, move: Move, *services: ServiceId) -> ChangeResult:
-        return await self._improve(frozenset(services), move.shun, f"{move.cause.title}; led elsewhere")
+        by = f", accepted by {move.accepted_by}" if move.accepted_by else ""
+        return await self._improve(frozenset(services), move.shun, f"{move.cause.title}; led elsewhere{by}")
 
 
 def _led(result: ChangeResult) -> bool:

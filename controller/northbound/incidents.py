@@ -46,8 +46,8 @@ class ProposalSource(Protocol):
     def staying(self) -> Mapping[ServiceId, str]:
         """Return who cannot be led away from what wears out, and why, by service."""
 
-    async def accept(self, service: str) -> ChangeResult:
-        """Carry out a proposal; raises UnknownNameError."""
+    async def accept(self, service: str, author: str = "") -> ChangeResult:
+        """Carry out a proposal; `author` accepts it. Raises UnknownNameError."""
 
 
 class IncidentServicer(incident_pb2_grpc.IncidentServiceServicer):
@@ -90,7 +90,7 @@ class IncidentServicer(incident_pb2_grpc.IncidentServiceServicer):
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, "nothing is proposed here")
         assert self._proposals is not None
         try:
-            result = await self._proposals.accept(request.service)
+            result = await self._proposals.accept(request.service, request.author)
         except OnecityError as error:
             code, message, trailers = rich_status(error)
             await context.abort(code, message, trailers)

@@ -43,6 +43,7 @@ class _Scene:
         self.causes = [_worn(ROOT)]
         self.outcome = Outcome.COMMITTED
         self.moves: list[frozenset[Component]] = []
+        self.reasons: list[str] = []
         self.now = 0.0
         self.put(CITY, PLANE, MEETING)
         state = SimpleNamespace(services=_Services(self))
@@ -65,6 +66,7 @@ class _Scene:
 
     async def _improve(self, services: frozenset[ServiceId], shun: frozenset[Component], reason: str) -> ChangeResult:
         self.moves.append(shun)
+        self.reasons.append(reason)
         assert services == {NAME}
         await asyncio.sleep(0)  # a change takes a while, in which the loop goes on looking
         await self.meanwhile()
@@ -125,7 +127,8 @@ async def test_a_proposal_is_made_once_moves_nothing_by_itself_and_is_accepted_o
             await scene.loop.accept(NAME)
 
     scene.meanwhile = look  # type: ignore[method-assign]
-    assert (await scene.loop.accept(NAME)).outcome is Outcome.COMMITTED
+    assert (await scene.loop.accept(NAME, "ann")).outcome is Outcome.COMMITTED
+    assert scene.reasons == ["fibre f-zhihui-nanwan loses more than it should; led elsewhere, accepted by ann"]
     await scene.rounds(2)
     assert scene.loop.proposals == ()
     assert len(scene.moves) == 1
