@@ -171,6 +171,7 @@ class Daemon:
             time.monotonic,
         )
         self._started.push_async_callback(self.slow_loop.stop)
+        self.changes.wellbeing.fades = self.slow_loop.fades
         self.changes.wellbeing.stays = self.slow_loop.stays
         if self.settings.webhook:
             webhook = self._webhook = Webhook(self.settings.webhook)

@@ -70,6 +70,7 @@ class SlowLoop:
         self._tuner = Tuner()
         self._proposals: dict[ServiceId, Proposal] = {}
         self._moving: set[ServiceId] = set()
+        self._fading: set[ServiceId] = set()
         self._staying: dict[ServiceId, str] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -86,6 +87,10 @@ class SlowLoop:
     def stays(self, sid: ServiceId) -> str:
         """Return why a service stays on what wears out; empty for all others."""
         return self._staying.get(sid, "")
+
+    def fades(self, sid: ServiceId) -> bool:
+        """Return whether the light that carries a service is spent, or soon will be; whatever its intent says."""
+        return sid in self._fading
 
     async def accept(self, service: str, author: str = "") -> ChangeResult:
         """Carry out a proposal; `author` accepts it. Raises UnknownNameError."""
@@ -112,6 +117,7 @@ class SlowLoop:
 
     async def _look(self) -> None:
         causes = [c for c in self._worn() if c.kind in MOVED_OFF]
+        self._fading.clear()
         if not causes:
             self._proposals.clear()
             self._staying.clear()
@@ -149,11 +155,15 @@ class SlowLoop:
             if standing is None or not standing.active or sid in self._moving or sid in self._desk.under_way:
                 continue
             rank = tier(standing.service)
-            if rank == 2 or wish(standing.service) is Assurance.OFF:
+            if rank == 2:
                 continue
             carried = carried_by(standing.placement) | self._crossed(standing)
             fading = _rides(standing.placement, carried, cause.at_risk)
             on_it = cause.felt and not parts.isdisjoint(carried)  # not only what stands by
+            if fading:
+                self._fading.add(sid)
+            if wish(standing.service) is Assurance.OFF:
+                continue
             if fading or on_it:
                 health = self._wellbeing.now(sid) if on_it else Health.UNKNOWN
                 if cause.kind == CONGESTED and health is not Health.VIOLATED:

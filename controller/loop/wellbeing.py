@@ -62,6 +62,7 @@ class Wellbeing:
     def __init__(self, telemetry: Telemetry, clock: Callable[[], float]) -> None:
         self._telemetry, self._clock = telemetry, clock
         self.witness: Witness = Nobody()
+        self.fades: Callable[[ServiceId], bool] = lambda sid: False  # whether its light is spent, or soon will be
         self.stays: Callable[[ServiceId], str] = lambda sid: ""  # on what wears out, and why; empty for all others
         self._settings = HealthSettings()
         self._tracks: dict[ServiceId, HealthTrack] = {}
@@ -99,6 +100,7 @@ class Wellbeing:
         exposed = "what stood by is gone" if harm is Damage.EXPOSED else ""
         exposed = "it was led around a failure" if harm is Damage.SWITCHED else exposed
         exposed = exposed or ("nothing stands by for it for now" if unguarded else "")
+        exposed = exposed or ("the margin of its light is spent, or soon will be" if self.fades(sid) else "")
         track = self._tracks.get(sid)
         if track is None:
             track = self._tracks[sid] = HealthTrack(now)

@@ -195,3 +195,18 @@ async def test_a_full_link_is_left_by_who_is_outside_its_slo_and_by_nobody_else(
     assert len(scene.moves) == 1
     assert pair <= scene.moves[0]
     assert all(pair.isdisjoint(f"link:{k}" for k in t.working.links) for t in scene.standing[NAME][1].tunnels)
+
+
+async def test_who_rides_light_that_is_nearly_spent_is_known_also_where_it_wants_to_be_left_alone() -> None:
+    scene = _Scene()
+    scene.wish(Assurance.OFF)
+    scene.health = Health.OK
+    links = frozenset(f"link:{k}" for k in scene.standing[NAME][1].tunnels[0].working.links)
+    scene.causes = [replace(_worn(ROOT), felt=False, at_risk=links)]
+    assert not scene.loop.fades(NAME)
+    await scene.rounds(1)
+    assert scene.loop.fades(NAME)
+    assert scene.moves == []
+    scene.causes.clear()
+    await scene.rounds(1)
+    assert not scene.loop.fades(NAME)

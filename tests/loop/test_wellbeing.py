@@ -65,3 +65,19 @@ def test_who_is_carried_without_the_standby_it_asked_for_is_at_risk() -> None:
     assert word(unguarded=False) == ("ok", "")
     assert word(unguarded=True) == ("at-risk", "nothing stands by for it for now")
     assert word(unguarded=False) == ("ok", "")
+
+
+def test_who_rides_light_that_is_nearly_spent_is_at_risk_before_a_packet_suffers() -> None:
+    wellbeing = Wellbeing(Telemetry((), lambda: 0.0), clock := _Clock())
+    wellbeing.fades = lambda sid: sid == OFFICE
+    for _ in range(10):
+        clock.now += 1.0
+        steady = wellbeing.judge(OFFICE, "ok", "", SloView(), ServiceIndicators())
+    assert (steady.health.value, "light" in steady.reason) == ("at-risk", True)
+
+
+class _Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now

@@ -64,9 +64,7 @@ def _put(city: CityMap, *wanted: ExclusiveSlice) -> World:
 def test_a_router_that_has_lost_all_its_links_is_joined_by_light_and_the_plan_says_what_it_costs() -> None:
     world = _put(_torn(*BAOLONG), _nrp("cut-off", "longgang", "baolong"))
     (placement,) = (p for _, p in world.standing.values())
-    assert placement.notes == (
-        "lights IP link lg-baolong–lg-longgang: 100 Gbit/s over f-longgang-baolong (price 31)",
-    )
+    assert placement.notes == ("lights IP link lg-baolong–lg-longgang: 100 Gbit/s over f-longgang-baolong (price 31)",)
     assert not world.put(_nrp("next", "pingdi", "baolong")).refusals
     assert len(world.lit()) == 1  # it is there by now, and comes first
     for name in sorted(world.standing):
