@@ -99,6 +99,7 @@ def _reading_verbs(verbs: argparse._SubParsersAction[Parser]) -> None:
     get.add_argument("services", nargs="*", metavar="TENANT/NAME")
     get.add_argument("--tenant", default="", help="only this tenant's")
     get.add_argument("-l", "--label", default="", metavar="KEY=VALUE", help="only services with this label")
+    get.add_argument("--unwell", action="store_true", help="only those that are not well, the worst first")
     describe = verbs.add_parser("describe", help="show one service: status, promised and measured, path, resources")
     describe.add_argument("service", metavar="TENANT/NAME")
     describe.add_argument("--parties", action="store_true", help="every party and pair of ends, not only the worst")

@@ -41,7 +41,7 @@ def get(arguments: Namespace, screen: Screen) -> int:
     from onecity.v1 import controller_pb2 as pb
 
     from controller.cli.client import Client
-    from controller.cli.services import show_services
+    from controller.cli.services import show_services, unwell
 
     with Client(arguments.server, arguments.timeout) as client:
         request = pb.GetServicesRequest(tenant=arguments.tenant, label=arguments.label)
@@ -52,7 +52,13 @@ def get(arguments: Namespace, screen: Screen) -> int:
             if name not in known:
                 raise CommandError(f"there is no service {name}; `onecity get` lists those there are")
         found = [known[name] for name in dict.fromkeys(arguments.services)]
-    return _show(arguments, screen, found, lambda: show_services(screen, found))
+    if not arguments.unwell:
+        return _show(arguments, screen, found, lambda: show_services(screen, found))
+    ill = unwell(found)
+    if found and not ill and arguments.output == "table":
+        screen.line("All are well." if len(found) > 1 else "It is well.")
+        return 0
+    return _show(arguments, screen, ill, lambda: show_services(screen, ill))
 
 
 def describe(arguments: Namespace, screen: Screen) -> int:

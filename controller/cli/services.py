@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -75,6 +76,22 @@ def health(screen: Screen, service: pb.ServiceStatus) -> str:
     if steady in ("AtRisk", "Violated", "Down"):  # well again, but not for long enough to be called so
         return screen.paint("at risk" if steady == "AtRisk" else "recovering", "yellow")
     return screen.paint("ok", "green")
+
+
+def unwell(services: Sequence[pb.ServiceStatus]) -> list[pb.ServiceStatus]:
+    """Return those that are not well, the worst first: what does not hold, what nobody can say, what may soon not."""
+    plain = Screen(io.StringIO())
+    words = {s.service: health(plain, s) for s in services}
+    ill = [s for s in services if words[s.service] not in ("ok", "scheduled", "expired")]
+    return sorted(ill, key=lambda s: (_urgency(s, words[s.service]), s.service))
+
+
+def _urgency(service: pb.ServiceStatus, word: str) -> int:
+    if word.startswith(("not ", "in doubt")):
+        broken = any(c.type == "WithinSlo" and c.status == pb.CONDITION_STATUS_FALSE for c in service.conditions)
+        return 0 if broken else 1
+    order = ("no measurement", "unknown", "at risk", "recovering", "settling")
+    return 2 + (order.index(word) if word in order else 0)
 
 
 def _bad_status(kind: str) -> int:

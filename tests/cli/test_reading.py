@@ -251,3 +251,24 @@ def test_an_assurance_that_would_not_hold_when_its_window_opens_is_called_so_bef
     assert word(status_pb2.CONDITION_STATUS_FALSE) == "not Ready"
     assert word(status_pb2.CONDITION_STATUS_TRUE) == "scheduled"
     assert word(status_pb2.CONDITION_STATUS_FALSE, "Committed") == "scheduled"
+
+
+def test_what_is_not_well_comes_worst_first_and_the_rest_not_at_all() -> None:
+    true, false = status_pb2.CONDITION_STATUS_TRUE, status_pb2.CONDITION_STATUS_FALSE
+
+    def service(name: str, kind: str, status: int, reason: str = "") -> status_pb2.ServiceStatus:
+        condition = status_pb2.Condition(type=kind, status=status, reason=reason)
+        return status_pb2.ServiceStatus(service=name, conditions=[condition], phase=status_pb2.PHASE_ACTIVE)
+
+    unknown = status_pb2.CONDITION_STATUS_UNKNOWN
+    every = [
+        service("a/settles", "Probed", unknown, "Settling"),
+        service("b/at-risk", "Health", true, "AtRisk"),
+        service("c/well", "Health", true, "Ok"),
+        service("d/unguarded", "Protected", false),
+        service("e/unseen", "Probed", unknown, "NoMeasurement"),
+        service("f/broken", "WithinSlo", false),
+        status_pb2.ServiceStatus(service="g/to-come", phase=status_pb2.PHASE_SCHEDULED),
+    ]
+    names = [s.service for s in services.unwell(every)]
+    assert names == ["f/broken", "d/unguarded", "e/unseen", "b/at-risk", "a/settles"]
