@@ -6,12 +6,12 @@ away what is there is the slow loop's to decide, which gives the parts that may 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from controller.intent.model import DedicatedPlane, Service, VipAssurance
 from controller.network.fading import calm, fading_under, wary
-from controller.network.model import CityMap
+from controller.network.model import CityMap, Link
 from controller.planning.draft import CannotPlaceError
 from controller.planning.placement import Placement
 from controller.planning.worked import carried_by, crossed_by, stands_by_over, worked_over
@@ -38,8 +38,11 @@ def with_care(
     routers' choice.
     """
     quiet = calm(city)
-    if quiet is None or isinstance(wanted, DedicatedPlane):
+    if quiet is None:
         return _as_noted(place_on(city), standing)
+    if isinstance(wanted, DedicatedPlane):
+        found = place_on(city)
+        return _as_noted(_noted(found, AVOIDS, fading_under(city, _left_aside(city, found)), "it is fading"), standing)
     if isinstance(wanted, VipAssurance) and below is not None:
         place_on = _over_borders(city, wanted, below, place_on)
     if standing is not None and not city.standby_only and sound():
@@ -60,6 +63,18 @@ def with_care(
         return _noted(found, AVOIDS, _worn(city, place_on(city)), "it is fading")
     except CannotPlaceError:
         return found
+
+
+def _left_aside(city: CityMap, plane: Placement) -> Iterator[str]:
+    """Yield the borders that would carry a plane first, and do not: they are up, and another one comes before them."""
+    between: dict[frozenset[str], list[tuple[int, Link]]] = {}
+    for stitch in plane.stitches:
+        link = city.link_by_id.get(stitch.link or "")
+        if link is not None and link.up:
+            between.setdefault(frozenset((stitch.a.domain, stitch.z.domain)), []).append((stitch.rank, link))
+    for stitched in between.values():
+        carries = min(stitched, key=lambda one: one[0])[1]
+        yield from (link.id for _, link in stitched if link.rank < carries.rank)
 
 
 def _over_borders(city: CityMap, wanted: VipAssurance, below: Placement, place_on: PlaceOn) -> PlaceOn:

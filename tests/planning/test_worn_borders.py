@@ -59,6 +59,17 @@ def test_a_new_plane_crosses_the_border_that_does_not_wear_out_first_and_stitche
     assert not worn.isdisjoint(after[1:])
 
 
+def test_the_plan_says_which_fibre_a_plane_avoids_at_its_border_and_what_stands_is_not_changed_for_a_word() -> None:
+    after = _stand(FADES, HALL)
+    assert after[NAME][1].notes == (f"avoids fibre {FIBRE}: it is fading",)
+    for city in (CITY, FADES):
+        assert _stand(city, HALL, standing=after) == after
+    led = _stand(WORN, HALL, standing=_stand(CITY, HALL))
+    assert led[NAME][1].notes == after[NAME][1].notes
+    elsewhere = replace(CITY, fading=frozenset({"f-nanwan-compute", "f-pingdi-yuanshan"}))
+    assert _stand(elsewhere, HALL)[NAME][1].notes == ()
+
+
 def test_a_plane_that_stands_stays_where_it_is_until_it_is_led_elsewhere() -> None:
     before = _stand(CITY, HALL, MEETING)
     for city in (FADES, CITY):
