@@ -50,8 +50,9 @@ bench: $(READY) ## Measure; writes build/bench.json
 monitoring: $(READY) ## The demo city under a Prometheus and an Alertmanager of its own; Ctrl-C ends it
 	@$(BIN)/python -m lab.monitoring
 
-dashboards: $(READY) ## Write lab/monitoring/dashboards/ anew after a change of its panels
+dashboards: $(READY) ## Write lab/monitoring/dashboards/ and its table of metrics anew after a change of either
 	@$(BIN)/python -m lab.monitoring.build_dashboards
+	@$(BIN)/python -m tests.monitoring.exposed
 
 chaos: $(READY) ## Try to break the transactions; writes build/chaos.json
 	@$(BIN)/python -m tests.chaos

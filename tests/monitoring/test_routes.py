@@ -89,13 +89,15 @@ def test_a_duct_is_one_ticket_and_so_is_a_domain_out_of_reach_or_a_controller_th
         servers,
         ("Down", {"cause": "controller", "severity": "page"}),
         ("StoreSlow", {"cause": "store", "severity": "ticket"}),
+        ("", {"alertname": "DiskFull", "instance": "somebody else's", "severity": "page"}),
     )
-    eventually(lambda: len(tickets.groups) == 3)
+    eventually(lambda: len(tickets.groups) == 4)
     time.sleep(2.5)
-    assert len(tickets.groups) == 3
+    assert len(tickets.groups) == 4
     assert {a.name for a in tickets.alerts} == {
         "OnecityIncident",
         "OnecityFibreCut",
         "OnecityDomainDown",
         "OnecityDown",
+        "DiskFull",
     }

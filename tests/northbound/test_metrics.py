@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -279,3 +281,12 @@ async def test_receivers_have_series_for_what_they_measure_and_who_spoils_frames
     told = {labels[0]: value for (name, labels), value in found.items() if name == "onecity_alarms_standing"}
     assert (told["rx_power"], told["los"], told["odd-0"]) == (1.0, 0.0, 40.0)
     assert told["other"] == sum(40 - n for n in range(30, 40))
+
+
+async def test_processor_and_memory_are_told_where_a_sandbox_shows_nothing_but_processes(tmp_path: Path) -> None:
+    """ProcSubset=pid of the unit: there is no /proc/stat."""
+    (tmp_path / "self").symlink_to("/proc/self")
+    room.OwnProcess(proc=str(tmp_path), registry=(registry := CollectorRegistry()))
+    assert (registry.get_sample_value("process_resident_memory_bytes") or 0) > 1e6
+    started = registry.get_sample_value("process_start_time_seconds") or 0
+    assert time.time() - 86_400 < started <= time.time() + 1
