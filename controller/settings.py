@@ -75,7 +75,7 @@ class Settings:
     compare_every_s: float = COMPARE_EVERY_S  # between comparisons of a domain that says nothing; 0: none
     webhook: str = ""  # told of incidents, as Alertmanager tells its receivers; empty: nobody
     optics: str = "auto"  # how far light gets: "gnpy" propagates it, "table" reads it; auto: gnpy where it is installed
-    light_links: bool = True  # whether planning may light an IP link that is not there, for what finds no room
+    light_links: bool = True  # whether planning may light an IP link that is not there, for what finds no room or way
     domains: tuple[DomainSettings, ...] = ()
     inventory: Inventory = field(default_factory=Inventory)
 

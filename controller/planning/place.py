@@ -283,7 +283,7 @@ class _Attempt:
         city, standing = self.batch.city, self.old[1] if self.old is not None else None
 
         def on_map(other: CityMap) -> Placement:
-            return self.on(other, self.ledger.on(other)).place(service)
+            return self.place(service) if other is city else self.on(other, self.ledger.on(other)).place(service)
 
         known = self._known(service.protects) if isinstance(service, VipAssurance) else None
         return with_care(
