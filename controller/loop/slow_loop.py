@@ -126,9 +126,10 @@ class SlowLoop:
         closed = {c.root: closure(city, {c.root}, routes) | c.members for c in causes}
         burning = [b for c in causes for b in self._burning(c, closed[c.root])]
         on_worn = {b.service: self._desk.state.services[b.service].placement for b in burning}
-        for memory in (self._proposals, self._staying):
-            for sid in [s for s in memory if s not in on_worn]:
-                del memory[sid]
+        for sid in [s for s in self._proposals if s not in on_worn]:
+            del self._proposals[sid]
+        for sid in self._staying.keys() - on_worn.keys() - self._moving - self._desk.under_way:
+            del self._staying[sid]
         for move in self._tuner.decide(burning, closed, self._clock(), self._domains.city.version):
             standing = self._desk.state.services.get(move.service)
             if standing is None or standing.placement is not on_worn[move.service]:
