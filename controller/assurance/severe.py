@@ -9,9 +9,9 @@ cleared after three in which nothing grew.
 Counters tell by how much they grew between two samples. One that went back was restarted, and a pause that is out of
 the usual is a gap: neither says anything of the time between, nor whether what came before and after it was in a row.
 
-What is dark is told of by its own alarms, and counts unavailable time by right: that neither raises nor clears
-anything, nor does what is still told of it after the light has come back. Then, and at the beginning, ten seconds in a
-row have to be seen before they count, or one calm interval.
+What is dark is told of by its own alarms, and counts unavailable time by right: the dark ends this alarm and raises
+none, nor does what is still told of it after the light has come back. Then, and at the beginning, ten seconds in a row
+have to be seen before they count, or one calm interval.
 """
 
 from __future__ import annotations
@@ -73,13 +73,15 @@ class SevereSeconds:
     _dark: bool = False
     _afresh: bool = True  # no calm interval was seen since the light came back
 
-    def lit(self, lit: bool) -> None:
-        """Note whether there is any light."""
-        if not lit:
-            self._row_s.clear()
-            self._calm.clear()
-            self._afresh = True
+    def lit(self, lit: bool) -> bool:
+        """Note whether there is any light; return whether that ended the alarm."""
         self._dark = not lit
+        if lit:
+            return False
+        ended, self.alarm, self._afresh = self.alarm, False, True
+        self._row_s.clear()
+        self._calm.clear()
+        return ended
 
     def take(self, metric: str, value: float, at: float) -> str | None:
         """Take a sample of SEVERE or UNAVAILABLE; return what was counted where the alarm changed, else None."""

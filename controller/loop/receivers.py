@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from controller.assurance.receivers import DISPERSION, LEAST_RX_DBM, METRICS, Receiver, expect
+from controller.assurance.receivers import DISPERSION, LEAST_RX_DBM, METRICS, SEVERE_IN_A_ROW, Receiver, expect
 from controller.loop.alarms import Alarm, Alarms
 from controller.loop.limits import ToldLimits
 from controller.network.model import Fibre
@@ -27,9 +27,11 @@ class Receivers:
     def hear(self, samples: Sequence[Sample]) -> tuple[Alarm, ...]:
         """Take samples; return the alarms that are new, of another severity, or over."""
         self._limits.hear(samples)
-        found = []
+        found: list[Alarm] = []
         for sample in samples:
-            if sample.metric in METRICS:
+            if sample.metric == "up" and sample.subject.startswith("circuit:"):
+                found += self._lit(sample.subject, sample.value >= 0.5)
+            elif sample.metric in METRICS:
                 circuit = sample.subject.partition(":")[2]
                 receiver = self._known.get(circuit)
                 complaint = receiver.take(sample.metric, sample.value, sample.at) if receiver is not None else None
@@ -53,11 +55,12 @@ class Receivers:
         for circuit in [c for c in self._known if c not in routes]:
             over += self._end(circuit, self._known.pop(circuit))
         self._limits.expire()
-        learning, lit = False, self._lit(routes)
+        learning = False
         for circuit, route in routes.items():
             receiver = self._known.get(circuit)
             if receiver is None:
                 receiver = self._known[circuit] = Receiver(route, LEAST_RX_DBM.get(modes.get(circuit, "")))
+                receiver.seconds.lit(self._telemetry.newest(f"circuit:{circuit}", "up") != 0.0)
             elif receiver.route != route:
                 if receiver.dispersion.severity:
                     over += self._alarms.end(f"circuit:{circuit}", DISPERSION)
@@ -65,8 +68,6 @@ class Receivers:
                 anew.power, anew.blocks, anew.seconds = receiver.power, receiver.blocks, receiver.seconds
                 receiver = self._known[circuit] = anew
             receiver.told_dbm = self._limits.of(circuit)
-            if circuit in lit:  # else it is as it was: states are told when they change, and now and then
-                receiver.seconds.lit(lit[circuit])
             learning |= receiver.learning
             if receiver.complains:
                 self._alarms.hold(f"circuit:{circuit}", receiver.standing)
@@ -75,10 +76,11 @@ class Receivers:
             expect(self._known, lengths_m)
         return tuple(over)
 
-    def _lit(self, circuits: Collection[str]) -> dict[str, bool]:
-        """Return whether there is light, by what their domain told not long ago."""
-        up = self._telemetry.newest_of([f"circuit:{c}" for c in circuits], "up")
-        return {c: state >= 0.5 for c, state in zip(circuits, up, strict=True) if state is not None}
+    def _lit(self, subject: str, lit: bool) -> tuple[Alarm, ...]:
+        """Note that there is light, or none; states come before what is measured, so nothing of it counts wrongly."""
+        receiver = self._known.get(subject.partition(":")[2])
+        ended = receiver is not None and receiver.seconds.lit(lit)
+        return self._alarms.end(subject, SEVERE_IN_A_ROW) if ended else ()
 
     def _end(self, circuit: str, receiver: Receiver) -> list[Alarm]:
         return [a for kind in receiver.standing for a in self._alarms.end(f"circuit:{circuit}", kind)]

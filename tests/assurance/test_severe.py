@@ -139,10 +139,12 @@ def test_what_is_dark_is_told_of_elsewhere_and_counts_again_when_it_is_seen_in_t
     told.one.lit(True)
     assert told.many([(0, 1)] * 2 + [(0, 0)] * 9) == [False] * 11  # still of the dark
     assert told.tell(unavailable=10)  # and this is not
-    told.one.lit(False)
-    assert told.many([(0, 0)] * 5) == [True] * 5  # of what is dark nothing is known
-    told.one.lit(True)
-    assert told.many([(0, 0)] * 3) == [True, True, False]
+    assert not told.one.lit(True)
+    assert told.one.alarm
+    assert told.one.lit(False)  # the dark is told by itself
+    assert told.many([(0, 1)] * 5) == [False] * 5
+    assert not told.one.lit(True)
+    assert told.many([(0, 9), (0, 0)]) == [False] * 2
 
 
 def test_light_that_comes_back_spoilt_is_told_after_ten_seconds() -> None:

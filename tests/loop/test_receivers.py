@@ -192,6 +192,26 @@ def test_what_is_dark_raises_no_alarm_of_its_seconds_and_none_when_it_is_lit_aga
     assert room.unavailable(1, "one", one={"up": 1.0}) == ["circuit:one"]
 
 
+def test_the_dark_ends_what_it_explains_and_held_back_seconds_of_before_raise_nothing() -> None:
+    room = Room()
+    room.tell(8)
+    room.unavailable(2, "one", "two", one=SPOILS, two=SPOILS)
+    assert ("circuit:one", SEVERE_IN_A_ROW) in room.standing
+    room.tell(8)
+    assert room.standing == set()
+    assert room.unavailable(1, "three") == ["circuit:three"]
+    for circuit in ("one", "two"):  # eight good seconds were not enough, and now there is no light
+        room.seconds[circuit]["unavailable_s"] += 8
+    dark = {c: {"up": 0.0} for c in room.routes}
+    states = [Sample("otn", f"circuit:{c}", "up", 0.0, room.now) for c in dark]
+    room.telemetry.take(states)
+    assert room.standing == set()
+    assert room.told[-1] == "otn: alarm UNAVAILABLE cleared on circuit:three"
+    room.unavailable(5, *dark)
+    assert room.tell(4, **{c: {"up": 1.0} for c in dark}) == []
+    assert room.standing == set()
+
+
 def test_what_goes_on_elsewhere_is_as_unavailable_as_before() -> None:
     room = Room()
     room.tell(8)
