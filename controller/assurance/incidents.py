@@ -197,7 +197,7 @@ class Incidents:
             incident.services |= other.services
             incident.dead |= other.dead
             if other.told:
-                other.closed = wall
+                other.closed = max(wall, other.opened)
                 self._write(other, f"explained by {incident.id}", wall)
                 self._close(other)
 
@@ -236,7 +236,7 @@ class Incidents:
             incident.calm_since = now
             self._write(incident, "its cause is gone", wall)
         elif now >= incident.calm_since + self._settings.calm_s:
-            incident.closed = wall
+            incident.closed = max(wall, incident.opened)  # the clock may have been set back
             incident.told = True
             self._write(incident, "closed", wall)
             self.open.remove(incident)

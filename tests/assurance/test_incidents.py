@@ -167,6 +167,18 @@ def test_what_bounces_is_told_in_two_lines_that_count_and_are_in_order() -> None
     assert story.incidents.open[0].timeline[-1].text == "alarm raised", "that is another time"
 
 
+def test_no_incident_ends_before_it_began_though_our_own_clock_is_set_back() -> None:
+    story, cause = _Story(), _cause("fibre:f-nanwan-buji")
+    story.after(0.0, cause)
+    story.after(1.5, cause)
+    nothing: tuple[Cause, ...] = ()
+    for pause in (1.0, 6.0):
+        story.now += pause
+        story.incidents.update(nothing, _nobody, 1e9 + story.now - 3600.0, story.now)
+    (over,) = story.incidents.closed
+    assert over.closed == over.opened
+
+
 def test_however_many_end_together_each_is_told() -> None:
     story = _Story()
     many = tuple(Cause(f"circuit:c{n}", "circuit", "dark", frozenset({f"circuit:c{n}"})) for n in range(70))
