@@ -151,6 +151,8 @@ def _table(panel: Panel) -> Any:
 
 def _column(query: Query) -> list[DynamicConfigValue]:
     found = [DynamicConfigValue(id_val="unit", value=query.unit)] if query.unit else []
+    if query.unit == "percentunit":  # five nines must not read as a hundred
+        found.append(DynamicConfigValue(id_val="decimals", value=4))
     if query.red_above is not None or query.red_below is not None:
         steps = [{"value": s.value, "color": s.color} for s in _stairs(query.red_above, query.red_below)]
         found.append(DynamicConfigValue(id_val="thresholds", value={"mode": "absolute", "steps": steps}))

@@ -52,6 +52,7 @@ def test_all_that_one_cut_does_is_one_ticket_and_another_fault_is_another(routes
         ("ServiceDown", {"cause": CUT, "service": "bank/tight", "kind": "ExclusiveSlice", "severity": "page"}),
         ("SloBurnsFast", {"cause": CUT, "service": "bank/tight", "severity": "page"}),
         ("SloBurnsFast", {"cause": CUT, "service": "bank/moved", "severity": "page"}),
+        ("SloBurnsSlowly", {"cause": CUT, "service": "bank/moved", "severity": "ticket"}),
         ("NotRepaired", {"cause": "repairs", "severity": "ticket"}),
         ("Flapping", {"cause": "flapping", "severity": "ticket"}),
     )
