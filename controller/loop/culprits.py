@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from controller.assurance.incidents import DEPTH, Incident
 
+LINGERS_S = 60.0  # after its cause is gone a service may be broken still: some are measured every ten seconds
 REMEMBERED_S = 6 * 3600.0  # after which no alert looks back any more: the window of the slowest that ends by itself
 
 
@@ -31,13 +32,15 @@ class Blame:
     components: Mapping[str, str] = field(default_factory=dict)
     hurting: Mapping[str, str] = field(default_factory=dict)  # services that an open incident concerns
     hurt_last: Mapping[str, str] = field(default_factory=dict)  # services that one concerned that is over
+    just_over: frozenset[str] = frozenset()  # of these, those of which it ended a moment ago
 
     def of_service(self, service: str, health: str) -> str:
         """Return the cause of how a service is; of one that is broken for no known reason, itself."""
         if service in self.hurting:
             return self.hurting[service]
         itself = f"service:{service}"
-        return itself if health in ("down", "violated") else self.hurt_last.get(service, itself)
+        unexplained = health in ("down", "violated") and service not in self.just_over
+        return itself if unexplained else self.hurt_last.get(service, itself)
 
 
 class Culprits:
@@ -64,6 +67,7 @@ class Culprits:
             {member: i.root for i in by_depth for member in i.members},
             hurting,
             {service: root for service, (root, _) in self._last.items()},
+            frozenset(service for service, (_, over) in self._last.items() if over > wall - LINGERS_S),
         )
 
 

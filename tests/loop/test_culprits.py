@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.assurance.incidents import Incident
-from controller.loop.culprits import REMEMBERED_S, Culprits, listed
+from controller.loop.culprits import LINGERS_S, REMEMBERED_S, Culprits, listed
 
 NOW = 1e9
 
@@ -34,6 +34,9 @@ def test_a_service_keeps_the_name_of_what_hurt_it_for_as_long_as_alerts_look_bac
     assert found.of_service("gov/a", "ok") == "fibre:f"
     assert found.of_service("gov/a", "down") == "service:gov/a"  # that is something else, and nothing explains it
     assert found.components == {}
+    moment = culprits.blame((), NOW + LINGERS_S - 1)
+    assert moment.of_service("gov/a", "down") == "fibre:f"  # it is not measured again yet: no second ticket
+    assert culprits.blame((), NOW + LINGERS_S).of_service("gov/a", "violated") == "service:gov/a"
     assert culprits.blame((), NOW + REMEMBERED_S + 1).of_service("gov/a", "ok") == "service:gov/a"
 
 
