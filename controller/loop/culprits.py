@@ -31,16 +31,32 @@ class Blame:
 
     components: Mapping[str, str] = field(default_factory=dict)
     hurting: Mapping[str, str] = field(default_factory=dict)  # services that an open incident concerns
+    downed: Mapping[str, str] = field(default_factory=dict)  # services that one took down, open or over
     hurt_last: Mapping[str, str] = field(default_factory=dict)  # services that one concerned that is over
     just_over: frozenset[str] = frozenset()  # of these, those of which it ended a moment ago
 
     def of_service(self, service: str, health: str) -> str:
-        """Return the cause of how a service is; of one that is broken for no known reason, itself."""
+        """Return the cause of how a service is; of one that is broken for no known reason, itself.
+
+        One that is well may have burnt its budget: that is told of what took it down last, sooner than of what merely
+        concerns it now.
+        """
+        itself = f"service:{service}"
+        if health not in ("down", "violated"):
+            known = (self.downed, self.hurting, self.hurt_last)
+            return next((causes[service] for causes in known if service in causes), itself)
         if service in self.hurting:
             return self.hurting[service]
-        itself = f"service:{service}"
-        unexplained = health in ("down", "violated") and service not in self.just_over
-        return itself if unexplained else self.hurt_last.get(service, itself)
+        return self.hurt_last[service] if service in self.just_over else itself
+
+    def of(self, kind: str, name: str) -> str:
+        """Return the cause of how a fibre or a link is."""
+        return self.components.get(f"{kind}:{name}", f"{kind}:{name}")
+
+    def of_circuit(self, circuit: str, service: str) -> str:
+        """Return the cause of how a circuit is; one that rides others fails as its service does."""
+        itself = f"circuit:{circuit}"
+        return self.components.get(itself) or self.hurting.get(service) or itself
 
 
 class Culprits:
@@ -48,24 +64,27 @@ class Culprits:
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[str, float]] = {}  # service → root and when that was over
+        self._downed: dict[str, tuple[str, float]] = {}  # the same, of those that nothing carried then
 
     def hear(self, incident: Incident) -> None:
         """Take news of an incident."""
         if incident.closed is not None:
-            for service in incident.services:
-                self._last.pop(service, None)
-                self._last[service] = incident.root, incident.closed
+            over = incident.root, incident.closed
+            self._last.update(dict.fromkeys(incident.services, over))
+            self._downed.update(dict.fromkeys(incident.dead, over))
 
     def blame(self, still_open: Iterable[Incident], wall: float) -> Blame:
         """Return who is to blame now. The deepest cause wins; for a service, one that took it down."""
         by_depth = sorted(still_open, key=lambda i: (DEPTH.index(i.kind), i.root))
         hurting = {service: i.root for i in by_depth for service in i.services}
-        hurting.update({service: i.root for i in by_depth for service in i.dead})
-        for service in [s for s, (_, over) in self._last.items() if over < wall - REMEMBERED_S]:
-            del self._last[service]
+        dead = {service: i.root for i in by_depth for service in i.dead}
+        for memory in (self._last, self._downed):
+            for service in [s for s, (_, over) in memory.items() if over < wall - REMEMBERED_S]:
+                del memory[service]
         return Blame(
             {member: i.root for i in by_depth for member in i.members},
-            hurting,
+            hurting | dead,
+            {service: root for service, (root, _) in self._downed.items()} | dead,
             {service: root for service, (root, _) in self._last.items()},
             frozenset(service for service, (_, over) in self._last.items() if over > wall - LINGERS_S),
         )

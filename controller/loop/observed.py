@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from controller.assurance.receivers import least_power_dbm
@@ -56,6 +56,7 @@ class CircuitObservation:
     errored_s: float | None = None  # seconds so far, as its equipment counts them
     severely_errored_s: float | None = None
     unavailable_s: float | None = None
+    service: str = ""  # whose it is; "": a wavelength under links
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,9 @@ class Observer:
 
     def _circuits(self) -> tuple[CircuitObservation, ...]:
         """Circuits of services, and the wavelengths under them and under links."""
-        known = {c.id: c.domain for s in self._desk.state.services.values() if s.active for c in s.placement.circuits}
+        active = {sid: s for sid, s in self._desk.state.services.items() if s.active}
+        known = {c.id: c.domain for s in active.values() for c in s.placement.circuits}
+        owners = {c.id: str(sid) for sid, s in active.items() for c in s.placement.circuits}
         for domain, circuits in self._domains.wavelengths_by_domain().items():
             known.update(dict.fromkeys(circuits, domain))
         found, modes = [], self._domains.line_modes()
@@ -196,7 +199,9 @@ class Observer:
                 least = least_power_dbm(modes.get(circuit, ""), self._tickets.limits.of(circuit))
                 over = None if power is None or least is None else power - least
                 light = (margin, ber, delay, power, over, dispersion, blocks)
-                found.append(CircuitObservation(circuit, domain, *light, *(fresh.get(m) for m in SECONDS_METRICS)))
+                seconds = (fresh.get(m) for m in SECONDS_METRICS)
+                one = CircuitObservation(circuit, domain, *light, *seconds)
+                found.append(replace(one, service=owners.get(circuit, "")))
         return tuple(found)
 
     def _amplifiers(self) -> tuple[AmplifierObservation, ...]:

@@ -15,6 +15,7 @@ from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from controller.assurance.receivers import LIMIT_METRICS
 from controller.changes.stages import stage_durations
 from controller.changes.views import ChangeEvent, Outcome
 from controller.loop.faults import Fault
@@ -27,7 +28,7 @@ LOOP_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 REPAIR_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 LAG_BUCKETS_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 LOOP_EVERY_S = 0.1
-STATES = frozenset({"up", "active_leg"})  # metrics that are told again while they stay the same: no measure of lag
+HELD = frozenset({"up", "active_leg", *LIMIT_METRICS})  # told again while they stay the same: no measure of lag
 MOST_DOWN = 10_000  # components remembered as down, so that a repetition is not a second detection
 
 
@@ -136,7 +137,7 @@ class Instruments:
         if batch:
             last = batch[-1]
             self._samples.labels(last.domain).inc(len(batch))
-            if last.metric not in STATES:
+            if last.metric not in HELD and not last.subject.startswith("alarm:"):
                 self._lag.labels(last.domain).observe(max(0.0, self._wall() - last.at))
 
     async def watch_loop(self) -> None:

@@ -8,7 +8,7 @@ weakest and the strongest have series.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -94,13 +94,12 @@ def _open_incidents(now: Observation) -> Metric:
     return family
 
 
-def _causes(what: str, names: Iterable[str], now: Observation) -> Metric:
+def _causes(what: str, causes: Mapping[str, str]) -> Metric:
     """Tell for each that has series what explains it, itself where nothing does: alerts are gathered by it."""
     words = f"1: the root of the open incident that explains a {what}; itself where none does."
     family = GaugeMetricFamily(f"onecity_{what}_cause_info", words, labels=[what, "cause"])
-    for name in sorted(names):
-        component = f"{what}:{name}"
-        family.add_metric([name, now.blame.components.get(component, component)], 1.0)
+    for name, cause in sorted(causes.items()):
+        family.add_metric([name, cause], 1.0)
     return family
 
 
@@ -158,7 +157,7 @@ def _links(now: Observation) -> Iterator[Metric]:
         if link.id in now.rates:
             rate.add_metric(labels, now.rates[link.id])
     yield from (capacity, reserved, rate, up)
-    yield _causes("link", (k.id for k in chosen), now)
+    yield _causes("link", {k.id: now.blame.of("link", k.id) for k in chosen})
     yield GaugeMetricFamily(
         "onecity_links_without_series", "Links beyond the bound on series.", value=len(links) - len(chosen)
     )
@@ -189,7 +188,7 @@ def _fibres(now: Observation) -> Iterator[Metric]:
             loss.add_metric([fibre.id], measured)
             more.add_metric([fibre.id], measured - built)
     yield from (taken, channels, up, loss, more)
-    yield _causes("fibre", (k.id for k in fibres[:MOST_FIBRES]), now)
+    yield _causes("fibre", {k.id: now.blame.of("fibre", k.id) for k in fibres[:MOST_FIBRES]})
 
 
 def _circuits(now: Observation) -> Iterator[Metric]:
@@ -212,7 +211,7 @@ def _circuits(now: Observation) -> Iterator[Metric]:
             if (number := value(found)) is not None:
                 family.add_metric([found.circuit], number)
     yield from (family for family, _ in families)
-    yield _causes("circuit", (c.circuit for c in worst[:MOST_CIRCUITS]), now)
+    yield _causes("circuit", {c.circuit: now.blame.of_circuit(c.circuit, c.service) for c in worst[:MOST_CIRCUITS]})
 
 
 def _poorest(circuit: CircuitObservation) -> tuple[bool, float, str]:

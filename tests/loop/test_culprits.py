@@ -40,6 +40,28 @@ def test_a_service_keeps_the_name_of_what_hurt_it_for_as_long_as_alerts_look_bac
     assert culprits.blame((), NOW + REMEMBERED_S + 1).of_service("gov/a", "ok") == "service:gov/a"
 
 
+def test_a_service_that_is_well_is_told_with_what_took_it_down_not_with_what_concerns_it_now() -> None:
+    """Burning its budget it stays in the ticket of the outage, while a fibre fades that it rides."""
+    culprits = Culprits()
+    culprits.hear(incident("node:n", "node", {"node:n"}, {"gov/dead"}, closed=NOW - 900))
+    fading = incident("fibre:w", "degraded", {"fibre:w"}, {"gov/dead", "gov/new"})
+    fading.dead.clear()
+    found = culprits.blame((fading,), NOW)
+    assert found.of_service("gov/dead", "ok") == "node:n"
+    assert found.of_service("gov/dead", "violated") == "fibre:w"
+    assert found.of_service("gov/new", "at-risk") == "fibre:w"
+
+
+def test_a_circuit_over_others_has_the_cause_of_its_service() -> None:
+    cut = incident("fibre:f", "fibre", {"fibre:f", "circuit:lit"}, {"gov/a"})
+    found = Culprits().blame((cut,), NOW)
+    assert found.of_circuit("lit", "") == "fibre:f"
+    assert found.of_circuit("gov.a/slots", "gov/a") == "fibre:f"
+    assert found.of_circuit("gov.b/slots", "gov/b") == "circuit:gov.b/slots"
+    assert found.of_circuit("other", "") == "circuit:other"
+    assert (found.of("fibre", "f"), found.of("link", "k")) == ("fibre:f", "link:k")
+
+
 def test_open_incidents_are_listed_once_for_each_root_the_worst_first() -> None:
     told = listed(
         (

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from controller.assurance.receivers import LIMIT_METRICS
 from controller.changes.map_views import LinkView
 from controller.changes.party_views import PartyView
 from controller.changes.views import Outcome, ServiceReading, SloView
@@ -215,6 +216,18 @@ async def test_the_closed_loop_is_told_stage_by_stage_and_a_repeated_state_is_no
     assert value("sum", "first_vip") == pytest.approx(0.05)
     assert value("sum", "restore") == pytest.approx(0.2)
     assert registry.get_sample_value("onecity_fault_services_total", {"result": "waiting"}) == 1.0
+
+
+async def test_what_is_told_again_as_long_as_it_holds_is_no_late_measurement() -> None:
+    """An alarm that stands for an hour is told again with the hour at which it was raised."""
+    hooks = Instruments(registry := CollectorRegistry(), wall=lambda: 5000.0)
+    hooks.samples_taken((Sample("d", "alarm:fibre:f", "los", 4.0, 1400.0),))
+    hooks.samples_taken((Sample("d", "link:k", "up", 0.0, 1400.0),))
+    for metric in LIMIT_METRICS:
+        hooks.samples_taken((Sample("d", "circuit:c", metric, -17.0, 1400.0),))
+    assert registry.get_sample_value("onecity_telemetry_lag_seconds_count", {"domain": "d"}) is None
+    hooks.samples_taken((Sample("d", "link:k", "delay_s", 0.001, 4999.9),))
+    assert registry.get_sample_value("onecity_telemetry_lag_seconds_sum", {"domain": "d"}) == pytest.approx(0.1)
 
 
 async def ask(port: int, request: bytes) -> bytes:
