@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.assurance.receivers import least_power_dbm
@@ -199,9 +199,9 @@ class Observer:
                 least = least_power_dbm(modes.get(circuit, ""), self._tickets.limits.of(circuit))
                 over = None if power is None or least is None else power - least
                 light = (margin, ber, delay, power, over, dispersion, blocks)
-                seconds = (fresh.get(m) for m in SECONDS_METRICS)
-                one = CircuitObservation(circuit, domain, *light, *seconds)
-                found.append(replace(one, service=owners.get(circuit, "")))
+                errored, severely, unavailable = (fresh.get(m) for m in SECONDS_METRICS)
+                owner = owners.get(circuit, "")
+                found.append(CircuitObservation(circuit, domain, *light, errored, severely, unavailable, owner))
         return tuple(found)
 
     def _amplifiers(self) -> tuple[AmplifierObservation, ...]:
