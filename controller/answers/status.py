@@ -34,6 +34,7 @@ from controller.planning.emergency import is_emergency
 from controller.telemetry.indicator import ServiceIndicators
 from controller.telemetry.telemetry import Telemetry
 
+LATE_S = 5.0  # so long after its window should have opened a service is not ready, whatever it has
 TURNS_S = 1.0  # so long a window may take to turn, and nobody is told that it is late
 
 
@@ -150,7 +151,8 @@ def _conditions(
         down = [d for d in domains if d in around.down]
         service = standing.service
         below = service.protects if isinstance(service, VipAssurance) else None
-        found.append(around.wellbeing.ready(service.metadata.service, below, standing.placement, down))
+        ready = around.wellbeing.ready(service.metadata.service, below, standing.placement, down)
+        found.append(_in_time(ready, standing.placement.start, around.now))
     why = around.wellbeing.witness.waits(standing.service.metadata.service) if committed else ""
     if why:
         found.append(Condition("Whole", "False", "WaitsForRepair", why))
@@ -172,6 +174,14 @@ def _turns(at: str, standing: Standing, around: Circumstances) -> str:
     if at == "Active" and end is not None:
         return _until(end, "closes", "should have closed", around.now)
     return ""
+
+
+def _in_time(ready: Condition, start: datetime | None, now: datetime) -> Condition:
+    """Return whether a service is ready, but call nothing ready whose window should long have opened."""
+    late_s = 0.0 if start is None else (now - start).total_seconds()
+    if ready.status != "True" or late_s <= LATE_S:
+        return ready
+    return Condition("Ready", "False", "Late", f"its window should have opened {duration_text(late_s)} ago")
 
 
 def _until(turn: datetime, word: str, late: str, now: datetime) -> str:

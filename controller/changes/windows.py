@@ -75,7 +75,7 @@ async def keep(
         moved.clear()
         wanted = due(state(), now())
         waiting = held_up(wanted, state(), down())
-        said = [f"{sid} waits for {', '.join(domains)} out of reach" for sid, domains in waiting.items()]
+        said = [f"{sid} waits for {', '.join(domains)}, out of reach" for sid, domains in waiting.items()]
         wanted = Wanted(opens=wanted.opens - waiting.keys(), closes=wanted.closes - waiting.keys())
         failed = False
         if wanted.opens or wanted.closes:

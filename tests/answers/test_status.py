@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from controller.answers.status import _until
+from controller.answers.status import _in_time, _until
+from controller.changes.views import Condition
 from tests.changes.wanted import NOW
 
 
@@ -15,3 +16,13 @@ def test_a_window_that_did_not_turn_in_time_is_late_and_not_about_to() -> None:
     assert said(90.0) == "opens in 90 s"
     assert said(-0.3) == "opens in 0 ms"
     assert said(-150.0) == "should have opened 2 min ago"
+
+
+def test_nothing_is_ready_whose_window_should_have_opened_long_ago() -> None:
+    armed = Condition("Ready", "True", "Armed", "8 tunnels up")
+    lacking = Condition("Ready", "False", "NotReady", "city-ip cannot be reached")
+    assert _in_time(armed, NOW + timedelta(seconds=60), NOW) == armed
+    assert _in_time(armed, None, NOW) == armed
+    late = _in_time(armed, NOW - timedelta(seconds=90), NOW)
+    assert (late.status, late.reason, late.message) == ("False", "Late", "its window should have opened 90 s ago")
+    assert _in_time(lacking, NOW - timedelta(seconds=90), NOW) == lacking

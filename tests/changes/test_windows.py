@@ -96,7 +96,7 @@ async def test_a_window_waits_for_a_domain_out_of_reach_without_a_try_and_turns_
         await keeper.run(1, within_s=0.3)
     assert keeper.asked == []
     assert len(_errors(caplog)) == 1, "it is said once, and not with every look"
-    assert "gov/council waits for city-ip out of reach" in _errors(caplog)[0]
+    assert "gov/council waits for city-ip, out of reach" in _errors(caplog)[0]
     keeper.down = frozenset({"compute-ip"})  # touches nothing of it
     await keeper.run(1)
     assert keeper.asked[0].opens == {COUNCIL}
