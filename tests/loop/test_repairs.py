@@ -142,6 +142,48 @@ async def test_what_cannot_be_repaired_for_days_is_tried_again_once_a_minute(roo
     assert room.repairs.waiting[OFFICE].due == room.now + RepairSettings().most_retry_s
 
 
+async def test_of_a_wave_that_fails_each_is_tried_alone_and_only_who_fails_alone_waits(room: Room) -> None:
+    asked = []
+
+    async def repair(wave: frozenset[ServiceId], dead: frozenset[ServiceId], reason: str) -> ChangeResult:
+        asked.append(wave)
+        return ChangeResult(Outcome.FAILED if SURVEY in wave else Outcome.COMMITTED, "city-otn: card is broken")
+
+    room.repairs._repair = repair
+    await room.repairs._try((OFFICE, SURVEY))
+    assert asked == [frozenset({OFFICE, SURVEY}), frozenset({OFFICE}), frozenset({SURVEY})]
+    assert set(room.repairs.waiting) == {SURVEY}
+    assert room.repairs.waits(SURVEY).startswith("city-otn: card is broken; tried again when the map changes")
+
+
+async def test_who_waits_is_tried_again_when_the_map_changes_and_not_before_its_time_otherwise(room: Room) -> None:
+    first, second = f"link:{room.links[0]}", f"link:{room.links[-1]}"
+
+    async def refuse(wave: frozenset[ServiceId], dead: frozenset[ServiceId], reason: str) -> ChangeResult:
+        room.asked.append(wave)
+        return ChangeResult(Outcome.FAILED, "no way there")
+
+    room.repairs._repair = refuse
+    room.hear(first, 0.0)
+    await eventually(lambda: COUNCIL in room.repairs.waiting)
+    room.asked.clear()
+    rounds = room.rounds
+    room.repairs._wake.set()
+    await eventually(lambda: room.rounds > rounds)
+    assert frozenset({COUNCIL}) not in room.asked
+    room.hear(second, 0.0)
+    await eventually(lambda: frozenset({COUNCIL}) in room.asked)
+
+
+async def test_a_second_failure_in_the_middle_of_a_repair_is_found_when_that_ends(room: Room) -> None:
+    room.hear(f"link:{room.links[0]}", 0.0)
+    await eventually(lambda: len(room.asked) > 0)
+    room.hear(f"link:{room.links[-1]}", 0.0)
+    assert room.asked.count(frozenset({COUNCIL})) == 1
+    room.may_end.set()
+    await eventually(lambda: room.asked.count(frozenset({COUNCIL})) > 1 and frozenset({OFFICE}) in room.asked)
+
+
 async def test_what_comes_back_piece_by_piece_is_looked_at_once(room: Room) -> None:
     for link in room.links[:2]:
         room.hear(f"link:{link}", 0.0)
