@@ -188,6 +188,8 @@ def _fibres(now: Observation) -> Iterator[Metric]:
             loss.add_metric([fibre.id], measured)
             more.add_metric([fibre.id], measured - built)
     yield from (taken, channels, up, loss, more)
+    left = max(0, len(fibres) - MOST_FIBRES)
+    yield GaugeMetricFamily("onecity_fibres_without_series", "Fibres beyond the bound on series.", value=left)
     yield _causes("fibre", {k.id: now.blame.of("fibre", k.id) for k in fibres[:MOST_FIBRES]})
 
 
@@ -211,6 +213,8 @@ def _circuits(now: Observation) -> Iterator[Metric]:
             if (number := value(found)) is not None:
                 family.add_metric([found.circuit], number)
     yield from (family for family, _ in families)
+    left = max(0, len(worst) - MOST_CIRCUITS)
+    yield GaugeMetricFamily("onecity_circuits_without_series", "Circuits beyond the bound on series.", value=left)
     yield _causes("circuit", {c.circuit: now.blame.of_circuit(c.circuit, c.service) for c in worst[:MOST_CIRCUITS]})
 
 

@@ -51,6 +51,29 @@ def allowed() -> set[str]:
     return names
 
 
+class _Argument(ctypes.Structure):
+    """struct scmp_arg_cmp"""
+
+    _fields_ = (
+        ("arg", ctypes.c_uint),
+        ("op", ctypes.c_int),
+        ("datum_a", ctypes.c_uint64),
+        ("datum_b", ctypes.c_uint64),
+    )
+
+
+def _deny_writable_code(seccomp: ctypes.CDLL) -> None:
+    """MemoryDenyWriteExecute=yes: no memory that is written and run, and none made runnable afterwards."""
+    context = seccomp.seccomp_init(ALLOW)
+    add = seccomp.seccomp_rule_add_array
+    add.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint, ctypes.POINTER(_Argument)]
+    for name, bits in (("mmap", 2 | 4), ("mprotect", 4), ("pkey_mprotect", 4)):  # PROT_WRITE 2, PROT_EXEC 4
+        number = seccomp.seccomp_syscall_resolve_name(name.encode())
+        masked = _Argument(2, 7, bits, bits)  # the third argument, SCMP_CMP_MASKED_EQ
+        assert add(context, ERRNO | errno.EPERM, number, 1, ctypes.byref(masked)) == 0, name
+    assert seccomp.seccomp_load(context) == 0
+
+
 def confine() -> None:
     """Have all but these calls fail with EPERM from now on, here and in every process started from here."""
     seccomp = library()
@@ -58,6 +81,8 @@ def confine() -> None:
     seccomp.seccomp_init.restype = ctypes.c_void_p
     seccomp.seccomp_rule_add.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint]
     seccomp.seccomp_load.argtypes = [ctypes.c_void_p]
+    if "MemoryDenyWriteExecute=yes" in UNIT.read_text(encoding="utf-8"):
+        _deny_writable_code(seccomp)
     context = seccomp.seccomp_init(ERRNO | errno.EPERM)
     for name in sorted(allowed()):
         number = seccomp.seccomp_syscall_resolve_name(name.encode())

@@ -160,6 +160,8 @@ async def test_ten_thousand_services_over_a_large_city_stay_within_the_bound_on_
     assert len(found) < 22_000
     assert found[("onecity_services_without_series", ())] == 9_000
     assert found[("onecity_links_without_series", ())] == 4_500
+    assert found[("onecity_fibres_without_series", ())] == 1_000 - 500
+    assert found[("onecity_circuits_without_series", ())] == 2_000 - 200
     assert found[("onecity_incidents_open", ("critical",))] == 0.0
     assert ("onecity_circuit_margin_decibels", ("c0",)) in found  # the worst is always shown
     assert ("onecity_circuit_margin_decibels", ("c1999",)) not in found
