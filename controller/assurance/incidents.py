@@ -18,6 +18,8 @@ from controller.assurance.causes import Cause
 DEPTH = ("alarm", "congested", "degraded", "telemetry", "link", "circuit", "odu", "fibre", "duct", "node", "controller")
 
 WORN = frozenset({"alarm", "congested", "degraded"})
+BLIND = frozenset({"controller", "telemetry"})  # kinds that concern all who have something in a domain
+MOST_BLIND = 1000  # of them, so many are named
 MOST_NAMED = 3  # services, in one line of a timeline
 LEFT_OUT = "… what happened in between is left out"
 
@@ -225,7 +227,8 @@ class Incidents:
         if fresh:
             more = " more" if incident.services else ""
             incident.services |= fresh
-            self._write(incident, f"{counted(len(fresh), more)} concerned", wall)
+            all_named = cause.kind not in BLIND or len(services) < MOST_BLIND
+            self._write(incident, f"{counted(len(fresh), more)} concerned{'' if all_named else ', and others'}", wall)
         if cause.kind not in WORN:  # what is worn carries on
             incident.dead |= dead
 

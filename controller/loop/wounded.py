@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from controller.assurance.components import Component, Damage, damage
+from controller.assurance.incidents import MOST_BLIND
 from controller.assurance.switching import OwnStates
 from controller.assurance.waves import Harm, Hurt, Riders, hurt
 from controller.changes.state import Standing
 from controller.intent.model import ServiceId
+
+
+def spread(services: Iterable[ServiceId], most: int) -> set[str]:
+    """Return at most so many of these, the first of every tenant before the second of any; always the same ones."""
+    by_tenant: dict[str, list[str]] = {}
+    for sid in services:
+        by_tenant.setdefault(sid.partition("/")[0], []).append(str(sid))
+    ranked = [(rank, sid) for mine in by_tenant.values() for rank, sid in enumerate(sorted(mine))]
+    return {sid for _, sid in sorted(ranked)[:most]}
 
 
 class Wounded:
@@ -20,6 +30,7 @@ class Wounded:
         self._riders, self._own, self._harm = riders, own, harm
         self._from: tuple[object, ...] = ()
         self._found: tuple[Hurt, ...] = ()
+        self._blind: tuple[object, frozenset[str], frozenset[str]] = (None, frozenset(), frozenset())
 
     def by(self, fallen: frozenset[Component], services: Mapping[ServiceId, Standing]) -> tuple[Hurt, ...]:
         """Return the services that these concern, most urgent first. Both arguments are replaced, never changed."""
@@ -50,7 +61,7 @@ class Wounded:
         blind = {c.partition(":")[2] for c in components if c.startswith(("controller:", "telemetry:"))}
         rest = fallen - components
         if blind:
-            concerned = {str(s) for s, at in services.items() if at.active and not blind.isdisjoint(at.fragments)}
+            concerned = set(self._there(frozenset(blind), services))
         for sid in self._riders.on(components):
             standing = services.get(sid)
             if standing is not None and standing.active:
@@ -64,6 +75,13 @@ class Wounded:
                 if found is Damage.DEAD or (stuck and damage(standing.placement, fallen) is not Damage.DEAD):
                     dead.add(str(sid))
         return concerned, dead
+
+    def _there(self, domains: frozenset[str], services: Mapping[ServiceId, Standing]) -> AbstractSet[str]:
+        """Return who has something in these domains; found anew only where services changed."""
+        if self._blind[0] is not services or self._blind[1] != domains:
+            there = (s for s, at in services.items() if at.active and not domains.isdisjoint(at.fragments))
+            self._blind = (services, domains, frozenset(spread(there, MOST_BLIND)))
+        return self._blind[2]
 
     def _find(self, fallen: frozenset[Component], services: Mapping[ServiceId, Standing]) -> tuple[Hurt, ...]:
         if not fallen:

@@ -73,6 +73,9 @@ def test_a_cut_is_one_incident_that_names_the_fibre_and_whom_it_concerns(
     eventually(lambda: raised in [e.text for e in _incidents(longgang)[0].timeline])
     routers = [f"city-ip: alarm LINK_DOWN (major) on link:{k}" for k in LINKS]
     eventually(lambda: {*routers} <= {e.text for e in _incidents(longgang)[0].timeline})
+    stub: Any = incident_pb2_grpc.IncidentServiceStub(longgang.client.channel)  # type: ignore[no-untyped-call]
+    watched = stub.WatchIncidents(pb.WatchIncidentsRequest(), timeout=120)
+    assert next(watched).incident.id == found.id, "what is open is told to who begins to watch"
     table = longgang.command("incidents").stdout
     assert "fibre f-nanwan-buji" in table
     assert json.loads(longgang.command("incidents", "-o", "json").stdout)[0]["id"] == found.id
@@ -81,6 +84,7 @@ def test_a_cut_is_one_incident_that_names_the_fibre_and_whom_it_concerns(
     eventually(lambda: not _incidents(longgang))
     (over,) = [i for i in _incidents(longgang, closed=True) if i.id == found.id]
     assert over.HasField("closed_at")
+    assert any(m.incident.id == found.id and m.incident.HasField("closed_at") for m in watched)
     eventually(lambda: any(t["status"] == "resolved" for t in heard[1]))
     mine = [t for t in heard[1] if t["groupLabels"]["incident"] == found.id]
     assert {t["status"] for t in mine} == {"firing", "resolved"}

@@ -17,6 +17,7 @@ from controller.intent.model import ServiceId
 from controller.loop.courtesy import APART_S, MOST_S, Courtesy
 from controller.loop.faults import RepairSettings
 from controller.loop.repair import Repairs
+from controller.loop.wounded import spread
 from controller.network.model import CityMap, PortRef
 from controller.network.outage import without
 from controller.planning.placement import LitLink
@@ -338,3 +339,12 @@ async def test_who_gave_way_goes_on_by_himself_where_nobody_ends_it() -> None:
     courtesy.begin()
     await asyncio.wait_for(courtesy.wait(), 30)
     assert courtesy.given == 1
+
+
+def test_of_too_many_to_name_each_tenant_has_some_and_always_the_same() -> None:
+    many = [ServiceId(f"big/s{n:04}") for n in range(3000)] + [ServiceId("small/one"), ServiceId("small/two")]
+    named = spread(many, 1000)
+    assert len(named) == 1000
+    assert {"small/one", "small/two", "big/s0000", "big/s0997"} <= named
+    assert spread(reversed(many), 1000) == named
+    assert spread(many[:5], 1000) == {str(s) for s in many[:5]}
