@@ -176,8 +176,10 @@ class Incidents:
             return max(deeper, key=lambda i: (DEPTH.index(i.kind), i.id))
         free = [i for i in self.open if id(i) not in taken and _alike(i.kind, cause.kind)]
         near = [i for i in free if i.root in cause.members or cause.root in i.members]
-        # What was guessed from the silence around it, a moment before the deeper cause was told, was never there.
-        near += [i for i in free if not i.told and i.members - {i.root} <= cause.members and i not in near]
+        # What was guessed from the silence around it, a moment before the deeper cause was told, was never there. What
+        # explains nothing but itself was not guessed from anything.
+        guessed = [(i, i.members - {i.root}) for i in free if not i.told and i not in near]
+        near += [i for i, around in guessed if around and around <= cause.members]
         # Two fibres under the same links wear alike until one of them says that it is the one.
         near += [i for i in free if cause.kind == i.kind == "degraded" and i.root not in roots and _shared(i, cause)]
         return max(near, key=lambda i: (len(i.members & cause.members), i.id), default=None)

@@ -121,6 +121,19 @@ def test_a_router_guessed_dead_gives_way_to_the_optical_node_that_is() -> None:
     assert [i.root for i in story.incidents.open] == ["node:otn-baolong"]
 
 
+def test_an_alarm_that_nothing_explains_is_not_taken_for_what_another_fault_was_guessed_from() -> None:
+    """It explains itself alone: of what it has beside its root, which is nothing, everything could be the cause."""
+    story, node, circuit = _Story(), "node:node:lg-baolong", f"circuit:{min(ROUTES)}"
+    fan = Cause(node, "alarm", "its fan complains", frozenset({node}))
+    astray = Cause(circuit, "degraded", "it runs another way", frozenset({circuit}))
+    story.after(0.0, fan)
+    story.after(0.5, fan, astray)  # before anybody was told of the first, and told at once of the other
+    story.after(0.5, astray)
+    story.after(1.0, fan, astray)
+    assert sorted(i.root for i in story.incidents.open if i.told) == sorted((node, circuit))
+    assert all(i.members == {i.root} for i in story.incidents.open)
+
+
 @pytest.mark.parametrize("fibre", FIBRES)
 def test_links_that_are_told_before_and_after_their_fibre_are_no_incidents_of_their_own(fibre: str) -> None:
     story, true = _Story(), _cause(fibre)
