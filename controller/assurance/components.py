@@ -25,6 +25,12 @@ class Damage(IntEnum):
     DEAD = 3  # nothing carries it any more
 
 
+def shown(component: Component) -> str:
+    """Return a component as people name it: an id that says its kind already is not called so twice."""
+    kind, _, name = component.partition(":")
+    return name if name.startswith(f"{kind}:") else component
+
+
 def leg_components(layer: str, leg: Leg) -> tuple[Component, ...]:
     """Return the fibres or ODU links of a leg."""
     kind = "fibre" if layer == WAVELENGTH else "odu"

@@ -129,7 +129,8 @@ def _table(screen: Screen, found: Sequence[pb.Incident]) -> None:
 def _tell(screen: Screen, one: pb.Incident) -> None:
     word, colour = SEVERITIES.get(one.severity, ("", ""))
     screen.line(f"{screen.paint(one.id, 'bold')}  {screen.paint(word, colour)}  {harmless(one.title)}")
-    screen.line(f"  root      {one.root}")
+    kind, _, name = one.root.partition(":")
+    screen.line(f"  root      {name if name.startswith(f'{kind}:') else one.root}")
     ended = f"closed {_time(one.closed_at)} after {_lasted(one)}" if one.HasField("closed_at") else "open"
     screen.line(f"  since     {_time(one.opened_at)} UTC, {ended}")
     screen.line(f"  tenants   {', '.join(one.tenants) or 'none'}")

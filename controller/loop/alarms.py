@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from controller.assurance.causes import Cause
+from controller.assurance.components import shown
 from controller.southbound.driver import Sample
 from controller.southbound.gnmi import HEARTBEAT_NS
 
@@ -41,8 +42,8 @@ class Alarm:
     def text(self) -> str:
         """Say it as the domain did."""
         if not self.severity:
-            return f"{self.domain}: alarm {self.kind.upper()} cleared on {self.component}"
-        text = f"{self.domain}: alarm {self.kind.upper()} ({WORDS[self.severity]}) on {self.component}"
+            return f"{self.domain}: alarm {self.kind.upper()} cleared on {shown(self.component)}"
+        text = f"{self.domain}: alarm {self.kind.upper()} ({WORDS[self.severity]}) on {shown(self.component)}"
         return f"{text}: {self.words}" if self.words else text
 
 

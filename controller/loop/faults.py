@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from controller.assurance.components import Component
+from controller.assurance.components import Component, shown
 from controller.assurance.damping import DampingSettings
 from controller.changes.state import Standing
 from controller.changes.views import ChangeResult
@@ -63,7 +63,7 @@ def reason_of(fallen: frozenset[Component]) -> str:
         return "what was down is up again"
     roots = sorted(c for c in fallen if c.startswith(("fibre:", "node:"))) or sorted(fallen)
     more = f" and {len(roots) - 3} more" if len(roots) > 3 else ""
-    return f"{', '.join(roots[:3])}{more} down"
+    return f"{', '.join(map(shown, roots[:3]))}{more} down"
 
 
 def parts_of(

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from controller.assurance.components import Component, Damage
+from controller.assurance.components import Component, Damage, shown
 from controller.assurance.damping import Damper, doubled
 from controller.assurance.switching import OwnStates, is_own
 from controller.assurance.waves import Harm, Hurt, Riders, tier, waves
@@ -279,7 +279,8 @@ class Repairs:
         fault.concerned = {h.service for h in wounded} - earlier - set(self._waiting)
         fault.open = set(fault.concerned)
         if fault.concerned:
-            log.info("%s down: %d services concerned", ", ".join(sorted(fault.components)[:4]), len(fault.concerned))
+            names = ", ".join(map(shown, sorted(fault.components)[:4]))
+            log.info("%s down: %d services concerned", names, len(fault.concerned))
             asyncio.get_running_loop().call_soon(self._tell, fault)  # once its repair has begun
         else:
             self._tell(fault)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.assurance.components import Damage, closure, damage, ridden
+from controller.assurance.components import Damage, closure, damage, ridden, shown
 from controller.assurance.waves import Harm, Riders, hurt, waves
 from controller.intent.model import Isolation, Protection, Service, ServiceId, Slo
 from controller.network.ledger import Ledger
@@ -44,6 +44,11 @@ def _riders() -> Riders:
     riders = Riders()
     riders.follow({sid: (pair, pair[1]) for sid, pair in STANDING.items()})
     return riders
+
+
+def test_what_says_its_kind_already_is_not_called_so_twice() -> None:
+    names = ["link:link:lg-a.1..lg-b.1", "node:node:lg-a", "node:otn-a", "fibre:f-a-b", "circuit:t.s/a-b"]
+    assert [shown(n) for n in names] == ["link:lg-a.1..lg-b.1", "node:lg-a", *names[2:]]
 
 
 def test_a_cut_fibre_takes_along_what_rides_on_it() -> None:

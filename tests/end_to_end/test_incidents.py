@@ -71,7 +71,7 @@ def test_a_cut_is_one_incident_that_names_the_fibre_and_whom_it_concerns(
     eventually(lambda: "lands/survey" in _incidents(longgang)[0].services)
     raised = "city-otn: alarm LOS (critical) on fibre:f-nanwan-buji"
     eventually(lambda: raised in [e.text for e in _incidents(longgang)[0].timeline])
-    routers = [f"city-ip: alarm LINK_DOWN (major) on link:{k}" for k in LINKS]
+    routers = [f"city-ip: alarm LINK_DOWN (major) on {k}" for k in LINKS]
     eventually(lambda: {*routers} <= {e.text for e in _incidents(longgang)[0].timeline})
     stub: Any = incident_pb2_grpc.IncidentServiceStub(longgang.client.channel)  # type: ignore[no-untyped-call]
     watched = stub.WatchIncidents(pb.WatchIncidentsRequest(), timeout=120)
