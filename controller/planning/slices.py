@@ -306,7 +306,8 @@ def _choose(
 ) -> tuple[Port | None, Port]:
     """Take a wholly free port, or for timeslots first one that is shared already and has room."""
     ledger = draft.ledger
-    alive = [(r, c) for r, c in options if c.up and c.used_by is None and (r is None or r.up)]
+    mine = {None, *(c.id for c in draft.old.circuits)} if draft.old is not None else {None}
+    alive = [(r, c) for r, c in options if c.up and c.used_by in mine and (r is None or r.up)]
     free, shared = [], []
     for router, client in alive:
         used = ledger.held_labels(f"vlan:{client.ref}") or (router and ledger.held_labels(f"vlan:{router.ref}"))

@@ -22,7 +22,8 @@ def _ports_stand(city: CityMap, placement: Placement) -> bool:
     refs += [ref for c in placement.circuits for ref in (c.a, c.z)]
     if any(ref not in city.ports for ref in refs):
         return False
-    return all(city.ports[ref].used_by is None for c in placement.circuits for ref in (c.a, c.z))
+    # Read while a transaction was open, a port of ours is held for a circuit that was not there yet.
+    return all(city.ports[ref].used_by in (None, c.id) for c in placement.circuits for ref in (c.a, c.z))
 
 
 def _legs_stand(city: CityMap, placement: Placement) -> bool:

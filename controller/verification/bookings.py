@@ -58,7 +58,7 @@ def _ends(circuit: Circuit, forwarding: Forwarding) -> Iterator[CounterExample]:
         if known is None or known.role != "client":
             yield CounterExample(Property.REACHABILITY, service, label, (), f"{circuit.id} ends on no client port")
             continue
-        if known.used_by is not None:
+        if known.used_by not in (None, circuit.id):
             yield CounterExample(Property.CAPACITY, service, label, (), f"{known.used_by} holds it, which is not ours")
         takers = model.claims.get(("client", port), {})
         same = _others(takers.get(str(vlan), ()), circuit.id)
@@ -95,7 +95,8 @@ def _labels(circuit: Circuit, leg: CircuitLeg, forwarding: Forwarding) -> Iterat
                 yield CounterExample(Property.CAPACITY, service, name, leg.route, _both(circuit.id, others))
             elif kept and len(keepers) > 1:
                 yield from _needed_at_once(circuit, leg, name, keepers, forwarding)
-            if span is not None and label in span.occupied:
+            mine = forwarding.model.ours(circuit, KEPT + kind if kept else kind, hop, str(label))
+            if span is not None and label in span.occupied and not mine:
                 reason = "infrastructure or somebody unknown to us holds it"
                 yield CounterExample(Property.CAPACITY, service, name, leg.route, reason)
 

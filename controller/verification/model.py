@@ -58,6 +58,8 @@ class ConfigurationModel:
     lit: Mapping[Key, LitDirection] = field(default_factory=dict)
     claims: Mapping[Resource, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     looked_at: frozenset[Unit] = frozenset()
+    # The labels that circuits among these held before: as much a matter of one update.
+    stood: frozenset[tuple[Resource, str]] = field(default=frozenset(), compare=False, repr=False)
     # What each service loads links with. Depends on the map too, so `prove` keeps it; equality is of configuration.
     loads: LoadBook = field(default_factory=LoadBook, compare=False, repr=False)
     ports: parse.Ports = field(default_factory=parse.Ports, compare=False, repr=False)
@@ -81,6 +83,11 @@ class ConfigurationModel:
                 if step is not None:
                     update.unit(edit.domain, step, trees[edit.domain])
         return update.result()
+
+    def ours(self, circuit: Circuit, kind: str, what: str, label: str) -> bool:
+        """Return whether what a circuit holds was ours before this update: its domain may not say whose it is."""
+        changed = ("circuit", circuit.domain, circuit.id) in self.looked_at
+        return not changed or ((kind, what), label) in self.stood
 
     def owners(self, kind: str, what: str, label: str) -> tuple[str, ...]:
         """Return who claims one label of one resource."""
@@ -112,6 +119,7 @@ class _Update:
         self.claims: dict[Resource, dict[str, tuple[str, ...]]] = dict(base.claims)  # type: ignore[arg-type]
         self.own: set[Resource] = set()
         self.seen: set[Unit] = set()
+        self.stood: set[tuple[Resource, str]] = set()
 
     def result(self) -> ConfigurationModel:
         known = self.base.loads.by_service
@@ -124,6 +132,7 @@ class _Update:
             self.lit,
             self.claims,
             frozenset(self.seen),
+            frozenset(self.stood),
             self.base.loads.without(moved),
             self.base.ports,
         )
@@ -144,6 +153,8 @@ class _Update:
             self._swap(self.partitions, key, parse.partition(domain, found) if found else None, claims_of_partition)
         elif kind == "circuit":
             found = below(tree, step)
+            if (old := self.circuits.get(key)) is not None:
+                self.stood.update((resource, label) for resource, label, _ in claims_of_circuit(old))
             self._swap(self.circuits, key, parse.circuit(domain, found) if found else None, claims_of_circuit)
         else:
             self._network(domain, step, tree)
