@@ -245,7 +245,8 @@ def _line(one: pb.LinkForecast) -> str:
 
 def _method() -> str:
     return (
-        "<h2>How this was measured</h2><p class='soft'>Every service is looked at about once a second; each second "
+        "<h2>How this was measured</h2><p class='soft'>Every service is looked at about once a second, in a city of thousands "
+        "of services every few seconds; each second "
         "goes to the state it was in. Available: not down. As promised: neither down nor outside its limits on delay, "
         "jitter and loss. A promise is kept where the service was as promised for at least the promised share of the "
         "measured time, by the promise that stands at the end, or stood last. Budget: the time outside its promise "
