@@ -245,9 +245,9 @@ def _line(one: pb.LinkForecast) -> str:
 
 def _method() -> str:
     return (
-        "<h2>How this was measured</h2><p class='soft'>Every service is looked at about once a second, in a city of thousands "
-        "of services every few seconds; each second "
-        "goes to the state it was in. Available: not down. As promised: neither down nor outside its limits on delay, "
+        "<h2>How this was measured</h2><p class='soft'>Every service is looked at about once a second, in a city "
+        "of thousands of services every few seconds; each second goes to the state it was in. "
+        "Available: not down. As promised: neither down nor outside its limits on delay, "
         "jitter and loss. A promise is kept where the service was as promised for at least the promised share of the "
         "measured time, by the promise that stands at the end, or stood last. Budget: the time outside its promise "
         "that the promised availability allows in the period; a burn of 1× spends exactly that. Time in "
