@@ -281,6 +281,11 @@ class Ledger:
         table = self._labels.get(resource)
         return tuple(sorted({h.service for h in table.of(label)})) if table is not None else ()
 
+    def stands(self, resource: str, label: int) -> bool:
+        """Return whether somebody holds a label now and did not wait for a window to open."""
+        table = self._labels.get(resource)
+        return table is not None and any(h.start is None for h in table.of(label))
+
     def rivals(self, label: Label) -> tuple[ServiceId, ...]:
         """Return who holds a label so that it cannot be held like this too, at some moment of its interval."""
         table = self._labels.get(label.resource)

@@ -49,7 +49,7 @@ def place_partition(
     last: CannotPlaceError | None = None
     orders = ((0, 1), (1, 0)) if protected else ((0,), (1,))
     old = {(t.domain, t.src, t.dst): t for t in draft.old.tunnels} if draft.old is not None else {}
-    taken = out_of_reach(city, net, draft.ledger)
+    taken = out_of_reach(city, net, draft.ledger, old=draft.old)
     # Present routes are kept where they still serve; where they stand in the way everything is routed afresh.
     for order, kept in product(orders, (old, {}) if old else ({},)):
         try:

@@ -44,23 +44,36 @@ PlaceOn = Callable[[CityMap], Placement]  # raises CannotPlaceError
 # Links that are lit already
 
 
-def out_of_reach(city: CityMap, net: Layers, ledger: Ledger, start: Instant = None, end: Instant = None) -> Mask | None:
+def out_of_reach(
+    city: CityMap,
+    net: Layers,
+    ledger: Ledger,
+    start: Instant = None,
+    end: Instant = None,
+    old: Placement | None = None,
+) -> Mask | None:
     """Return the links of ours whose light others hold at some moment of an interval, while nobody is on them.
+
+    old: what the service held that is placed; the ledger is without it.
 
     Such a link stands in its users' windows only, and what it is made of is somebody else's in between, also of those
     who are unknown to us. None: there is no such link.
     """
     found = None
     for one in dict.fromkeys(lit_on(city)):
-        if any(ledger.rivals(label) for label in one.labels(start, end)) or _foreign(city, one):
+        if any(ledger.rivals(label) for label in one.labels(start, end)) or _foreign(city, ledger, one, old):
             found = np.zeros(len(net.links), dtype=np.bool_) if found is None else found
             found[[net.link_index[k] for k in (one.id, one.reverse) if k in net.link_index]] = True
     return found
 
 
-def _foreign(city: CityMap, one: LitLink) -> bool:
+def _foreign(city: CityMap, ledger: Ledger, one: LitLink, old: Placement | None) -> bool:
     """Whether somebody unknown to us has what the link is made of, while it is not lit."""
-    leg = one.circuit.working
+    leg, light = one.circuit.working, one.labels()[-1]
+    held = old.labels if old is not None else ()
+    mine = any((k.resource, k.label, k.start) == (light.resource, light.label, None) for k in held)
+    if mine or ledger.stands(light.resource, light.label):
+        return False  # it is lit, and what was read while that was done tells of it as of somebody else's
     taken = any(leg.channel in city.fibres[f].occupied for f in leg.route if f in city.fibres)
     ports = (city.ports.get(ref) for ref in (one.circuit.a, one.circuit.z))
     return taken or any(port is None or port.used_by is not None for port in ports)

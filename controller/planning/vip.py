@@ -49,7 +49,7 @@ def place_vip(
             start=window.start, end=window.end, promises=below.promises,
             notes=(f"{wanted.protects} rides a circuit of its own: nothing competes with it",),
         )  # fmt: skip
-    taken = out_of_reach(city, net, draft.ledger, window.start, window.end)
+    taken = out_of_reach(city, net, draft.ledger, window.start, window.end, draft.old)
     weave, ways = _route(net, draft, wanted, window, below, needs, taken)
     tunnels = weave.tunnels(
         "vip", wanted.metadata.service, wanted.priority, wanted.priority, wanted.slo.loss_ratio,

@@ -219,18 +219,31 @@ def test_light_goes_around_a_fibre_that_wears_out_where_it_can() -> None:
         assert ("f-nanwan-buji" in link.fibres) is not worn
 
 
+def _light_taken(world: World) -> LitLink:
+    """Show the light of the only link that is lit or to be lit as taken, and by nobody known; return the link."""
+    (link,) = world.lit().values()
+    (fibre,) = link.fibres
+    taken = world.bare.fibres[fibre].occupied | {link.circuit.working.channel}
+    shown = replace(world.bare.fibres[fibre], occupied=taken)
+    world.bare = replace(world.bare, fibres={**world.bare.fibres, fibre: shown})
+    world.city = with_lit(world.bare, world.lit().values())
+    return link
+
+
 def test_a_link_that_is_only_reserved_is_not_ridden_once_somebody_unknown_has_its_light() -> None:
     window = Window(NOW + timedelta(hours=1), NOW + timedelta(hours=2))
     world = _world(FULL, replace(FIRST, window=window))
-    (reserved,) = world.lit().values()
-    (fibre,) = reserved.fibres
-    taken = replace(
-        world.bare.fibres[fibre], occupied=world.bare.fibres[fibre].occupied | {reserved.circuit.working.channel}
-    )
-    world.bare = replace(world.bare, fibres={**world.bare.fibres, fibre: taken})
-    world.city = with_lit(world.bare, world.lit().values())
+    reserved = _light_taken(world)
     assert not world.put(SECOND).refusals
     assert _links(world, "second") != [reserved.id]
+
+
+def test_a_link_that_is_lit_is_ridden_though_its_light_was_read_as_somebody_else_s_while_that_was_done() -> None:
+    world = _world(FULL, FIRST)
+    link = _light_taken(world)
+    assert not world.put(replace(FIRST, slo=replace(FIRST.slo, loss_ratio=0.5))).refusals
+    assert not world.put(SECOND).refusals
+    assert _links(world, "first") == _links(world, "second") == [link.id]
 
 
 SITES = ("zhihui", "nanwan", "buji", "jihua", "bantian", "pinghu")
