@@ -65,7 +65,7 @@ def proposals(arguments: Namespace, screen: Screen) -> int:
         answer = client.call(client.incidents.ListProposals, pb.ListProposalsRequest())
     found, staying = list(answer.proposals), list(answer.staying)
     if arguments.output != "table":
-        screen.line(as_text([plain(p) for p in found], arguments.output))
+        screen.line(as_text(plain(answer), arguments.output))
         return 0
     if found:
         screen.table(("service", "why"), [[p.service, harmless(p.reason)] for p in found])

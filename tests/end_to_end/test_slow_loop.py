@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 
@@ -65,6 +66,9 @@ def test_a_slice_that_burns_its_slo_is_led_away_within_seconds_unless_it_says_ot
     assert "latency" in why
     said = longgang.command("proposals").stdout
     assert said.index("cannot be led away") < said.index("slow/tight")
+    told = json.loads(longgang.command("proposals", "-o", "json").stdout)
+    assert [p["service"] for p in told["proposals"]] == ["slow/asked"]
+    assert [p["service"] for p in told["staying"]] == ["slow/tight"]
     assert "\n" not in why
     assert not _stays(longgang, "slow/free")
     assert not _stays(longgang, "slow/kept")
