@@ -98,7 +98,7 @@ def _follow(client: Client, arguments: Namespace, screen: Screen) -> int:
 def _line(one: pb.Incident) -> str:
     word = SEVERITIES.get(one.severity, ("", ""))[0]
     state = "closed" if one.HasField("closed_at") else "open"
-    at = _time(one.closed_at if one.HasField("closed_at") else one.opened_at)
+    at = _time(one.timeline[-1].at if one.timeline else one.opened_at)
     concerned = count(len(one.services), "service")
     last = one.timeline[-1].text if one.timeline else ""
     news = f" – {harmless(last)}" if last not in ("", one.title, "closed") else ""

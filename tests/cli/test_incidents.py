@@ -20,6 +20,7 @@ def _incident(*services: str, lasted_s: float | None = None) -> pb.Incident:
     ended = None if lasted_s is None else OPENED + lasted_s
     title = "fibre f-nanwan-buji (otn-nanwan – otn-buji) is cut"
     timeline = [Entry(OPENED, title), Entry(OPENED + 3, "alarm LOS", OPENED - 3600)]
+    timeline += [Entry(ended, "closed")] if ended is not None else []
     found = Incident("inc-1", "fibre:f-nanwan-buji", "fibre", title, OPENED, 0.0, frozenset(), set(services))
     found.timeline, found.closed, found.dead = timeline, ended, set(services[:1])
     return incident_message(found)
@@ -53,7 +54,7 @@ def test_one_incident_tells_its_day_its_end_its_tenants_and_its_story() -> None:
 
 def test_a_followed_incident_is_one_line_with_the_time_of_its_news() -> None:
     said = incidents._line(_incident("gov/video"))
-    assert said.startswith("2026-11-20 23:58:01  inc-1  open    critical  fibre")
+    assert said.startswith("2026-11-20 23:58:04  inc-1  open    critical  fibre")
     assert said.endswith("is cut  1 service – alarm LOS"), "what is new is said"
     assert incidents._line(_incident(lasted_s=60.0)).startswith("2026-11-20 23:59:01  inc-1  closed  warning   fibre")
 
