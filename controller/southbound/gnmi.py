@@ -143,6 +143,7 @@ class Telemetry:
         self.reconnects = 0  # attempts to stand a stream up again after it was lost
         self.wait: Callable[[], Awaitable[None]] = _never  # awaited before each message of measurements
         self._troubles: dict[str, str] = {}  # what is not heard → why
+        self._told: dict[str, set[str]] = {}  # of that, the kinds of reasons that were logged
 
     @property
     def trouble(self) -> str:
@@ -210,13 +211,14 @@ class Telemetry:
 
     def _lost(self, wanted: _Wanted, code: str, words: str) -> None:
         """Keep why a stream does not stand, and say so once: not with every attempt that fails alike."""
-        before = self._troubles.get(wanted.what, "").partition(":")[0]
         self._troubles[wanted.what] = why = f"{code}: {words}" if words else code
-        if before != code:
+        if code not in self._told.setdefault(wanted.what, set()):
+            self._told[wanted.what].add(code)
             log.warning("%s of domain %s are not heard, tried again: %s", wanted.what, self._settings.name, why)
 
     def _heard(self, wanted: _Wanted) -> None:
         if self._troubles.pop(wanted.what, None) is not None:
+            self._told.pop(wanted.what, None)
             log.info("%s of domain %s are heard again", wanted.what, self._settings.name)
 
     async def _read_stream(
