@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from controller.assurance.incidents import DEPTH, Incident
+from controller.assurance.incidents import BLIND, DEPTH, Incident
 
 LINGERS_S = 60.0  # after its cause is gone a service may be broken still: some are measured every ten seconds
 REMEMBERED_S = 6 * 3600.0  # after which no alert looks back any more: the window of the slowest that ends by itself
@@ -68,7 +68,7 @@ class Culprits:
 
     def hear(self, incident: Incident) -> None:
         """Take news of an incident."""
-        if incident.closed is not None:
+        if incident.closed is not None and incident.kind not in BLIND:
             over = incident.root, incident.closed
             self._last.update(dict.fromkeys(incident.services, over))
             self._downed.update(dict.fromkeys(incident.dead, over))
@@ -76,8 +76,9 @@ class Culprits:
     def blame(self, still_open: Iterable[Incident], wall: float) -> Blame:
         """Return who is to blame now. The deepest cause wins; for a service, one that took it down."""
         by_depth = sorted(still_open, key=lambda i: (DEPTH.index(i.kind), i.root))
-        hurting = {service: i.root for i in by_depth for service in i.services}
-        dead = {service: i.root for i in by_depth for service in i.dead}
+        felt = [i for i in by_depth if i.kind not in BLIND]  # who is not heard of is not hurt by that
+        hurting = {service: i.root for i in felt for service in i.services}
+        dead = {service: i.root for i in felt for service in i.dead}
         for memory in (self._last, self._downed):
             for service in [s for s, (_, over) in memory.items() if over < wall - REMEMBERED_S]:
                 del memory[service]

@@ -52,6 +52,20 @@ def test_a_service_that_is_well_is_told_with_what_took_it_down_not_with_what_con
     assert found.of_service("gov/new", "at-risk") == "fibre:w"
 
 
+def test_a_controller_out_of_reach_is_no_cause_of_how_its_services_are() -> None:
+    """It concerns all that have something in its domain, and stops none of them."""
+    lost = incident("controller:d", "controller", {"controller:d"}, {"gov/a", "gov/b"})
+    worn = incident("fibre:w", "degraded", {"fibre:w"}, {"gov/a"})
+    culprits = Culprits()
+    found = culprits.blame((worn, lost), NOW)
+    assert found.of_service("gov/a", "violated") == "fibre:w"
+    assert found.of_service("gov/b", "down") == "service:gov/b"
+    assert found.components["controller:d"] == "controller:d"
+    culprits.hear(incident("fibre:w", "degraded", {"fibre:w"}, {"gov/a"}, closed=NOW - 9))
+    culprits.hear(incident("controller:d", "controller", {"controller:d"}, {"gov/a", "gov/b"}, closed=NOW))
+    assert culprits.blame((), NOW).hurt_last == {"gov/a": "fibre:w"}
+
+
 def test_a_circuit_over_others_has_the_cause_of_its_service() -> None:
     cut = incident("fibre:f", "fibre", {"fibre:f", "circuit:lit"}, {"gov/a"})
     found = Culprits().blame((cut,), NOW)
