@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.stage import Stage, stage
+from tests.support.stage import Stage, eventually, stage
 
 
 @pytest.fixture(scope="module")
@@ -22,3 +22,4 @@ def _empty(longgang: Stage) -> Iterator[None]:
         longgang.client.delete(*left)
     assert not longgang.client.services()
     assert not any(longgang.client.differences().values())
+    eventually(lambda: not longgang.down())  # what was mended counts as up after a moment: the next plans over it

@@ -58,8 +58,9 @@ def test_parties_of_a_conference_are_watched_one_by_one_in_the_window_and_told_o
     told = longgang.command("describe", "gov/council").stdout
     assert "parties in the window" in told
     assert "window over" in told
-    page = longgang.command("report", "--tenant", "gov", "--period", "day", "-o", "html").stdout
-    assert "Parties of assured conferences" in page
+    asked = longgang.command("report", "--tenant", "gov", "--period", "day", "-o", "html")
+    assert asked.returncode == 0, asked.stderr
+    assert "Parties of assured conferences" in asked.stdout
 
 
 def test_a_killed_daemon_comes_back_and_ends_the_open_change(longgang: Stage) -> None:
