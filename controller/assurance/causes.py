@@ -11,6 +11,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from controller.assurance.components import Component, closure
+from controller.assurance.suspects import Ridden, ridden, suspects
 from controller.network.model import CityMap
 
 Routes = Mapping[str, tuple[str, ...]]  # circuit → the fibres under it
@@ -27,6 +28,7 @@ class Cause:
     members: frozenset[Component]
     at_risk: frozenset[Component] = frozenset()  # of them, those that will soon fail by what wears out
     felt: bool = True  # by packets; else equipment alone tells of it
+    evidence: frozenset[Component] = frozenset()  # of what nobody tells: the links that it was inferred from
 
 
 def causes(
@@ -45,7 +47,8 @@ def causes(
     """
     left = set(down)
     found: list[Cause] = []
-    for node in sorted(_dead_nodes(city, routes, left)):
+    blind = {*(lost or ()), *(silent or ())}
+    for node in sorted(_dead_nodes(city, routes, left, blind)):
         members = _with_circuits(city, {f"node:{node}"}, routes)
         found.append(Cause(f"node:{node}", "node", f"node {_short(node)} is down", members))
         left -= members
@@ -59,7 +62,8 @@ def causes(
         title = f"circuit {component[8:]} is dark and the fibres under it are not: a transponder, or its client port"
         found.append(Cause(component, "circuit", title, members))
         left -= members
-    found += _links(city, left)
+    found += _inferred(city, routes, left, ridden(city, routes, left, down, blind), lost or {}, silent or {})
+    found += _links(city, left, ridden(city, routes, left, down, blind))
     for domain, why in sorted((lost or {}).items()):
         text = f"the controller of {domain} cannot be reached: {why}" if why else f"{domain} cannot be reached"
         root = f"controller:{domain}"
@@ -83,8 +87,11 @@ def _with_circuits(city: CityMap, roots: Set[Component], routes: Routes) -> froz
     return members | {f"circuit:{circuit}" for circuit, fibres in routes.items() if not dark.isdisjoint(fibres)}
 
 
-def _dead_nodes(city: CityMap, routes: Routes, down: Set[Component]) -> set[str]:
-    """Nodes that say so, and those around which everything is dark for no other reason."""
+def _dead_nodes(city: CityMap, routes: Routes, down: Set[Component], blind: Set[str]) -> set[str]:
+    """Nodes that say so, and those around which everything is dark for no other reason.
+
+    A fibre under all links of a node and more explains more than the node does: then the node is not the reason.
+    """
     said = {c[5:] for c in down if c.startswith("node:") and c[5:] in city.nodes}
     explained = closure(city, {c for c in down if c.startswith(("fibre:", "node:"))}, routes)
     around: dict[str, list[bool]] = {}
@@ -93,7 +100,44 @@ def _dead_nodes(city: CityMap, routes: Routes, down: Set[Component]) -> set[str]
         for node in (link.src.node, link.dst.node):
             around.setdefault(node, []).append(dark and f"link:{link.id}" not in explained)
     quiet = {n for n, dark in around.items() if len(dark) >= 4 and all(dark)}  # two cables, two directions each
+    if quiet - said:
+        shared = suspects(city, ridden(city, routes, down - explained, down, blind))
+        for node in quiet - said:
+            mine = {min(k.id, k.reverse) for k in city.links if node in (k.src.node, k.dst.node)}
+            if any(mine < one.links for one in shared):
+                quiet.discard(node)
     return said | quiet
+
+
+def _inferred(
+    city: CityMap,
+    routes: Routes,
+    left: set[Component],
+    rides: Ridden,
+    lost: Mapping[str, str],
+    silent: Mapping[str, str],
+) -> list[Cause]:
+    """Take out of `left` the links that only a cut of what they share explains, of which its domain does not tell."""
+    found = []
+    for one in suspects(city, rides):
+        first = city.fibres[one.fibres[0]]
+        if first.domain in lost:
+            but = f"{first.domain}, which cannot be reached, does not say so"
+        else:
+            but = f"{first.domain} {'is silent' if first.domain in silent else 'tells that all is well'}"
+        evidence = frozenset(f"link:{way}" for pair in one.links for way in (pair, city.link_by_id[pair].reverse))
+        members = _with_circuits(city, {f"fibre:{f}" for f in one.fibres}, routes) | evidence
+        if one.srlg is None:
+            root, kind, what = f"fibre:{first.id}", "fibre", f"fibre {first.id} ({first.a} – {first.z})"
+        else:
+            root, kind = f"srlg:{one.srlg}", "duct"
+            what = f"duct {city.srlg_names.get(one.srlg, str(one.srlg))} ({', '.join(one.fibres)})"
+            members |= {root}
+        what += "".join(f" or {other}" for other in one.alike)
+        title = f"{what} must be cut, though {but}: no link over it is up"
+        found.append(Cause(root, kind, title, members, evidence=evidence))
+        left -= members
+    return found
 
 
 def _fibres(city: CityMap, routes: Routes, left: set[Component]) -> list[Cause]:
@@ -133,15 +177,18 @@ def _dimmed(city: CityMap, routes: Routes, left: set[Component], dim: Set[str]) 
     return found
 
 
-def _links(city: CityMap, left: Set[Component]) -> list[Cause]:
+def _links(city: CityMap, left: Set[Component], rides: Ridden) -> list[Cause]:
     found = []
     for link in city.links:
         if link.id < link.reverse and not left.isdisjoint((f"link:{link.id}", f"link:{link.reverse}")):
-            ends = f"{_short(link.src.node)} – {_short(link.dst.node)}"
-            members = frozenset({f"link:{link.id}", f"link:{link.reverse}"})
-            found.append(
-                Cause(f"link:{link.id}", "link", f"link {ends} is down, and nothing under it says that it is", members)
+            title = (
+                f"link {_short(link.src.node)} – {_short(link.dst.node)} is down, and nothing under it says that it is"
             )
+            under = rides.under(link.id)
+            if under:
+                title += f": its own cards, or fibre {' or '.join(under)}"
+            members = frozenset({f"link:{link.id}", f"link:{link.reverse}"})
+            found.append(Cause(f"link:{link.id}", "link", title, members))
     return found
 
 

@@ -67,6 +67,7 @@ class Incident:
     said: dict[str, tuple[int, float, Entry]] = field(default_factory=dict)  # text → how often, since when, its line
     milder_since: float | None = None  # of its cause only something milder is left, monotonic
     version: int = 0  # grows with everything worth telling
+    evidence: frozenset[str] = frozenset()  # what its root was inferred from, of which nobody tells; empty: one does
 
     @property
     def severity(self) -> str:
@@ -170,6 +171,11 @@ class Incidents:
         same = next((i for i in self.open if i.root == cause.root and id(i) not in taken), None)
         if same is not None:  # what wore out and then broke is one matter
             return same
+        if cause.evidence:  # links are up a moment after the fibre under them, and are of others too until then
+            over = [i for i in self.open if cause.evidence <= i.members and not _deeper(cause, i)]
+            over = [i for i in over if not i.evidence and _alike(i.kind, cause.kind)]
+            if over:
+                return max(over, key=lambda i: (DEPTH.index(i.kind), i.id))
         above = [i for i in self.open if cause.root in i.members and _alike(i.kind, cause.kind)]
         deeper = [i for i in above if DEPTH.index(i.kind) > DEPTH.index(cause.kind)]
         if deeper:  # what it explained is told to be up a moment later than itself
@@ -180,6 +186,9 @@ class Incidents:
         # explains nothing but itself was not guessed from anything.
         guessed = [(i, i.members - {i.root}) for i in free if not i.told and i not in near]
         near += [i for i, around in guessed if around and around <= cause.members]
+        # Of what was inferred somebody tells now, and another part may be the one.
+        said = cause.evidence or cause.members
+        near += [i for i in free if i.root not in roots and not i.evidence.isdisjoint(said)]
         # Two fibres under the same links wear alike until one of them says that it is the one.
         near += [i for i in free if cause.kind == i.kind == "degraded" and i.root not in roots and _shared(i, cause)]
         return max(near, key=lambda i: (len(i.members & cause.members), i.id), default=None)
@@ -217,14 +226,10 @@ class Incidents:
             incident.calm_since = None
             incident.flaps += 1
             self._write(incident, f"again: {cause.title}", wall)
-        if (incident.root, incident.kind) != (cause.root, cause.kind) and DEPTH.index(cause.kind) >= DEPTH.index(
-            incident.kind
-        ):
-            incident.root, incident.kind, incident.title = cause.root, cause.kind, cause.title
-            self._write(incident, f"the cause is deeper: {cause.title}", wall)
+        members = self._rooted(incident, cause, wall)
         self._milder(incident, cause, wall, now)
-        incident.members |= cause.members
-        services, dead = concerned(cause.members)
+        incident.members |= members
+        services, dead = concerned(cause.evidence if cause.evidence and not incident.told else members)
         fresh = services - incident.services
         if fresh:
             more = " more" if incident.services else ""
@@ -233,6 +238,23 @@ class Incidents:
             self._write(incident, f"{counted(len(fresh), more)} concerned{'' if all_named else ', and others'}", wall)
         if cause.kind not in WORN:  # what is worn carries on
             incident.dead |= dead
+
+    def _rooted(self, incident: Incident, cause: Cause, wall: float) -> frozenset[str]:
+        """Give an incident the root of its cause where that is known better; return what the cause says of members."""
+        guessed = incident.evidence
+        if (incident.root, incident.kind) == (cause.root, cause.kind):
+            incident.evidence = cause.evidence if guessed or cause.title == incident.title else frozenset()
+            if guessed and cause.title != incident.title:
+                incident.title = cause.title
+                self._write(incident, f"{'not as before' if cause.evidence else 'known now'}: {cause.title}", wall)
+        elif cause.evidence and not guessed and not _deeper(cause, incident):
+            return cause.evidence  # what somebody told of weighs more than what can be inferred
+        elif DEPTH.index(cause.kind) >= DEPTH.index(incident.kind) or (guessed and cause.kind == "fibre"):
+            incident.members = frozenset() if guessed else incident.members  # they were those of another part
+            incident.root, incident.kind, incident.title = cause.root, cause.kind, cause.title
+            incident.evidence = cause.evidence
+            self._write(incident, f"{'known now' if guessed else 'the cause is deeper'}: {cause.title}", wall)
+        return cause.members
 
     def _calm(self, incident: Incident, wall: float, now: float) -> None:
         if incident.id in self._unheard and now < self._afresh_until:
@@ -299,6 +321,10 @@ def named(services: Sequence[str]) -> str:
     """Return services by name, the first few of many."""
     more = f" and {len(services) - MOST_NAMED:,} more" if len(services) > MOST_NAMED else ""
     return ", ".join(services[:MOST_NAMED]) + more
+
+
+def _deeper(cause: Cause, incident: Incident) -> bool:
+    return DEPTH.index(cause.kind) > DEPTH.index(incident.kind)
 
 
 def _shared(incident: Incident, cause: Cause) -> bool:

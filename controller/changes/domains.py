@@ -69,6 +69,7 @@ class Domains:
         self._fading: frozenset[str] = frozenset()  # fibres that incidents call worn
         self._lit: tuple[LitForServices, ...] = ()  # the IP links that stand for services only
         self._reported: frozenset[str] = frozenset()  # components that streams say are down, and what rides on them
+        self._suspected: frozenset[str] = frozenset()  # fibres that must be cut, of which nobody says so
 
     @property
     def kinds(self) -> Mapping[str, DomainKind]:
@@ -199,7 +200,11 @@ class Domains:
 
     def _extend(self) -> None:
         self._discovered = _sharing(with_lit(self._told, self._lit), self._discovered)
-        self._show(without(self._discovered, closure(self._discovered, self._reported, self.lit())))
+        self._show_outage()
+
+    def _show_outage(self) -> None:
+        """Show as down what is said to be, and what must be."""
+        self._show(without(self._discovered, closure(self._discovered, self._reported | self._suspected, self.lit())))
 
     def outage(self, down: AbstractSet[str]) -> frozenset[str]:
         """Show these components as down (and what rides on them), whatever was discovered; return all of them.
@@ -209,8 +214,20 @@ class Domains:
         fallen = closure(self._discovered, down, self.lit())
         if down != self._reported:
             self._reported = frozenset(down)
-            self._show(without(self._discovered, fallen))
+            if self._suspected:
+                self._show_outage()
+            else:
+                self._show(without(self._discovered, fallen))
         return fallen
+
+    def suspects(self, fibres: frozenset[str]) -> None:
+        """Show these fibres ("fibre:<id>") as down from now on, and no others beside what is said to be.
+
+        Nothing is led over them anew; what their domain says is well on them stays where it is.
+        """
+        if fibres != self._suspected:
+            self._suspected = fibres
+            self._show_outage()
 
     def fades(self, fibres: frozenset[str]) -> None:
         """Show these fibres as fading from now on, and no others."""

@@ -265,6 +265,8 @@ class Tickets:
         # An incident outlasts what wavers: the map on which everything is placed must not.
         worn_now = {i.root[6:] for i in self.open if i.kind == "degraded" and i.root.startswith("fibre:")}
         self._domains.fades(frozenset(worn_now))
+        inferred = [i for i in self.open if i.evidence and i.calm_since is None]
+        self._domains.suspects(frozenset(m for i in inferred for m in _suspected(i)))
 
     def _tell(self, incident: Incident) -> None:
         for hear in self.on_news:
@@ -343,3 +345,10 @@ class Tickets:
         found = impaired(city, self._domains.lit(), quality, worn=worn)
         self._worn = {c.root: self._worn.get(c.root, 0) + 1 for c in found}
         return tuple(c for c in found if self._worn[c.root] >= TWICE)
+
+
+def _suspected(incident: Incident) -> AbstractSet[str]:
+    """Return the fibres that an incident infers to be cut: those of a duct over which links are down."""
+    if incident.kind == "duct":
+        return {m for m in incident.members if m.startswith("fibre:")}
+    return {incident.root}

@@ -41,6 +41,7 @@ class Room:
         self.states = {d: DomainState(True) for d in DOMAINS}
         self.drivers = {d: Driver() for d in DOMAINS}
         self.telemetry = Telemetry((), lambda: self.now)
+        self._suspected: list[frozenset[str]] = []
         domains: Any = SimpleNamespace(
             discovered=CITY,
             drivers=self.drivers,
@@ -50,6 +51,7 @@ class Room:
             odu_servers=dict,
             line_modes=dict,
             fades=lambda _: None,
+            suspects=self._suspected.append,
         )
         self.concerned = set[str]()
         self.dead = set[str]()
@@ -121,6 +123,24 @@ def test_timelines_are_in_the_order_in_which_we_learnt_and_tell_of_clocks_that_a
     assert begun.text == one.title
     (again,) = room.restarted().tickets.open
     assert again.timeline == one.timeline
+
+
+def test_a_fibre_that_must_be_cut_is_shunned_once_that_is_told_and_until_its_domain_says_so() -> None:
+    room, fibre = Room(), "f-pinghu-zhihui"
+    room.tell("city-otn", (f"fibre:{fibre}", "up", 1.0))
+    for link in CITY.links:
+        if fibre in ROUTES.get(link.circuit or "", ()):
+            room.tell("city-ip", (f"link:{link.id}", "up", 0.0))
+    room.look(0.1)
+    assert not room._suspected[-1], "its domain may tell of it a moment later"
+    assert room.look(3.0) == [f"fibre:{fibre}"]
+    assert room._suspected[-1] == {f"fibre:{fibre}"}
+    (guessed,) = room.tickets.open
+    assert "must be cut, though city-otn tells that all is well" in guessed.title
+    room.tell("city-otn", (f"fibre:{fibre}", "up", 0.0))
+    assert room.look(2.0) == [f"fibre:{fibre}"]
+    assert not room._suspected[-1], "what is said to be down needs no guess"
+    assert [i.id for i in room.tickets.listed(True, 100)] == [guessed.id]
 
 
 def test_a_domain_that_dies_before_the_first_look_is_lost_and_not_merely_silent() -> None:
