@@ -17,10 +17,12 @@ def add_faults(verb: Verb, tell: Tell) -> None:
     """Add the verbs; `verb` makes one, from its name, what it runs and what it does in a line."""
     cut = verb("cut", lambda o: tell(o, {"type": "cut", "fibre": o.fibre}), "cut a fibre, or every fibre in a duct")
     cut.add_argument("fibre")
-    degrade = verb("degrade", lambda o: tell(o, _degraded(o)), "make a link, a fibre or a wavelength lossy or slow")
+    what = "make a link, a fibre or a wavelength lossy, slow or unsteady"
+    degrade = verb("degrade", lambda o: tell(o, _degraded(o)), what)
     degrade.add_argument("link")
     degrade.add_argument("--loss", type=ratio, help="1%% or 0.01")
     degrade.add_argument("--delay", type=duration, help="5ms")
+    degrade.add_argument("--jitter", type=duration, help="2ms: so much later than most come the slowest packets")
     degrade.add_argument(
         "--light", type=decibels, help="lost on a fibre (32dB leaves little margin) or in a patch cord"
     )
@@ -59,10 +61,11 @@ def add_faults(verb: Verb, tell: Tell) -> None:
 
 
 def _degraded(options: argparse.Namespace) -> dict[str, Any]:
-    if options.loss is None and options.delay is None and options.light is None and options.rate is None:
-        raise LabError("degrade needs --loss, --delay or --light, as --loss 1%, --delay 5ms or --light 32dB")
-    worn = {"loss": options.loss, "delay_s": options.delay, "light_db": options.light, "in_s": options.over}
+    worn = {"loss": options.loss, "delay_s": options.delay, "jitter_s": options.jitter, "light_db": options.light}
     worn |= {"rate_bps": options.rate}
+    if all(value is None for value in worn.values()):
+        raise LabError("degrade needs --loss, --delay, --jitter or --light, as --loss 1%, --delay 5ms or --light 32dB")
+    worn |= {"in_s": options.over}
     return {"type": "degrade", "link": options.link, **{k: v or 0.0 for k, v in worn.items()}}
 
 
@@ -100,6 +103,7 @@ def broken_lines(status: Mapping[str, Any]) -> list[str]:
     lines = [*(f"{f} is cut" for f in status["cut"]), *(f"{n} is down" for n in status["down"])]
     lines += [
         f"{k} loses {d['loss']:.2%}, {d['delay_s'] * 1e3:g} ms slower, {d.get('light_db', 0.0):.1f} dB dimmer"
+        + (f", varies by {d['jitter_s'] * 1e3:g} ms" if d.get("jitter_s") else "")
         for k, d in status["degraded"].items()
     ]
     lines += [f"a line card of {circuit} is broken" for circuit in status["failed"]]

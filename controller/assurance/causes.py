@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from controller.assurance.components import Component, closure
 from controller.assurance.suspects import Ridden, ridden, suspects
-from controller.network.model import CityMap
+from controller.network.model import CityMap, Link
 
 Routes = Mapping[str, tuple[str, ...]]  # circuit → the fibres under it
+_AILMENTS = ("loses", "delays", "varies in delay")  # of a link or fibre, as they are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,7 @@ class Quality:
     delay_s: float | None
     loss_ratio: float | None
     load: float | None  # throughput over capacity
+    jitter_s: float | None = None  # by how much the slowest packets come later than most
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,7 @@ class QualityBounds:
 
     loss_ratio: float = 5e-4
     more_delay_s: float = 5e-4  # beyond what was planned
+    more_jitter_s: float = 1e-4  # beyond what was planned and what a queue makes of it: what waits there is late too
     full: float = 0.95  # loaded like this it is crowded, not broken
 
 
@@ -217,14 +220,15 @@ def impaired(
     bounds: QualityBounds | None = None,
     worn: Set[str] = frozenset(),
 ) -> tuple[Cause, ...]:
-    """Return what explains links that lose or delay more than they should: a fibre that all of them share, or each.
+    """Return what explains links that lose, delay or vary more than they should: a fibre under all of them, or each.
 
     quality: by directed link id; links that are not in it are not judged. A fibre is to blame only where every link
     over it that is judged suffers: one healthy link over it acquits it. Between equals, one in `worn`, of which
     equipment says so, is the one.
     """
     limits = bounds or QualityBounds()
-    bad = {link.id for link in city.links if link.id in quality and _suffers(link.delay_s, quality[link.id], limits)}
+    judged = {link.id: _ailments(link, quality[link.id], limits) for link in city.links if link.id in quality}
+    bad = {link for link, ailments in judged.items() if ailments}
     crowded = {i for i in bad if (quality[i].load or 0.0) >= limits.full}
     found = []
     left = bad - crowded
@@ -240,19 +244,35 @@ def impaired(
         if not explained:
             break
         members = frozenset({f"fibre:{worst}", *(f"link:{i}" for i in explained)})
-        found.append(Cause(f"fibre:{worst}", "degraded", f"fibre {worst} loses or delays more than it should", members))
+        found.append(Cause(f"fibre:{worst}", "degraded", f"fibre {worst} {_does(judged, explained)}", members))
         left -= explained
         guilty.discard(worst)
     for name, links in (("congested", crowded), ("degraded", left)):
         for pair in sorted({min(i, city.link_by_id[i].reverse) for i in links}):
             link = city.link_by_id[pair]
             ends = f"{_short(link.src.node)} – {_short(link.dst.node)}"
-            what = "is full" if name == "congested" else "loses or delays more than it should"
+            what = "is full" if name == "congested" else _does(judged, {pair, link.reverse} & links)
             members = frozenset({f"link:{link.id}", f"link:{link.reverse}"})
             found.append(Cause(f"link:{link.id}", name, f"link {ends} {what}", members))
     return tuple(found)
 
 
-def _suffers(planned_s: float, found: Quality, limits: QualityBounds) -> bool:
-    late = found.delay_s is not None and found.delay_s > planned_s + limits.more_delay_s
-    return late or (found.loss_ratio is not None and found.loss_ratio > limits.loss_ratio)
+def _ailments(link: Link, found: Quality, limits: QualityBounds) -> frozenset[str]:
+    """Return what a link does more than it should, of `_AILMENTS`."""
+    late_s = 0.0 if found.delay_s is None else max(0.0, found.delay_s - link.delay_s)
+    measured = (
+        (found.loss_ratio, limits.loss_ratio),
+        (found.delay_s, link.delay_s + limits.more_delay_s),
+        (found.jitter_s, link.jitter_s + min(late_s, limits.more_delay_s) + limits.more_jitter_s),
+    )
+    return frozenset(
+        ailment
+        for ailment, (value, bound) in zip(_AILMENTS, measured, strict=True)
+        if value is not None and value > bound
+    )
+
+
+def _does(judged: Mapping[str, Set[str]], links: Set[str]) -> str:
+    """Say what any of these links does: "loses and delays more than it should"."""
+    *others, last = (ailment for ailment in _AILMENTS if any(ailment in judged[link] for link in links))
+    return f"{', '.join(others)}{' and ' * bool(others)}{last} more than it should"

@@ -334,14 +334,16 @@ class Tickets:
         quality = {}
         for link in city.links:
             subject = f"link:{link.id}"
-            delay, loss, rate = (
-                self._telemetry.indicator(subject, m) for m in ("delay_s", "loss_ratio", "throughput_bps")
+            delay, loss, jitter, rate = (
+                self._telemetry.indicator(subject, m) for m in ("delay_s", "loss_ratio", "jitter_s", "throughput_bps")
             )
-            if delay is not None or loss is not None:
+            if delay is not None or loss is not None or jitter is not None:
                 load = rate.value / link.capacity_bps if rate is not None and link.capacity_bps else None
                 if subject in explained and (load is None or load < QualityBounds().full):
                     continue
-                quality[link.id] = Quality(delay.value if delay else None, loss.value if loss else None, load)
+                quality[link.id] = Quality(
+                    delay.value if delay else None, loss.value if loss else None, load, jitter.value if jitter else None
+                )
         found = impaired(city, self._domains.lit(), quality, worn=worn)
         self._worn = {c.root: self._worn.get(c.root, 0) + 1 for c in found}
         return tuple(c for c in found if self._worn[c.root] >= TWICE)

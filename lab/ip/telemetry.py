@@ -158,7 +158,7 @@ class IpTelemetry:
         if delay_s is not None:
             spread_s = jitter_s or 0.0
             put("delay-statistics/unit-value", _MICROSECONDS)
-            put("delay-statistics/min-delay-value", _us(max(0.0, delay_s - spread_s)))
+            put("delay-statistics/min-delay-value", _us(values.get("least_delay_s", max(0.0, delay_s - spread_s))))
             put("delay-statistics/intermediate-delay-percentile", _us(delay_s))
             put("delay-statistics/high-delay-percentile", _us(delay_s + spread_s))
             put("delay-statistics/max-delay-value", _us(delay_s + spread_s))

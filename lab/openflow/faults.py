@@ -51,7 +51,8 @@ class Faults:
 
     def _degrade(self, command: Mapping[str, Any]) -> str:
         rate_bps = command.get("rate_bps")
-        if command.get("loss") or command.get("delay_s") or not (rate_bps or command.get("light_db")):
+        by_chance = any(command.get(key) for key in ("loss", "delay_s", "jitter_s"))
+        if by_chance or not (rate_bps or command.get("light_db")):
             raise PlantError(CHANCE)
         if not rate_bps:
             return self._physical.apply(command)

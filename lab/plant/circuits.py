@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import hypot
 from typing import Any, NamedTuple
 
 from lab.city import PROPAGATION_S_PER_M, City, Fibre, OduLink
@@ -35,6 +36,7 @@ class Strain(NamedTuple):
     delay_s: float = 0.0
     light_db: float = 0.0
     longer_m: int = 0
+    jitter_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class CircuitState:
     fibres: tuple[str, ...] = ()
     rx_dbm: float | None = None
     dispersion_ps_nm: float | None = None
+    jitter_s: float = 0.0
 
     def wire(self) -> dict[str, Any]:
         return {"up": self.up, "active": self.active, "latency_s": self.latency_s, "margin_db": self.margin_db}
@@ -274,7 +277,8 @@ class Circuits:
         for h in hops:
             passed *= 1 - h.loss
         fibres = tuple(f for h in hops for f in h.fibres)
-        return CircuitState(True, name, delay, worst, ber, 1 - passed, "", fibres)
+        jitter = hypot(*(h.jitter_s for h in hops))
+        return CircuitState(True, name, delay, worst, ber, 1 - passed, "", fibres, jitter_s=jitter)
 
     def _light(self, spec: Circuit, leg: CircuitLeg, name: str) -> CircuitState:
         fibres = [self._fibres[f] for f in leg.route]
@@ -297,7 +301,8 @@ class Circuits:
         for strain in strains:
             passed, delay = passed * (1 - strain.loss), delay + strain.delay_s
         ber, dispersion = pre_fec_ber(spec.mode, margin), metres * DISPERSION_PS_NM_M
-        return CircuitState(True, name, delay, margin, ber, 1 - passed, "", leg.route, power, dispersion)
+        jitter = hypot(*(strain.jitter_s for strain in (*strains, own)))
+        return CircuitState(True, name, delay, margin, ber, 1 - passed, "", leg.route, power, dispersion, jitter)
 
     def walk(self, spec: Circuit, leg: CircuitLeg) -> tuple[str, ...]:
         """Return the nodes that a wavelength passes, one more than fibres; its route must join up."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from math import hypot
 from typing import Any
 
 from lab.city import PROPAGATION_S_PER_M, City, Fibre, IpLink
@@ -25,13 +26,17 @@ class PlantError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
-    """What wears a link, fibre or wavelength. `light_db`: light lost in the end, `in_s` seconds from the beginning."""
+    """What wears a link, fibre or wavelength. `light_db`: light lost in the end, `in_s` seconds from the beginning.
+
+    `jitter_s`: by so much later than most come the slowest packets; what most take stays as it is.
+    """
 
     loss: float
     delay_s: float
     light_db: float = 0.0
     in_s: float = 0.0
     age_s: float = 0.0
+    jitter_s: float = 0.0
 
     @property
     def light_now_db(self) -> float:
@@ -138,20 +143,21 @@ class Physical:
         return f"{', '.join(fibres)} {'is' if len(fibres) == 1 else 'are'} cut"
 
     def _degrade(self, command: Mapping[str, Any]) -> str:
-        loss, delay = float(command.get("loss") or 0.0), float(command.get("delay_s") or 0.0)
+        loss, delay, jitter = (float(command.get(key) or 0.0) for key in ("loss", "delay_s", "jitter_s"))
         if command.get("rate_bps"):
             raise PlantError("a modelled link keeps its rate; flood fills it with somebody else's traffic")
-        if not 0 <= loss <= 1 or not 0 <= delay < 10:
-            raise PlantError("loss is a ratio from 0 to 1, delay 0 to 10 seconds")
+        if not 0 <= loss <= 1 or not 0 <= delay < 10 or not 0 <= jitter < 10:
+            raise PlantError("loss is a ratio from 0 to 1, delay and jitter 0 to 10 seconds")
         light, in_s = float(command.get("light_db") or 0.0), float(command.get("in_s") or 0.0)
         if not 0 <= light <= 60 or in_s < 0:
             raise PlantError("light is 0 to 60 dB, the time in which it is lost not negative")
         lit = self._lit_ways()
         name = str(command.get("link", ""))
         link = self._known(name, lit if light else [*self.links, *lit], "link, fibre or wavelength")
-        self.degraded[link] = Degradation(loss, delay, light, in_s)
+        self.degraded[link] = Degradation(loss, delay, light, in_s, jitter_s=jitter)
         dimmer = f", and {light:g} dB of light" + (f" within {in_s:g} s" if in_s else "") if light else ""
-        return f"{link} loses {loss:.4%} and delays {delay * 1e3:g} ms more{dimmer}"
+        unsteady = f", varies by {jitter * 1e3:g} ms" if jitter else ""
+        return f"{link} loses {loss:.4%} and delays {delay * 1e3:g} ms more{unsteady}{dimmer}"
 
     def _detour(self, name: str, longer_m: float) -> str:
         if not 0 < longer_m <= 200_000:
@@ -214,7 +220,8 @@ class Physical:
 
     def faults(self) -> dict[str, Any]:
         degraded = {
-            k: {"loss": d.loss, "delay_s": d.delay_s, "light_db": d.light_now_db} for k, d in self.degraded.items()
+            k: {"loss": d.loss, "delay_s": d.delay_s, "jitter_s": d.jitter_s, "light_db": d.light_now_db}
+            for k, d in self.degraded.items()
         }
         broken = {
             "failed": sorted(self.circuits.failed),
@@ -238,11 +245,11 @@ class Physical:
         worn, longer_m = self.degraded.get(name), self.detours.get(name, 0)
         if worn is None and not longer_m:
             return NO_STRAIN
-        loss, delay_s = (worn.loss, worn.delay_s) if worn else (0.0, 0.0)
+        loss, delay_s, jitter_s = (worn.loss, worn.delay_s, worn.jitter_s) if worn else (0.0, 0.0, 0.0)
         light_db = worn.light_now_db if worn else 0.0
         if name not in self.circuits.specs:
             light_db += DETOUR_DB_M * longer_m + (STRAINED_FIBRE_DB if loss else 0.0)
-        return Strain(loss, delay_s, light_db, longer_m)
+        return Strain(loss, delay_s, light_db, longer_m, jitter_s)
 
     def write_links(self, put: Iterable[WrittenLink], drop: Iterable[tuple[str, str]]) -> None:
         """Take links that clients configured; `refresh_ports` has them carry traffic."""
@@ -294,6 +301,12 @@ class Physical:
         base = state.latency_s if state is not None and state.up else link.length_m * PROPAGATION_S_PER_M
         fault = self.degraded.get(link.id)
         return base + (fault.delay_s if fault else 0.0)
+
+    def jitter_s(self, link: Link) -> float:
+        """Return how much faults make the delay of a link vary; its queues add to that."""
+        state = self.circuits.states.get(link.circuit) if link.circuit else None
+        fault = self.degraded.get(link.id)
+        return hypot(state.jitter_s if state else 0.0, fault.jitter_s if fault else 0.0)
 
     def loss(self, link: Link) -> float:
         state = self.circuits.states.get(link.circuit) if link.circuit else None

@@ -7,7 +7,8 @@ circuit is a server with one queue. With C the rate, s = 8000/C, ρ_k the load o
     wait    W_k = s · Σρ / ((1 − σ_{k+1}) (1 − σ_k))   (M/M/1, non-preemptive priorities), at most 20 ms of buffer
     loss    L_k = max(0, 1 − max(0, 1 − σ_{k+1}) / ρ_k)   where a queue is offered more than those above leave it
     link    propagation 4.897 µs/km or its circuit's latency, + s + W_k + 5 µs of forwarding
-    path    delay adds; jitter = √ΣW²; 1 − loss multiplies; degradations add delay and loss to their link
+    path    delay adds; jitter = √Σ(W² + J²), J what a degradation makes its link vary by; 1 − loss multiplies;
+            degradations add delay and loss to their link
 
 Offered: 30 % of each access's hose spread over its peers, 60 % of each class's committed rate. What exceeds the
 hose or the committed rate is policed: lost at the access. W is sampled with ±10 % every second.
@@ -67,6 +68,7 @@ class Model:
         self._flow_of: list[int] = []
         self._queue_of: list[int] = []
         base, passed, self.offered = np.zeros(count), np.ones(count), np.zeros(count)
+        self._varied = np.zeros(count)  # ΣJ², in s²
         self.ok = np.ones(count, dtype=bool)
         for n, flow in enumerate(flows):
             self.ok[n] = flow.ok
@@ -77,6 +79,7 @@ class Model:
                 state = physical.circuits.states[circuit]
                 base[n] += state.latency_s
                 passed[n] *= 1 - state.loss
+                self._varied[n] += state.jitter_s**2
                 self._server(n, (f"circuit:{circuit}", SHARED), physical.circuits.specs[circuit].rate_bps, 0)
         for n, links in enumerate(extra, len(flows)):
             self._compile(n, links, base, passed)
@@ -93,6 +96,7 @@ class Model:
         for link, partition, queue in links:
             base[n] += physical.delay_s(link) + FORWARDING_S
             passed[n] *= 1 - physical.loss(link)
+            self._varied[n] += physical.jitter_s(link) ** 2
             self._server(n, (link.id, partition), self._rate(link.id, link.rate_bps, partition), queue)
 
     def _rate(self, link: str, rate_bps: int, partition: int) -> float:
@@ -129,7 +133,7 @@ class Model:
         flows = len(self.offered)
         waits = self._wait * random.uniform(1 - NOISE, 1 + NOISE, len(self._wait))
         delay = self._fixed + np.bincount(self._f, weights=waits, minlength=flows)
-        jitter = np.sqrt(np.bincount(self._f, weights=waits * waits, minlength=flows))
+        jitter = np.sqrt(self._varied + np.bincount(self._f, weights=waits * waits, minlength=flows))
         loss = np.where(self.ok, self._loss, 1.0)
         return Measured(delay, jitter, loss, self.offered * (1 - loss))
 

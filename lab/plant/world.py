@@ -7,6 +7,7 @@ While nothing changes a tick is one numpy pass and the writing of the samples.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import hypot
 from typing import Any
 from zlib import crc32
 
@@ -358,7 +359,8 @@ class World:
             loss = 1 - (1 - physical.loss(link)) * (1 - queue_loss)
             out[physical.node_domain[link.source[0]]]["links"][link.id] = {
                 "delay_s": physical.delay_s(link) + wait * factor,
-                "jitter_s": wait * factor,
+                "least_delay_s": physical.delay_s(link),
+                "jitter_s": hypot(wait * factor, physical.jitter_s(link)),
                 "loss_ratio": loss,
                 "throughput_bps": loads.get(link.id, 0.0),
             }

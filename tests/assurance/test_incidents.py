@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 
 import pytest
 from hypothesis import given, settings
@@ -85,6 +85,63 @@ def test_a_full_link_is_crowded_not_broken() -> None:
     link = CITY.links[0]
     (found,) = impaired(CITY, ROUTES, {link.id: Quality(link.delay_s, 0.02, 0.99)})
     assert found.kind == "congested"
+
+
+_STEADY = {k.id: Quality(k.delay_s, 0.0, 0.1, k.jitter_s) for k in CITY.links}  # as planned
+_WORN = "f-nanwan-buji"
+_OVER = [k for k in CITY.links if _WORN in ROUTES.get(k.circuit or "", ())]
+
+
+@pytest.mark.parametrize(
+    ("loss", "more_delay_s", "more_jitter_s", "said"),
+    [
+        (0.0, 0.0, 0.0, None),
+        (0.0, 0.0, 99e-6, None),
+        (0.0, 0.0, 101e-6, "varies in delay"),
+        (0.0, 400e-6, 499e-6, None),  # a queue: 400 µs late, and 400 µs of the variation are that
+        (0.0, 400e-6, 501e-6, "varies in delay"),
+        (0.0, 20e-3, 599e-6, "delays"),  # of what is later than any bound 500 µs explain variation
+        (0.0, 20e-3, 601e-6, "delays and varies in delay"),
+        (0.01, 0.0, 0.0, "loses"),
+        (0.01, 0.0, 2e-3, "loses and varies in delay"),
+        (0.01, 5e-3, 2e-3, "loses, delays and varies in delay"),
+    ],
+)
+def test_a_worn_fibre_is_said_to_do_what_its_links_do(
+    loss: float, more_delay_s: float, more_jitter_s: float, said: str | None
+) -> None:
+    worn = {k.id: Quality(k.delay_s + more_delay_s, loss, 0.1, k.jitter_s + more_jitter_s) for k in _OVER}
+    found = impaired(CITY, ROUTES, {**_STEADY, **worn})
+    assert [c.title for c in found] == ([] if said is None else [f"fibre {_WORN} {said} more than it should"])
+    assert all(c.kind == "degraded" and c.felt and c.members == {f"fibre:{_WORN}", *_links(worn)} for c in found)
+
+
+def _links(names: Iterable[str]) -> set[str]:
+    return {f"link:{name}" for name in names}
+
+
+def test_jitter_is_judged_where_it_alone_is_measured_and_nowhere_else() -> None:
+    (found,) = impaired(CITY, ROUTES, {k.id: Quality(None, None, None, 1e-3) for k in _OVER})
+    assert found.title == f"fibre {_WORN} varies in delay more than it should"
+    assert impaired(CITY, ROUTES, {k.id: Quality(k.delay_s, 0.0, 0.1, None) for k in _OVER}) == ()
+
+
+def test_one_steady_link_over_a_fibre_acquits_it_of_what_another_varies_by() -> None:
+    link = _OVER[0]
+    other = next(k for k in CITY.links if k.circuit and k not in _OVER)
+    several = {**ROUTES, other.circuit or "": (*ROUTES[other.circuit or ""], _WORN)}
+    unsteady = {i: Quality(_STEADY[i].delay_s, 0.0, 0.1, 1e-3) for i in (link.id, link.reverse)}
+    (found,) = impaired(CITY, several, {**_STEADY, **unsteady})
+    assert found.title.startswith("link ")
+    assert found.title.endswith(" varies in delay more than it should")
+    assert found.members == _links((link.id, link.reverse))
+
+
+def test_a_full_link_that_varies_is_crowded_not_broken() -> None:
+    link = CITY.links[0]
+    (found,) = impaired(CITY, ROUTES, {link.id: Quality(link.delay_s + 20e-3, 0.0, 0.96, 20e-3)})
+    assert found.kind == "congested"
+    assert found.title.endswith(" is full")
 
 
 class _Story:

@@ -16,6 +16,7 @@ from city_ip.process import IpProcess
 from pygnmi.spec.v080 import gnmi_pb2, gnmi_pb2_grpc
 
 from lab.gnmi.paths import parse_path, to_message
+from tests.support.stage import eventually
 
 _LINK = "link:lg-zhihui.ge-1..lg-nanwan.ge-1"
 _LINK_PATH = f"/ietf-network:networks/network[network-id=net:city-ip]/ietf-network-topology:link[link-id={_LINK}]"
@@ -213,12 +214,18 @@ def test_samples_appear_where_the_models_say(domain: IpProcess, plant: FakePlant
     on_link = _LINK_PATH + statistics.format("pm-type-network-link")
     assert _measured(domain, f"{on_link}/delay-statistics/intermediate-delay-percentile") == "60"
     assert _measured(domain, f"{on_link}/delay-statistics/unit-value") == "ietf-lime-time-types:microseconds"
+    assert _measured(domain, f"{on_link}/delay-statistics/min-delay-value") == "58"
+    assert _measured(domain, f"{on_link}/jitter-statistics/high-jitter-percentile") == "2"
     assert _measured(domain, f"{on_link}/loss-statistics/loss-ratio") == "0.00010"
     tunnel = "/networks/network[network-id=vpn:gov.a]/link[link-id=tunnel:slice/gov.a/x-y]"
     on_tunnel = tunnel + statistics.format("pm-type-vpn-tunnel")
     assert _measured(domain, f"{on_tunnel}/delay-statistics/high-delay-percentile") == "100"
     port = "/networks/network/node[node-id=node:lg-zhihui]/termination-point[tp-id=tp:ge-1]"
     assert int(_measured(domain, f"{port}/pm-statistics/outbound-octets")) in (0, 10**9)
+    unsteady = {**link, "jitter_s": 0.002, "least_delay_s": 0.000058}  # a fault makes nobody faster
+    plant.send({**sample, "at": 1002.0, "links": {_LINK: unsteady}})
+    eventually(lambda: _measured(domain, f"{on_link}/jitter-statistics/high-jitter-percentile") == "2000")
+    assert _measured(domain, f"{on_link}/delay-statistics/min-delay-value") == "58"
     own = "[vpn=gov.a][access=gov.a.buji]/state"
     assert _measured(domain, f"/onecity-flow:accesses/access{own}/delay-us") == 500.0
     assert _measured(domain, f"/onecity-flow:accesses/access{own}/reachable") == 2

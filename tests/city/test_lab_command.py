@@ -97,7 +97,7 @@ def test_a_dead_process_is_named_and_started_again_and_a_second_run_keeps_the_po
         (["cut", "x", "--dir", "nowhere"], "no city runs in"),
         (["status", "--dir", "nowhere"], "no city runs in"),
         (["cut", "x"], "name its place by --dir"),
-        (["degrade", "x"], "needs --loss, --delay or --light"),
+        (["degrade", "x"], "needs --loss, --delay, --jitter or --light"),
         (["degrade", "x", "--light", "3"], "is no loss of light; write 3dB"),
         (["restore"], "say what to restore, or --all"),
     ],

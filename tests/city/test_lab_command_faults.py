@@ -31,6 +31,11 @@ def status(city: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     [
         (["cut", FIBRE], f"{FIBRE} is cut", FIBRE),
         (["degrade", FIBRE, "--loss", "1%"], f"{FIBRE} loses 1.00%", FIBRE),
+        (
+            ["degrade", FIBRE, "--jitter", "2ms"],
+            f"{FIBRE} loses 0.00%, 0 ms slower, 0.0 dB dimmer, varies by 2 ms",
+            FIBRE,
+        ),
         (["down", "lg-buji"], "lg-buji is down", "lg-buji"),
         (["flood", LINK, "--rate", "130Gbps"], f"{LINK} carries 130 Gbit/s of somebody else's", LINK),
         (["fail", CIRCUIT], f"a line card of {CIRCUIT} is broken", CIRCUIT),
@@ -62,6 +67,7 @@ def test_a_fault_is_seen_until_it_is_repaired(
         (["flood", LINK], "the following arguments are required: --rate"),
         (["flood", LINK, "--rate", "130"], "is no rate; write 130Gbps or 500Mbps"),
         (["flood", "link:nobody", "--rate", "1Gbps"], "no link 'link:nobody'"),
+        (["degrade", FIBRE, "--jitter", "11s"], "delay and jitter 0 to 10 seconds"),
         (["fail", "och-nobody"], "no circuit 'och-nobody'"),
         (["detour", FIBRE], "the following arguments are required: --by"),
         (["detour", FIBRE, "--by", "12"], "is no length; write 800m or 12km"),

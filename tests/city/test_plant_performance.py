@@ -49,6 +49,41 @@ def test_a_degradation_is_felt_by_all_that_pass_and_by_nobody_else() -> None:
     assert sampled(world)["accesses"]["office/office.buji"]["loss_ratio"] < 1e-6
 
 
+def test_an_unsteady_fibre_varies_for_all_that_pass_and_is_no_slower() -> None:
+    world = plant(office())
+    before = sampled(world)
+    assert before["accesses"]["office/office.buji"]["jitter_s"] < 1e-6
+    world.operate({"type": "degrade", "link": "f-zhihui-longcheng", "jitter_s": 0.003})
+    after = sampled(world)
+    varied = {link for link, values in after["links"].items() if values["jitter_s"] > 1e-3}
+    link = "link:lg-zhihui.ge-4..lg-longgang.ge-3"
+    assert varied == {link}
+    assert after["links"][link]["jitter_s"] == pytest.approx(0.003, rel=1e-3)
+    assert after["links"][link]["delay_s"] == pytest.approx(before["links"][link]["delay_s"], abs=1e-6)
+    assert after["links"][link]["least_delay_s"] == pytest.approx(after["links"][link]["delay_s"], abs=1e-6)
+    here = after["accesses"]["office/office.buji"]
+    assert here["jitter_s"] == pytest.approx(0.003, rel=1e-3)
+    assert here["delay_s"] == pytest.approx(before["accesses"]["office/office.buji"]["delay_s"], abs=1e-6)
+    assert here["loss_ratio"] < 1e-6
+    world.operate({"type": "degrade", "link": link, "jitter_s": 0.004})  # 3 ms below it, 4 ms of its own
+    assert sampled(world)["links"][link]["jitter_s"] == pytest.approx(0.005, rel=1e-3)
+    world.operate({"type": "restore", "what": "all"})
+    assert sampled(world)["accesses"]["office/office.buji"]["jitter_s"] < 1e-6
+
+
+def test_a_circuit_varies_with_its_fibres_and_its_line_card() -> None:
+    world = on_circuit()
+    under = world.physical.circuits.odu_links["odu-f-nanwan-buji-1"].circuit
+    for way, jitter_s in (("f-nanwan-buji", 0.003), ("f-zhihui-nanwan", 0.004), (under, 0.012)):
+        world.operate({"type": "degrade", "link": way, "jitter_s": jitter_s})
+    states = world.physical.circuits.states
+    assert states["t.s/buji-zhihui"].jitter_s == pytest.approx(0.013)  # √(3² + 4² + 12²)
+    assert states["t.s/buji-zhihui"].loss == 0.0
+    assert sampled(world)["accesses"]["t.s/t.s.buji"]["jitter_s"] == pytest.approx(0.013, rel=1e-3)
+    world.operate({"type": "restore", "what": under})
+    assert sampled(world)["accesses"]["t.s/t.s.buji"]["jitter_s"] == pytest.approx(0.005, rel=1e-3)
+
+
 def test_more_than_the_hose_is_policed() -> None:
     world = plant(office())
     world.operate({"type": "offer", "vpn": "office", "access": "buji", "rate_bps": 2e9})

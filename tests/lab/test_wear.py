@@ -32,6 +32,7 @@ def test_a_cable_made_too_narrow_is_and_is_as_wide_as_before_once_it_is_repaired
     ("wrong", "said"),
     [
         ({"type": "degrade", "link": LINK, "loss": 0.01}, "real cables lose and delay nothing by chance"),
+        ({"type": "degrade", "link": LINK, "jitter_s": 0.002}, "real cables lose and delay nothing by chance"),
         ({"type": "degrade", "link": LINK, "rate_bps": 1e12}, "degrade it to less"),
         ({"type": "degrade", "link": "link:nobody", "rate_bps": 1e9}, "no link 'link:nobody'"),
         ({"type": "stick", "name": "slice/a.b/c-d"}, "a group of its switch, which moves by itself"),
