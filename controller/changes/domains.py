@@ -211,7 +211,7 @@ class Domains:
 
         Discovery takes a second and a failure must be planned around at once. Those not named are as discovered.
         """
-        fallen = closure(self._discovered, down, self.lit())
+        fallen = self.fallen(down)
         if down != self._reported:
             self._reported = frozenset(down)
             if self._suspected:
@@ -228,6 +228,10 @@ class Domains:
         if fibres != self._suspected:
             self._suspected = fibres
             self._show_outage()
+
+    def fallen(self, down: AbstractSet[str]) -> frozenset[str]:
+        """Return these components and what rides on them."""
+        return closure(self._discovered, down, self.lit())
 
     def fades(self, fibres: frozenset[str]) -> None:
         """Show these fibres as fading from now on, and no others."""

@@ -18,7 +18,7 @@ from collections.abc import Set as AbstractSet
 from controller.assurance.components import Component, Damage, shown
 from controller.assurance.damping import Damper, doubled
 from controller.assurance.switching import OwnStates, is_own
-from controller.assurance.waves import Harm, Hurt, Riders, tier, waves
+from controller.assurance.waves import Hurt, Riders, tier, waves
 from controller.changes.desk import Desk
 from controller.changes.domains import Domains
 from controller.changes.state import Standing
@@ -62,7 +62,8 @@ class Repairs:
         self._riders, self._own = Riders(), OwnStates()
         self._lit = desk.state.lit
         self.switched = Switched()
-        self._fallen: frozenset[Component] = frozenset()  # what is down, and what rides on it
+        self._fallen: frozenset[Component] = frozenset()  # what counts as down, and what rides on it
+        self._dark: frozenset[Component] = frozenset()  # the same without what is only held down
         self._busy: set[ServiceId] = set()
         self._waiting: dict[ServiceId, Waiting] = {}
         self._led_away: dict[ServiceId, frozenset[Component]] = {}  # from what; looked at again once that is back
@@ -70,8 +71,7 @@ class Repairs:
         self._home: frozenset[ServiceId] = frozenset()  # those of them that are under way
         self._unguarded = Unguarded(self._settings.first_retry_s, self._settings.most_retry_s)
         self._dead: frozenset[ServiceId] = frozenset()
-        self._known_harm = Harm(self._riders)
-        self._wounded = Wounded(self._riders, self._own, self._known_harm)
+        self._wounded = Wounded(self._riders, self._own)
         self._tried: dict[ServiceId, int] = {}  # placed anew on this version of the map
         self._alone_until = float("-inf")  # until then VIPs are repaired before all others begin
         self._followed: Mapping[ServiceId, Standing] = {}
@@ -115,11 +115,8 @@ class Repairs:
         return self._riders.on(components)
 
     def harm(self, sid: ServiceId) -> Damage:
-        """Return what is down does to a service now."""
-        standing = self._desk.state.services.get(sid)
-        if not self._fallen or standing is None:
-            return Damage.NONE
-        return self._known_harm.of(sid, standing.placement, self._fallen)
+        """Return what is down does to a service now; what says that it is up carries, also while it is held down."""
+        return self._wounded.harm(sid, self._desk.state.services.get(sid), self._dark)
 
     def touched_at(self, sid: ServiceId) -> float:
         """Return when something that a service rides went down or came back last; -inf: not of late."""
@@ -210,8 +207,10 @@ class Repairs:
         if self._desk.state.lit is not self._lit:
             before_them, self._lit = self._lit, self._desk.state.lit
             self._damper.drop(gone_dark(before_them, self._lit))
-        fallen = self._domains.outage(self._damper.down(now))
+        down, held_down = self._damper.down(now), self._damper.held(now)
+        fallen = self._domains.outage(down)
         self._fallen = before if fallen == before else fallen
+        self._dark = self._domains.fallen(down - held_down) if held_down else self._fallen
         for component in before ^ fallen:
             self._touched[component] = now
         for old in [c for c, at in self._touched.items() if now - at > REMEMBERED_S]:

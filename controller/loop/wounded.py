@@ -26,8 +26,9 @@ def spread(services: Iterable[ServiceId], most: int) -> set[str]:
 class Wounded:
     """Holds the last answer and what it was found from."""
 
-    def __init__(self, riders: Riders, own: OwnStates, harm: Harm) -> None:
-        self._riders, self._own, self._harm = riders, own, harm
+    def __init__(self, riders: Riders, own: OwnStates) -> None:
+        self._riders, self._own = riders, own
+        self._harm, self._shown = Harm(riders), Harm(riders)  # by what counts as down, and by what says that it is
         self._from: tuple[object, ...] = ()
         self._found: tuple[Hurt, ...] = ()
         self._blind: tuple[object, frozenset[str], frozenset[str]] = (None, frozenset(), frozenset())
@@ -42,6 +43,10 @@ class Wounded:
         ):
             self._from, self._found = mark, self._find(fallen, services)
         return self._found
+
+    def harm(self, sid: ServiceId, standing: Standing | None, dark: AbstractSet[Component]) -> Damage:
+        """Return what the failure of all these does to a service."""
+        return self._shown.of(sid, standing.placement, dark) if dark and standing is not None else Damage.NONE
 
     def concerned(
         self,
@@ -86,6 +91,7 @@ class Wounded:
     def _find(self, fallen: frozenset[Component], services: Mapping[ServiceId, Standing]) -> tuple[Hurt, ...]:
         if not fallen:
             self._harm.clear()
+            self._shown.clear()
         riding = [sid for sid in self._riders.on(fallen) if sid in services]
         standing = {sid: (services[sid].service, services[sid].placement) for sid in riding}
         # To have been switched is the domain's word, not ours: where it says that nothing carries it, it is dead.

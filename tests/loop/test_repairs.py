@@ -34,8 +34,11 @@ class Domains:
         self.city = self._whole = city
         self._fallen = frozenset[str]()
 
+    def fallen(self, down: AbstractSet[str]) -> frozenset[str]:
+        return closure(self._whole, down, {})
+
     def outage(self, down: AbstractSet[str]) -> frozenset[str]:
-        fallen = closure(self._whole, down, {})
+        fallen = self.fallen(down)
         if fallen != self._fallen:
             self._fallen = fallen
             self.city = replace(without(self._whole, fallen), version=self.city.version + 1)
@@ -271,6 +274,19 @@ async def test_what_is_led_back_goes_in_waves_of_which_the_next_waits_for_the_on
     room.may_end.set()
     await eventually(lambda: len(room.asked) > 1)
     assert room.asked[1] == frozenset({OFFICE})
+
+
+async def test_what_is_up_again_carries_at_once_and_is_planned_over_after_a_moment(room: Room) -> None:
+    name = f"link:{room.links[0]}"
+    room.hear(name, 0.0)
+    await eventually(lambda: room.repairs.harm(COUNCIL) is not Damage.NONE)
+    room.hear(name, 1.0)
+    await eventually(lambda: room.repairs.harm(COUNCIL) is Damage.NONE)
+    assert name in room.repairs.down
+    room.now += 2.0
+    room.repairs._wake.set()
+    await eventually(lambda: name not in room.repairs.down)
+    assert room.repairs.harm(COUNCIL) is Damage.NONE
 
 
 async def test_a_link_lit_for_services_that_went_dark_is_new_when_it_is_lit_again(room: Room) -> None:
