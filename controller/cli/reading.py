@@ -91,7 +91,7 @@ def _budgets(client: Client, status: ServiceStatus) -> tuple[str, ...]:
             return ("error budget not known",)
         mine = next((one for one in made.services if one.service == status.service), None)
         if mine is not None and mine.HasField("budget_left_ratio"):
-            lines.append(f"error budget of the {name}: {budget_left(mine)} left, burns {burn_rate(mine)}")
+            lines.append(f"error budget of the {name}: {budget_left(mine)}, burns {burn_rate(mine)}")
     return tuple(lines)
 
 

@@ -138,7 +138,7 @@ def _services(made: pb.Report) -> str:
             lasted(given(one, "repair_mean_s")),
             seen(one),
         ))  # fmt: skip
-    head = ("service", "promise", "promised", "available", "as promised", "budget left", "burn", "worst delay",
+    head = ("service", "promise", "promised", "available", "as promised", "error budget", "burn", "worst delay",
             "mean loss", "mean rate", "outages", "longest", "repair", "measured")  # fmt: skip
     return "<h2>Services</h2>" + _table(head, rows, right=(2, 3, 4, 6, 10, 13))
 

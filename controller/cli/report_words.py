@@ -17,6 +17,7 @@ VERDICTS = {
     pb.VERDICT_UNMEASURED: ("not measured", "yellow"),
     pb.VERDICT_UNPROMISED: ("no promise", "faint"),
 }
+MOST_TIMES = 1000  # nobody has to know more exactly how often a budget was spent
 
 
 def moment(stamp: Timestamp) -> str:
@@ -30,9 +31,14 @@ def given(message: Any, name: str) -> float | None:
 
 
 def budget_left(one: pb.ServiceReport) -> str:
-    """Return "52 % of 8 min 38 s": what is left of the time that may be outside the promise."""
+    """Return "52 % of 8 min left" of the time that may be outside the promise, or "8 min, spent 3.2 times over"."""
     left, budget_s = given(one, "budget_left_ratio"), given(one, "budget_s")
-    return NOTHING if left is None or budget_s is None else f"{floor(left * 100)} % of {lasted(budget_s)}"
+    if left is None or budget_s is None:
+        return NOTHING
+    if left >= 0:
+        return f"{floor(left * 100)} % of {lasted(budget_s)} left"
+    times = f"{1 - left:.3g}" if 1 - left < MOST_TIMES - 0.5 else f"more than {MOST_TIMES:,}"
+    return f"{lasted(budget_s)}, spent {times} times over"
 
 
 def burn_rate(one: pb.ServiceReport) -> str:

@@ -142,7 +142,7 @@ def show(screen: Screen, made: pb.Report) -> None:
         "promised",
         "available",
         "as promised",
-        "budget left",
+        "error budget",
         "burn",
         "delay",
         "of",

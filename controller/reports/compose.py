@@ -79,6 +79,7 @@ class Promised:
     slo: SloView
     protected: bool | None  # something stands by on every part of its way; None: it is rerouted, or withdrawn
     withdrawn: bool = False
+    window_s: float | None = None  # how long its window is, from beginning to end; None: it has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,8 @@ def _service(
     availability = 1 - hour.down_s / measured_s if measured_s else None
     attainment = hour.ok_s / measured_s if measured_s else None
     spent_s = hour.violated_s + hour.down_s
-    budget_s = _budget_s(slo, measured_s if promise and promise.kind == "VipAssurance" else over.length_s)
+    window_s = promise.window_s if promise else None
+    budget_s = _budget_s(slo, over.length_s if window_s is None else min(window_s, over.length_s))
     start, end = over.first * 3600.0, min(over.last * 3600.0, now.timestamp())
     lasted = [min(o.ended or end, end) - max(o.began, start) for o in outages]
     mended = [o.ended - o.began for o in outages if o.ended is not None]

@@ -18,7 +18,7 @@ from controller.changes.present import slo_view
 from controller.changes.state import DesiredState, Standing
 from controller.errors import ConfigurationError
 from controller.intent import from_document
-from controller.intent.model import ServiceId, VipAssurance
+from controller.intent.model import RelativeWindow, Service, ServiceId, VipAssurance
 from controller.reports.compose import Promised, Records, Span, compose, span
 from controller.reports.model import LinkForecast, Report
 from controller.store import attained, tables
@@ -73,7 +73,15 @@ class Reports:
 def _promised(standing: Standing) -> Promised:
     placement = standing.placement
     legs = [c.standby is not None for c in placement.circuits] + [t.standby is not None for t in placement.tunnels]
-    return Promised(standing.service.kind, slo_view(standing.service), all(legs) if legs else None)
+    service = standing.service
+    return Promised(service.kind, slo_view(service), all(legs) if legs else None, window_s=_window_s(service))
+
+
+def _window_s(service: Service) -> float | None:
+    window = service.window
+    if window is None:
+        return None
+    return window.duration_s if isinstance(window, RelativeWindow) else (window.end - window.start).total_seconds()
 
 
 def _gone(records: Records, state: DesiredState) -> Iterator[ServiceId]:
@@ -87,7 +95,9 @@ def _promised_last(db: sqlite3.Connection, gone: AbstractSet[ServiceId]) -> dict
         for change in record.services:
             if change.service in gone and change.before and not change.after:
                 service = from_document(json.loads(change.before))
-                found[change.service] = Promised(service.kind, slo_view(service), None, withdrawn=True)
+                found[change.service] = Promised(
+                    service.kind, slo_view(service), None, withdrawn=True, window_s=_window_s(service)
+                )
     return found
 
 

@@ -52,7 +52,7 @@ class ServiceReport:
     violated_s: float
     availability: float | None  # share of the measured time in which it was not down
     attainment: float | None  # … in which it was as promised
-    budget_s: float | None  # outside its promise, allowed by the promised availability over the period
+    budget_s: float | None  # outside its promise, allowed by the promised availability over the period, or its window
     budget_left_ratio: float | None  # below 0 where more was spent
     burn_rate: float | None  # 1 spends exactly the budget over the measured time
     delay: LimitReport

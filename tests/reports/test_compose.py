@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -153,10 +154,15 @@ def test_a_budget_is_what_the_promise_allows_in_the_period_and_burns_by_the_time
 
 
 def test_the_budget_of_an_assurance_is_that_of_its_window() -> None:
-    vip = Promised("VipAssurance", SloView(delay_s=0.05, availability=0.9999), True)
+    vip = Promised("VipAssurance", SloView(delay_s=0.05, availability=0.9999), True, window_s=7200.0)
     found = made(hour("v", ok_s=7_199.5, down_s=0.5), v=vip).services[0]
     assert found.budget_s == pytest.approx(0.72)
     assert found.burn_rate == pytest.approx(0.5 / 0.72)
+    young = made(hour("v", ok_s=20.0, down_s=0.18), v=vip).services[0]
+    assert young.budget_s == pytest.approx(0.72), "of all its window, however little of that is over"
+    assert young.budget_left_ratio == pytest.approx(0.75)
+    long = made(hour("v", ok_s=20.0), v=replace(vip, window_s=1e9)).services[0]
+    assert long.budget_s == pytest.approx(1e-4 * 7 * 86_400), "no more than the period has"
 
 
 def test_where_nothing_was_promised_or_measured_no_budget_is_made_up() -> None:

@@ -16,6 +16,7 @@ from onecity.v1 import report_pb2 as pb
 from controller.changes.keep import document_text
 from controller.changes.state import DesiredState, rebuilt
 from controller.cli.report_page import page
+from controller.cli.report_words import budget_left
 from controller.cli.reporting import as_csv
 from controller.errors import ConfigurationError
 from controller.intent import read
@@ -152,8 +153,24 @@ def test_budget_and_burn_are_told_on_page_and_in_the_table_of_a_spreadsheet() ->
     assert (spent["budget_s"], spent["budget_left_ratio"], spent["burn_rate"]) == ("604.8", "-0.654", "2.5")
     assert (nothing["budget_s"], nothing["burn_rate"]) == ("", "")
     html = page(told)
-    assert "-66 % of 10 min" in html
+    assert "10 min, spent 1.65 times over" in html
     assert "2.5×" in html
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        (1.0, "100 % of 10 min left"),
+        (0.999, "99 % of 10 min left"),
+        (0.0, "0 % of 10 min left"),
+        (-2.2, "10 min, spent 3.2 times over"),
+        (-627.92, "10 min, spent 629 times over"),
+        (-1e9, "10 min, spent more than 1,000 times over"),
+    ],
+)
+def test_a_budget_is_told_in_words_that_stay_short(left: float, told: str) -> None:
+    assert budget_left(pb.ServiceReport(budget_s=604.8, budget_left_ratio=left)) == told
+    assert budget_left(pb.ServiceReport()) == "–"
 
 
 def test_the_mean_time_to_repair_is_that_of_outages_not_of_services() -> None:
