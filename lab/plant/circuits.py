@@ -297,8 +297,8 @@ class Circuits:
         margin -= power_penalty_db(spec.mode, power)
         if margin < 0:
             return CircuitState(False, "none", reason=f"margin {margin:.1f} dB")
-        passed = (1 - own.loss) * (1 - uncorrected(margin))
-        for strain in strains:
+        passed = 1 - uncorrected(margin)
+        for strain in (own, *strains):
             passed, delay = passed * (1 - strain.loss), delay + strain.delay_s
         ber, dispersion = pre_fec_ber(spec.mode, margin), metres * DISPERSION_PS_NM_M
         jitter = hypot(*(strain.jitter_s for strain in (*strains, own)))

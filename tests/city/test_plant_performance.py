@@ -84,6 +84,14 @@ def test_a_circuit_varies_with_its_fibres_and_its_line_card() -> None:
     assert sampled(world)["accesses"]["t.s/t.s.buji"]["jitter_s"] == pytest.approx(0.005, rel=1e-3)
 
 
+def test_a_wavelength_is_as_late_as_its_line_card_was_made_to_be() -> None:
+    world = on_circuit()
+    under = world.physical.circuits.odu_links["odu-f-nanwan-buji-1"].circuit
+    before_s = world.physical.circuits.states["t.s/buji-zhihui"].latency_s
+    world.operate({"type": "degrade", "link": under, "delay_s": 0.005})
+    assert world.physical.circuits.states["t.s/buji-zhihui"].latency_s == pytest.approx(before_s + 0.005)
+
+
 def test_more_than_the_hose_is_policed() -> None:
     world = plant(office())
     world.operate({"type": "offer", "vpn": "office", "access": "buji", "rate_bps": 2e9})
