@@ -61,7 +61,6 @@ class Repairs:
         self.courtesy = Courtesy(clock)  # to VIPs
         self._riders, self._own = Riders(), OwnStates()
         self._lit = desk.state.lit
-        self.switched = Switched()
         self._fallen: frozenset[Component] = frozenset()  # what counts as down, and what rides on it
         self._dark: frozenset[Component] = frozenset()  # the same without what is only held down
         self._busy: set[ServiceId] = set()
@@ -79,6 +78,7 @@ class Repairs:
         self._returned: dict[Component, float] = {}  # up again, and when that counts as lasting
         self._touched: dict[Component, float] = {}  # when it went down or came back
         self._wake = asyncio.Event()
+        self.switched = Switched(self._riders, self._wake.set)
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.Task[None] | None = None
         self.faults: deque[Fault] = deque(maxlen=KEPT_FAULTS)

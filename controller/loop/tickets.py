@@ -267,6 +267,7 @@ class Tickets:
         self._domains.fades(frozenset(worn_now))
         inferred = [i for i in self.open if i.evidence and i.calm_since is None]
         self._domains.suspects(frozenset(m for i in inferred for m in _suspected(i)))
+        self._repairs.switched.suspect(frozenset(m for i in inferred for m in i.members))
 
     def _tell(self, incident: Incident) -> None:
         for hear in self.on_news:

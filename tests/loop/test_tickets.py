@@ -58,6 +58,7 @@ class Room:
         repairs: Any = SimpleNamespace(
             on_fault=[],
             held=frozenset(),
+            switched=SimpleNamespace(suspect=lambda _: None),
             concerned_by=lambda _: (self.concerned, self.dead),
             harm=lambda sid: Damage.DEAD if sid in self.dead else Damage.SWITCHED,
         )
