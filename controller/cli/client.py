@@ -56,27 +56,15 @@ class Client:
 
     def watch(self, change_id: str) -> Iterator[pb.WatchChangeResponse]:
         """Yield the events of a change from its beginning, up to its result; LostError where the stream breaks."""
-        stream = self.stub.WatchChange(pb.WatchChangeRequest(change_id=change_id))
-        try:
-            yield from stream
-        except grpc.RpcError as error:
-            raise self._meaning(error) from None
-        finally:
-            stream.cancel()
-
-    def follow(self, method: Callable[..., Any], request: Any) -> Iterator[Any]:
-        """Yield what a streaming RPC answers, for ever."""
-        answers = method(request)
-        try:
-            yield from answers
-        except grpc.RpcError as error:
-            raise self._meaning(error) from None
-        finally:
-            answers.cancel()
+        yield from self.follow(self.stub.WatchChange, pb.WatchChangeRequest(change_id=change_id))
 
     def stream(self, method: Callable[..., Any], request: Any) -> Iterator[Any]:
-        """Yield what a streaming RPC answers; leaving ends the call."""
-        answers = method(request, timeout=self._timeout_s)
+        """Yield what a streaming RPC answers within the deadline of a call."""
+        yield from self.follow(method, request, self._timeout_s)
+
+    def follow(self, method: Callable[..., Any], request: Any, timeout_s: float | None = None) -> Iterator[Any]:
+        """Yield what a streaming RPC answers, for ever where there is no deadline; leaving ends the call."""
+        answers = method(request, timeout=timeout_s)
         try:
             yield from answers
         except grpc.RpcError as error:
