@@ -56,7 +56,7 @@ def measure(stage: Stage) -> dict[str, float]:
     numbers = _numbers("repair", [_repaired(stage, number) for number in range(CUTS)])
     with _simulating(stage.address):
         print("  repair while failures are simulated", flush=True)
-        cuts = [_repaired(stage, number) for number in range(max(1, CUTS // 3))]
+        cuts = [_repaired(stage, number) for number in range(CUTS)]
     return numbers | _numbers("repair.simulating", cuts)
 
 
